@@ -1,0 +1,1 @@
+//! causeway-health-oracle

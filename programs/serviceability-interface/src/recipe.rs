@@ -1,0 +1,121 @@
+//! Default interfaces by device type and platform: what makes a new device complete without further typing.
+//!
+//! In order: management, loopback 255 (VPNv4), loopback 256 (IPv4), then physical ports. The first port of an edge or
+//! hybrid device is for users (CYOA); every device has one port for direct internet access (DIA); the rest are fabric.
+
+use crate::{enums::*, types::*, values};
+
+/// Interfaces before the physical ports.
+const FIXED: usize = 3;
+
+/// Physical ports that a new device of this type gets.
+pub const fn port_count(device_type: DeviceType) -> usize {
+    match device_type {
+        DeviceType::Hybrid => 10,
+        DeviceType::Transit => 9,
+        DeviceType::Edge => 6,
+    }
+}
+
+/// How many interfaces a new device of this type gets.
+pub const fn len(device_type: DeviceType) -> usize {
+    FIXED + port_count(device_type)
+}
+
+/// What the recipe says of interface `index`; bandwidth in bit/s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefaultInterface {
+    /// Name.
+    pub name: InterfaceName,
+    /// Kind.
+    pub kind: InterfaceKind,
+    /// Role.
+    pub role: InterfaceRole,
+    /// Loopback type.
+    pub loopback: LoopbackType,
+    /// MTU in bytes.
+    pub mtu: u16,
+    /// Bandwidth in bit/s.
+    pub bandwidth_bps: u64,
+}
+
+/// Interface `index` of a new device, for `index < len(device_type)`.
+pub fn interface(device_type: DeviceType, platform: Platform, index: usize) -> DefaultInterface {
+    match index {
+        0 => DefaultInterface {
+            name: management_name(platform),
+            kind: InterfaceKind::Management,
+            role: InterfaceRole::Fabric,
+            loopback: LoopbackType::None,
+            mtu: values::EDGE_MTU,
+            bandwidth_bps: 0,
+        },
+        1 => loopback(b"Loopback255", LoopbackType::Vpnv4),
+        2 => loopback(b"Loopback256", LoopbackType::Ipv4),
+        _ => {
+            let role = port_role(device_type, index - FIXED);
+            DefaultInterface {
+                name: port_name(platform, index - FIXED + 1),
+                kind: InterfaceKind::Physical,
+                role,
+                loopback: LoopbackType::None,
+                mtu: match role {
+                    InterfaceRole::Fabric => values::FABRIC_MTU,
+                    InterfaceRole::Cyoa | InterfaceRole::Dia => values::EDGE_MTU,
+                },
+                bandwidth_bps: 100_000_000_000,
+            }
+        }
+    }
+}
+
+fn loopback(name: &[u8], loopback: LoopbackType) -> DefaultInterface {
+    DefaultInterface {
+        name: name_of(name),
+        kind: InterfaceKind::Loopback,
+        role: InterfaceRole::Fabric,
+        loopback,
+        mtu: values::FABRIC_MTU,
+        bandwidth_bps: 0,
+    }
+}
+
+const fn port_role(device_type: DeviceType, port: usize) -> InterfaceRole {
+    match (device_type, port) {
+        (DeviceType::Hybrid | DeviceType::Edge, 0) => InterfaceRole::Cyoa,
+        (DeviceType::Hybrid | DeviceType::Edge, 1) | (DeviceType::Transit, 0) => InterfaceRole::Dia,
+        (DeviceType::Hybrid | DeviceType::Edge | DeviceType::Transit, _) => InterfaceRole::Fabric,
+    }
+}
+
+fn management_name(platform: Platform) -> InterfaceName {
+    match platform {
+        Platform::Eos => name_of(b"Management1"),
+        Platform::Frr => name_of(b"eth0"),
+    }
+}
+
+/// Name of physical port `number`, counted from 1.
+pub fn port_name(platform: Platform, number: usize) -> InterfaceName {
+    let (stem, len): (&[u8], usize) = match platform {
+        Platform::Eos => (b"Ethernet", 8),
+        Platform::Frr => (b"eth", 3),
+    };
+    let mut name = name_of(stem);
+    let tens = number / 10 % 10;
+    let mut at = len;
+    if tens > 0 {
+        name.0[at] = b'0' + tens as u8;
+        at += 1;
+    }
+    name.0[at] = b'0' + (number % 10) as u8;
+    name
+}
+
+fn name_of(text: &[u8]) -> InterfaceName {
+    let mut name = InterfaceName::ZERO;
+    for (to, from) in name.0.iter_mut().zip(text) {
+        *to = *from;
+    }
+    name
+}
