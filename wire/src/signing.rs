@@ -1,0 +1,117 @@
+//! The bytes that are signed. Each message begins with a domain of its own, names the program (so that a signature for
+//! one network is worth nothing on another), and has every variable part hashed or of fixed length.
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+const SESSION: &[u8; 24] = b"causeway/agent-session/1";
+const BUNDLE: &[u8; 24] = b"causeway/config-bundle/1";
+const TELEMETRY: &[u8; 20] = b"causeway/telemetry/1";
+
+/// A signature that does not prove what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// The key is not a point of the curve.
+    #[error("the key is not an ed25519 key")]
+    Key,
+    /// The signature has the wrong length.
+    #[error("the signature is not 64 bytes")]
+    Length,
+    /// The signature is not of this key over these bytes.
+    #[error("the signature does not match")]
+    Mismatch,
+}
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// What an agent signs to open a session.
+pub fn session_message(program_id: &[u8; 32], device: &str, nonce: &[u8]) -> Vec<u8> {
+    [SESSION.as_slice(), program_id, &sha256(device.as_bytes()), &sha256(nonce)].concat()
+}
+
+/// What a controller signs of a configuration.
+pub fn bundle_message(
+    program_id: &[u8; 32],
+    device: &str,
+    generation: u64,
+    family: &str,
+    text_sha256: &[u8; 32],
+) -> Vec<u8> {
+    let parts: [&[u8]; 6] = [
+        BUNDLE,
+        program_id,
+        &sha256(device.as_bytes()),
+        &generation.to_le_bytes(),
+        &sha256(family.as_bytes()),
+        text_sha256,
+    ];
+    parts.concat()
+}
+
+/// What an agent signs of a telemetry batch.
+pub fn telemetry_message(program_id: &[u8; 32], batch: &[u8]) -> Vec<u8> {
+    [TELEMETRY.as_slice(), program_id, &sha256(batch)].concat()
+}
+
+/// Signs.
+pub fn sign(key: &SigningKey, message: &[u8]) -> [u8; 64] {
+    key.sign(message).to_bytes()
+}
+
+/// Verifies strictly: no weak keys, no malleable signatures.
+///
+/// # Errors
+/// See [`SignatureError`].
+pub fn verify(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    let key = VerifyingKey::from_bytes(key).map_err(|_| SignatureError::Key)?;
+    let signature = Signature::from_slice(signature).map_err(|_| SignatureError::Length)?;
+    if key.is_weak() {
+        return Err(SignatureError::Key);
+    }
+    key.verify_strict(message, &signature).map_err(|_| SignatureError::Mismatch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    #[test]
+    fn a_signature_proves_key_and_message_only() {
+        let message = session_message(&[7; 32], "nyc-1", &[1; 32]);
+        let signature = sign(&key(1), &message);
+        let public = key(1).verifying_key().to_bytes();
+        assert_eq!(verify(&public, &message, &signature), Ok(()));
+        assert_eq!(verify(&key(2).verifying_key().to_bytes(), &message, &signature), Err(SignatureError::Mismatch));
+        for other in [
+            session_message(&[8; 32], "nyc-1", &[1; 32]),
+            session_message(&[7; 32], "nyc-2", &[1; 32]),
+            session_message(&[7; 32], "nyc-1", &[2; 32]),
+            telemetry_message(&[7; 32], b"nyc-1"),
+            bundle_message(&[7; 32], "nyc-1", 1, "frr", &[0; 32]),
+        ] {
+            assert_eq!(verify(&public, &other, &signature), Err(SignatureError::Mismatch));
+        }
+    }
+
+    #[test]
+    fn a_malformed_signature_or_key_is_refused() {
+        let message = telemetry_message(&[7; 32], b"batch");
+        let public = key(1).verifying_key().to_bytes();
+        assert_eq!(verify(&public, &message, &[0; 63]), Err(SignatureError::Length));
+        assert_eq!(verify(&[0; 32], &message, &[0; 64]), Err(SignatureError::Key));
+    }
+
+    #[test]
+    fn parts_can_not_flow_into_each_other() {
+        let a = bundle_message(&[0; 32], "ab", 1, "c", &[0; 32]);
+        let b = bundle_message(&[0; 32], "a", 1, "bc", &[0; 32]);
+        assert_ne!(a, b);
+    }
+}
