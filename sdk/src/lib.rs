@@ -1,1 +1,14 @@
-//! causeway-sdk
+//! The Rust client of Causeway: everything off-chain reads and changes the ledger through this crate.
+//!
+//! - [`address`], [`instructions`]: where things are and how to ask for a change; pure.
+//! - [`snapshot`], [`predict`]: the whole ledger as one value, and what the program would do next; pure.
+//! - [`client`], [`watch`], [`events`]: reading.
+//! - [`send`], [`pack`]: changing, in one transaction or in thousands.
+//! - [`keys`], [`explain`]: key files, and errors that say what to do.
+//!
+//! It guarantees that no undefined byte becomes a default (undecodable accounts are reported beside the others), that
+//! every wait is bounded, and that a transaction that landed with an error is never read as a success. It holds no
+//! policy: what to send, and when, is the caller's.
+
+pub mod address;
+pub mod instructions;
