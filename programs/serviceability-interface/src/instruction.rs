@@ -37,11 +37,11 @@ const fn payer(name: &'static str) -> AccountSpec {
 }
 
 macro_rules! instructions {
-    ($($(#[$meta:meta])* $variant:ident = $tag:literal $text:literal, $data:ident, [$($account:expr),* $(,)?];)+) => {
+    ($($(#[doc = $doc:literal])* $variant:ident = $tag:literal $text:literal, $data:ident, [$($account:expr),* $(,)?];)+) => {
         byte_enum! {
             /// The first byte of an instruction's data.
             Tag {
-                $($(#[$meta])* $variant = $tag $text),+
+                $($(#[doc = $doc])* $variant = $tag $text),+
             }
         }
 
@@ -53,13 +53,29 @@ macro_rules! instructions {
                     $(Tag::$variant => const { &[$($account),*] }),+
                 }
             }
+
+            /// What it does.
+            #[cfg(feature = "offchain")]
+            pub const fn about(self) -> &'static str {
+                match self {
+                    $(Tag::$variant => concat!($($doc),*)),+
+                }
+            }
+
+            /// The record that follows the tag byte.
+            #[cfg(feature = "offchain")]
+            pub const fn record(self) -> crate::layout::RecordSpec {
+                match self {
+                    $(Tag::$variant => <<$data as Field>::Raw as crate::layout::Described>::RECORD),+
+                }
+            }
         }
 
         /// An instruction with its data.
         #[cfg(feature = "offchain")]
         #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         pub enum Instruction {
-            $($(#[$meta])* $variant($data)),+
+            $($(#[doc = $doc])* $variant($data)),+
         }
 
         #[cfg(feature = "offchain")]

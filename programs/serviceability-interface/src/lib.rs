@@ -25,6 +25,8 @@ pub mod enums;
 pub mod error;
 pub mod event;
 pub mod instruction;
+#[cfg(feature = "offchain")]
+pub mod layout;
 pub mod lifecycle;
 pub mod pool;
 pub mod quorum;

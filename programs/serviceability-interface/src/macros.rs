@@ -2,8 +2,10 @@
 
 /// Defines a one-byte enum with fixed discriminants, its kebab-case names, and a decoder that refuses undefined bytes.
 macro_rules! byte_enum {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $byte:literal $text:literal),+ $(,)? }) => {
-        $(#[$meta])*
+    ($(#[doc = $doc:literal])* $name:ident {
+        $($(#[doc = $vdoc:literal])* $variant:ident = $byte:literal $text:literal),+ $(,)?
+    }) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(
             feature = "offchain",
@@ -12,7 +14,18 @@ macro_rules! byte_enum {
         )]
         #[repr(u8)]
         pub enum $name {
-            $($(#[$vmeta])* #[cfg_attr(feature = "offchain", serde(rename = $text))] $variant = $byte),+
+            $($(#[doc = $vdoc])* #[cfg_attr(feature = "offchain", serde(rename = $text))] $variant = $byte),+
+        }
+
+        #[cfg(feature = "offchain")]
+        impl $crate::layout::DescribedEnum for $name {
+            const NAME: &'static str = stringify!($name);
+            const ABOUT: &'static str = concat!($($doc),*);
+            const VALUES: &'static [$crate::layout::ValueSpec] = &[$($crate::layout::ValueSpec {
+                byte: $byte,
+                name: $text,
+                about: concat!($($vdoc),*),
+            }),+];
         }
 
         impl $name {
@@ -75,14 +88,39 @@ macro_rules! byte_enum {
 /// The raw view is `#[repr(C)]` of alignment-1 fields, so that its bytes are the borsh bytes of the typed view up to
 /// the list.
 macro_rules! record {
-    ($(#[$meta:meta])* $name:ident / $raw:ident {
-        $($(#[$fmeta:meta])* $field:ident : $ty:ty),* $(,)?
-    } $(list $(#[$lmeta:meta])* $list:ident : $entry:ty)?) => {
+    ($(#[doc = $doc:literal])* $name:ident / $raw:ident {
+        $($(#[doc = $fdoc:literal])* $field:ident : $ty:ty),* $(,)?
+    } $(list $(#[doc = $ldoc:literal])* $list:ident : $entry:ty)?) => {
         #[doc = concat!("In-place view of [`", stringify!($name), "`]: same bytes, alignment 1, nothing validated.")]
         #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
         #[repr(C)]
         pub struct $raw {
-            $($(#[$fmeta])* pub $field: <$ty as $crate::types::Field>::Raw),*
+            $($(#[doc = $fdoc])* pub $field: <$ty as $crate::types::Field>::Raw),*
+        }
+
+        #[cfg(feature = "offchain")]
+        impl $crate::layout::Described for $raw {
+            const RECORD: $crate::layout::RecordSpec = $crate::layout::RecordSpec {
+                name: stringify!($name),
+                about: concat!($($doc),*),
+                len: $raw::LEN,
+                fields: &[$($crate::layout::FieldSpec {
+                    name: stringify!($field),
+                    about: concat!($($fdoc),*),
+                    ty: stringify!($ty),
+                    offset: core::mem::offset_of!($raw, $field),
+                    len: core::mem::size_of::<<$ty as $crate::types::Field>::Raw>(),
+                }),*],
+                list: {
+                    let lists: &[$crate::layout::ListSpec] = &[$($crate::layout::ListSpec {
+                        name: stringify!($list),
+                        about: concat!($($ldoc),*),
+                        entry: stringify!($entry),
+                        entry_len: core::mem::size_of::<<$entry as $crate::types::Field>::Raw>(),
+                    })?];
+                    lists.first()
+                },
+            };
         }
 
         impl $raw {
@@ -90,15 +128,15 @@ macro_rules! record {
             pub const LEN: usize = core::mem::size_of::<$raw>();
         }
 
-        $(#[$meta])*
+        $(#[doc = $doc])*
         #[cfg(feature = "offchain")]
         #[derive(
             Clone, Debug, PartialEq, Eq,
             borsh::BorshSerialize, borsh::BorshDeserialize, serde::Serialize, serde::Deserialize,
         )]
         pub struct $name {
-            $($(#[$fmeta])* pub $field: $ty,)*
-            $($(#[$lmeta])* pub $list: alloc::vec::Vec<$entry>,)?
+            $($(#[doc = $fdoc])* pub $field: $ty,)*
+            $($(#[doc = $ldoc])* pub $list: alloc::vec::Vec<$entry>,)?
         }
 
         #[cfg(not(feature = "offchain"))]

@@ -263,7 +263,9 @@ impl DeviceStatus {
         match self {
             Self::Activated | Self::Drained => true,
             Self::Suspended => matches!(suspended_from, Self::Activated | Self::Drained),
-            Self::Pending | Self::Deleting | Self::Rejected | Self::DeviceProvisioning | Self::LinkProvisioning => false,
+            Self::Pending | Self::Deleting | Self::Rejected | Self::DeviceProvisioning | Self::LinkProvisioning => {
+                false
+            }
         }
     }
 }
@@ -295,12 +297,7 @@ pub const fn is_allowed_quorum(oracles: usize, quorum: usize) -> bool {
 
 /// Reads an attestation's word, given the rank of its verdict.
 pub fn word(entry: &crate::accounts::RawAttestation, rank: u8) -> Word {
-    Word {
-        rank,
-        epoch: entry.epoch.get(),
-        slot: entry.slot.get(),
-        since: [entry.since[0].get(), entry.since[1].get()],
-    }
+    Word { rank, epoch: entry.epoch.get(), slot: entry.slot.get(), since: [entry.since[0].get(), entry.since[1].get()] }
 }
 
 /// The rank of a verdict byte for a subject of this type, or nothing where an oracle may not say that: a verdict is

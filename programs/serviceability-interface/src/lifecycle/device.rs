@@ -207,12 +207,8 @@ const fn to(to: DeviceStatus, chosen_by: &'static [Condition], when: &'static [C
     Rule { chosen_by, when, then: Outcome::To(to), by }
 }
 
-const CREATE: &[R] = &[to(
-    DeviceStatus::Pending,
-    &[],
-    &[Condition::NetworkRunning, Condition::RegistryActive],
-    &[Role::Contributor],
-)];
+const CREATE: &[R] =
+    &[to(DeviceStatus::Pending, &[], &[Condition::NetworkRunning, Condition::RegistryActive], &[Role::Contributor])];
 const PROVISION: &[R] = &[to(
     DeviceStatus::DeviceProvisioning,
     &[],
@@ -241,12 +237,7 @@ const DRAIN: &[R] = &[to(DeviceStatus::Drained, &[Condition::DesiredDrain], &[],
 const UNDRAIN: &[R] = &[to(
     DeviceStatus::Activated,
     &[Condition::DesiredActivated],
-    &[
-        Condition::NetworkRunning,
-        Condition::RegistryActive,
-        Condition::HealthForUsers,
-        Condition::MaintenanceBurnIn,
-    ],
+    &[Condition::NetworkRunning, Condition::RegistryActive, Condition::HealthForUsers, Condition::MaintenanceBurnIn],
     &[Role::Anyone],
 )];
 const SUSPEND: &[R] = &[to(DeviceStatus::Suspended, &[], &[], &[Role::Authority])];
@@ -267,8 +258,7 @@ const RESUME: &[R] = &[
     ),
 ];
 const REJECT: &[R] = &[to(DeviceStatus::Rejected, &[], &[], &[Role::Authority])];
-const DELETE: &[R] =
-    &[to(DeviceStatus::Deleting, &[], &[Condition::NoLinks], &[Role::Contributor, Role::Authority])];
+const DELETE: &[R] = &[to(DeviceStatus::Deleting, &[], &[Condition::NoLinks], &[Role::Contributor, Role::Authority])];
 const CLOSE: &[R] = &[Rule {
     chosen_by: &[],
     when: &[Condition::NoLinks],
@@ -336,11 +326,9 @@ impl Refusal {
             ErrorCode::DeviceTransitionRefused,
             match self.event {
                 Event::Suspend | Event::Resume | Event::Reject => ErrorCode::NotAuthority,
-                Event::Create
-                | Event::Provision
-                | Event::Advance
-                | Event::Delete
-                | Event::Close => ErrorCode::NotDeviceOwner,
+                Event::Create | Event::Provision | Event::Advance | Event::Delete | Event::Close => {
+                    ErrorCode::NotDeviceOwner
+                }
             },
             Condition::error,
         )

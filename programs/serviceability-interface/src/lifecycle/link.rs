@@ -235,8 +235,7 @@ const fn to(to: LinkStatus, chosen_by: &'static [Condition], when: &'static [Con
     Rule { chosen_by, when, then: Outcome::To(to), by }
 }
 
-const CREATE_WHEN: &[Condition] =
-    &[Condition::NetworkRunning, Condition::RegistryActive, Condition::InterfacesFit];
+const CREATE_WHEN: &[Condition] = &[Condition::NetworkRunning, Condition::RegistryActive, Condition::InterfacesFit];
 const CREATE: &[R] = &[
     to(LinkStatus::Pending, &[Condition::KindWan], CREATE_WHEN, &[Role::Contributor]),
     to(LinkStatus::Requested, &[Condition::KindDzx], CREATE_WHEN, &[Role::Contributor]),
@@ -251,12 +250,7 @@ const PROVISION: &[R] = &[to(
 const TO_ACTIVATED: &[R] = &[to(
     LinkStatus::Activated,
     &[Condition::DesiredActivated],
-    &[
-        Condition::NetworkRunning,
-        Condition::RegistryActive,
-        Condition::DevicesReady,
-        Condition::HealthForService,
-    ],
+    &[Condition::NetworkRunning, Condition::RegistryActive, Condition::DevicesReady, Condition::HealthForService],
     &[Role::Anyone],
 )];
 const SOFT: R = to(LinkStatus::SoftDrained, &[Condition::DesiredSoftDrained], &[], &[Role::Anyone]);
@@ -314,7 +308,8 @@ pub const fn rules(status: Option<LinkStatus>, event: Event) -> &'static [R] {
     match (event, status) {
         (
             Event::Create,
-            Pending | Activated | Suspended | Deleting | Rejected | Requested | HardDrained | SoftDrained | Provisioning,
+            Pending | Activated | Suspended | Deleting | Rejected | Requested | HardDrained | SoftDrained
+            | Provisioning,
         ) => NONE,
         (Event::Accept, Requested) => ACCEPT,
         (
@@ -340,10 +335,9 @@ pub const fn rules(status: Option<LinkStatus>, event: Event) -> &'static [R] {
         ) => NONE,
         (Event::Reject, Requested | Pending | Provisioning) => REJECT,
         (Event::Reject, Activated | Suspended | Deleting | Rejected | HardDrained | SoftDrained) => NONE,
-        (
-            Event::Delete,
-            Requested | Pending | Provisioning | Suspended | Rejected | SoftDrained | HardDrained,
-        ) => DELETE,
+        (Event::Delete, Requested | Pending | Provisioning | Suspended | Rejected | SoftDrained | HardDrained) => {
+            DELETE
+        }
         (Event::Delete, Activated | Deleting) => NONE,
         (Event::Close, Deleting) => CLOSE,
         (
