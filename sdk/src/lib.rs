@@ -11,4 +11,16 @@
 //! policy: what to send, and when, is the caller's.
 
 pub mod address;
+pub mod client;
+pub mod error;
+pub mod explain;
+pub mod health;
 pub mod instructions;
+pub mod predict;
+pub mod snapshot;
+
+pub use client::{Filter, Ledger, Listing};
+pub use error::LedgerError;
+pub use explain::Explain;
+pub use instructions::{DeviceRefs, Instructions, LinkContext, LinkRefs, RegistryTarget, Window};
+pub use snapshot::Snapshot;

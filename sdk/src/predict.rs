@@ -1,0 +1,151 @@
+//! What `Advance` would do to a device or link now, and why not more.
+//!
+//! Pure: the same functions that the program obeys, over a snapshot. A prediction is as good as its snapshot: the
+//! program decides again with what is there when the transaction lands.
+
+use causeway_interface::{
+    DeviceHealth, DeviceStatus, InterfaceRole, Key, LinkHealth, LinkStatus, LoopbackType, NetworkStatus,
+    RegistryStatus,
+    accounts::{Device, Link, Network},
+    lifecycle::{self, Outcome, Roles},
+};
+
+use crate::{
+    health::{self, SubjectHealth},
+    snapshot::Snapshot,
+};
+
+/// What a snapshot lacks for a prediction.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PredictError {
+    /// No network account.
+    #[error("the snapshot holds no network")]
+    NoNetwork,
+    /// Neither a device nor a link.
+    #[error("the snapshot holds no device or link {0}")]
+    NoSubject(Key),
+    /// Something that the subject refers to.
+    #[error("the snapshot holds no {what} {key}")]
+    Missing {
+        /// What it is.
+        what: &'static str,
+        /// Its address.
+        key: Key,
+    },
+}
+
+/// What `Advance` would make of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prediction<S, H, R> {
+    /// Health before.
+    pub health_before: H,
+    /// Health after.
+    pub health: H,
+    /// The transition, or why there is none.
+    pub transition: Result<Outcome<S>, R>,
+    /// What the oracles say, and how much of the burn-in is left.
+    pub detail: SubjectHealth,
+}
+
+impl<S, H: PartialEq, R> Prediction<S, H, R> {
+    /// Whether `Advance` would change anything.
+    pub fn changes(&self) -> bool {
+        self.health != self.health_before || self.transition.is_ok()
+    }
+}
+
+/// A device's prediction.
+pub type DevicePrediction = Prediction<DeviceStatus, DeviceHealth, lifecycle::device::Refusal>;
+/// A link's prediction.
+pub type LinkPrediction = Prediction<LinkStatus, LinkHealth, lifecycle::link::Refusal>;
+
+fn network(snapshot: &Snapshot) -> Result<&Network, PredictError> {
+    snapshot.network.as_ref().ok_or(PredictError::NoNetwork)
+}
+
+fn active(status: RegistryStatus) -> bool {
+    match status {
+        RegistryStatus::Activated => true,
+        RegistryStatus::Suspended => false,
+    }
+}
+
+fn registry_active(snapshot: &Snapshot, contributor: &Key, device: &Device) -> Result<bool, PredictError> {
+    let missing = |what: &'static str, key: &Key| PredictError::Missing { what, key: *key };
+    let c = snapshot.contributors.get(contributor).ok_or_else(|| missing("contributor", contributor))?;
+    let l = snapshot.locations.get(&device.location).ok_or_else(|| missing("location", &device.location))?;
+    let e = snapshot.exchanges.get(&device.exchange).ok_or_else(|| missing("exchange", &device.exchange))?;
+    Ok(active(c.header.status) && active(l.header.status) && active(e.header.status))
+}
+
+/// Whether the fields that provisioning needs are there: a public address, a dz prefix and both routing loopbacks.
+#[must_use]
+pub fn fields_complete(device: &Device) -> bool {
+    let loopback = |kind: LoopbackType| device.interfaces.iter().any(|i| i.loopback == kind);
+    !device.public_ip.is_zero()
+        && device.dz_prefix_count > 0
+        && loopback(LoopbackType::Vpnv4)
+        && loopback(LoopbackType::Ipv4)
+}
+
+/// What `Advance` would do to the device at `key` in slot `now`.
+///
+/// # Errors
+/// The snapshot lacks the device or something that it refers to.
+pub fn device(snapshot: &Snapshot, key: &Key, now: u64) -> Result<DevicePrediction, PredictError> {
+    let network = network(snapshot)?;
+    let device = snapshot.devices.get(key).ok_or(PredictError::NoSubject(*key))?;
+    let detail = health::of_device(network, device, snapshot.attestations.get(key), now);
+    let before = device.header.health;
+    let health = before.next(device.header.status, device.suspended_from, &detail.tally, network.quorum);
+    let state = lifecycle::device::State {
+        status: device.header.status,
+        health,
+        desired: device.header.desired,
+        suspended_from: device.suspended_from,
+    };
+    let facts = lifecycle::device::Facts {
+        network_running: network.header.status == NetworkStatus::Running,
+        registry_active: registry_active(snapshot, &device.contributor, device)?,
+        fields_complete: fields_complete(device),
+        maintenance_burned_in: detail.tally.held_since_status(DeviceHealth::ReadyForUsers.rank(), network.quorum),
+        links: device.link_count,
+        device_type: device.header.kind,
+        has_cyoa: device.interfaces.iter().any(|i| i.role == InterfaceRole::Cyoa),
+        activated_wan_links: device.activated_wan_links,
+        activated_dzx_links: device.activated_dzx_links,
+    };
+    let transition = lifecycle::device::decide(&state, lifecycle::device::Event::Advance, &facts, Roles::ANYONE);
+    Ok(Prediction { health_before: before, health, transition, detail })
+}
+
+/// What `Advance` would do to the link at `key` in slot `now`.
+///
+/// # Errors
+/// The snapshot lacks the link or something that it refers to.
+pub fn link(snapshot: &Snapshot, key: &Key, now: u64) -> Result<LinkPrediction, PredictError> {
+    let network = network(snapshot)?;
+    let link: &Link = snapshot.links.get(key).ok_or(PredictError::NoSubject(*key))?;
+    let side = |key: &Key| snapshot.devices.get(key).ok_or(PredictError::Missing { what: "device", key: *key });
+    let (a, z) = (side(&link.device_a)?, side(&link.device_z)?);
+    let detail = health::of_link(network, link, snapshot.attestations.get(key), now);
+    let before = link.header.health;
+    let health = before.next(link.header.status, link.suspended_from, &detail.tally, network.quorum);
+    let state = lifecycle::link::State {
+        status: link.header.status,
+        health,
+        desired: link.header.desired,
+        suspended_from: link.suspended_from,
+    };
+    let facts = lifecycle::link::Facts {
+        link_type: link.header.kind,
+        network_running: network.header.status == NetworkStatus::Running,
+        registry_active: registry_active(snapshot, &link.contributor_a, a)?
+            && registry_active(snapshot, &link.contributor_z, z)?,
+        interfaces_fit: true,
+        devices: [a.header.status, z.header.status],
+        maintenance_burned_in: detail.tally.held_since_status(LinkHealth::ReadyForService.rank(), network.quorum),
+    };
+    let transition = lifecycle::link::decide(&state, lifecycle::link::Event::Advance, &facts, Roles::ANYONE);
+    Ok(Prediction { health_before: before, health, transition, detail })
+}
