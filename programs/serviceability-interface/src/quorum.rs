@@ -158,6 +158,7 @@ pub enum Before {
 ///
 /// `required` is the lowest rank that counts for a subject in service or drained (an activated device that is only
 /// ready for links is impaired, not healthy at a lower level); `None` before first service, where any level counts.
+#[inline(always)]
 pub fn judge(before: Before, required: Option<u8>, tally: &Tally, quorum: u8) -> Judgement {
     if !tally.is_quorate(quorum) {
         return Judgement::Silent;

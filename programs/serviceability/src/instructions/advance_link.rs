@@ -1,0 +1,71 @@
+//! Recomputes a link's health and applies the one transition that is allowed.
+
+use super::{
+    advance::terms,
+    ends::{Counted, count_activated},
+    prelude::*,
+};
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvance) -> Outcome {
+    bind!(accounts => [
+        sender, network, subject, attestations, contributor_a, contributor_z, device_a, device_z, location_a,
+        exchange_a, location_z, exchange_z,
+    ]);
+    let signer = Signer::new(sender)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let mut link: Write<RawLink> = Write::new(program, subject)?;
+    let attestations: Read<RawAttestations> = Read::new(program, attestations)?;
+    let mut device_a: Write<RawDevice> = Write::new(program, device_a)?;
+    let mut device_z: Write<RawDevice> = Write::new(program, device_z)?;
+    ensure(attestations.subject == *link.key(), ErrorCode::AttestationsMismatch)?;
+    checks::sequence(&link.header, data.expected_sequence)?;
+    let registry_active = super::ends::registry_active(
+        program,
+        &link,
+        [&device_a, &device_z],
+        [device_a.key(), device_z.key()],
+        [contributor_a, contributor_z],
+        [location_a, location_z],
+        [exchange_a, exchange_z],
+    )?;
+
+    let now = slot()?;
+    let mut state = checks::link_state(&link)?;
+    let in_service = state.status.is_in_service(state.suspended_from);
+    let terms = terms(&network, now, in_service, link.header.status_since_slot.get());
+    let tally = super::advance::tally(&network, AccountType::Link, attestations.entries(), &terms)?;
+    state.health = state.health.next(state.status, state.suspended_from, &tally, terms.quorum);
+
+    let mut facts = checks::link_facts(&link, checks::is_running(&network)?)?;
+    facts.registry_active = registry_active;
+    facts.devices =
+        [stored!(device_a.header.status, DeviceStatus), stored!(device_z.header.status, DeviceStatus)];
+    facts.maintenance_burned_in = tally.held_since_status(LinkHealth::ReadyForService.rank(), terms.quorum);
+    let status = match link::decide(&state, link::Event::Advance, &facts, Roles::ANYONE) {
+        Ok(Next::To(status)) => status,
+        Ok(Next::Closed) => return Err(ErrorCode::LinkTransitionRefused),
+        // Not yet: health may have changed all the same.
+        Err(_) => state.status,
+    };
+
+    let (from, key) = (triple(&link.header), *link.key());
+    let healthier = state.health.byte() != from.health;
+    let moved = status.byte() != from.status;
+    if !healthier && !moved {
+        return Ok(());
+    }
+    let act = Act { tag: Tag::Advance, actor: signer.key(), slot: now };
+    if healthier {
+        link.header.health = state.health.byte();
+        link.health_since_slot.set(now);
+    }
+    if moved {
+        if let Some(counted) = Counted::of(state.status, status) {
+            count_activated(&mut device_a, facts.link_type, counted)?;
+            count_activated(&mut device_z, facts.link_type, counted)?;
+        }
+        checks::set_link_status(&mut link, status, now);
+    }
+    act.changed(AccountType::Link, &key, from, &mut link.header)
+}

@@ -1,0 +1,47 @@
+//! An oracle's word on many subjects at once. Writes only that oracle's entries.
+
+use causeway_interface::quorum;
+
+use super::prelude::*;
+use crate::events::Subject;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    let (data, verdicts) = checks::data_with_list::<RawAttest, RawVerdict>(bytes)?;
+    let [oracle, network, subjects @ ..] = accounts else { return Err(ErrorCode::AccountCount) };
+    let signer = Signer::new(oracle)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let batch = !verdicts.is_empty() && verdicts.len() == subjects.len();
+    ensure(batch && verdicts.len() <= MAX_ATTEST_BATCH, ErrorCode::BatchMismatch)?;
+
+    let now = slot()?;
+    let max_age = network.attestation_max_age_slots.get();
+    let (start, end) = (data.window_start_slot.get(), data.window_end_slot.get());
+    ensure(start <= end && end <= now && now - end <= max_age, ErrorCode::WindowInvalid)?;
+    let index = quorum::oracle_index(&network.oracles, network.oracle_count, signer.key()).ok_or(ErrorCode::NotOracle)?;
+
+    let epoch = network.oracle_epoch.get();
+    for (subject, verdict) in subjects.iter_mut().zip(verdicts) {
+        let mut attestations: Write<RawAttestations> = Write::new(program, subject)?;
+        let (record, entries) = attestations.split();
+        let kind = stored!(record.header.kind, AccountType);
+        let rank = quorum::verdict_rank(kind, verdict.verdict).ok_or(ErrorCode::VerdictInvalid)?;
+        let entry = entries.get_mut(index).ok_or(ErrorCode::AttestationsTooSmall)?;
+        // The streaks of the next word follow from the last one's; its rank plays no part.
+        let next = quorum::word(entry, 0).next(now, epoch, rank, max_age);
+        entry.verdict = verdict.verdict;
+        entry.epoch.set(next.epoch);
+        entry.slot.set(next.slot);
+        entry.since = next.since.map(Into::into);
+        entry.failed = verdict.failed;
+        entry.window_start_slot = data.window_start_slot;
+        entry.window_end_slot = data.window_end_slot;
+        entry.evidence_root = data.evidence_root;
+        touch(&mut record.header)?;
+    }
+    let act = Act { tag: Tag::Attest, actor: signer.key(), slot: now };
+    let subject = Subject { account_type: AccountType::Network, key: network.key() };
+    let unchanged = triple(&network.header);
+    act.log(subject, unchanged, unchanged, network.header.sequence.get(), verdicts.len() as u32);
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Registers a device with its type's default interfaces, and its attestations.
+
+use super::prelude::*;
+use causeway_interface::recipe;
+
+/// Entries that a subject's attestations begin with, so that the usual oracle set needs no extension.
+pub const ATTESTATION_ENTRIES: usize = 3;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [
+        owner, network, contributor, location, exchange, device, attestations, prefix_table, system_program,
+    ]);
+    let data: &RawCreateDevice = checks::data(bytes)?;
+    let owner = Payer::new(owner)?;
+    let vacant = Vacant::new(device)?;
+    let vacant_attestations = Vacant::new(attestations)?;
+    SystemProgram::check(system_program)?;
+    let mut network: Write<RawNetwork> = Write::new(program, network)?;
+    let mut contributor: Write<RawContributor> = Write::new(program, contributor)?;
+    let mut location: Write<RawLocation> = Write::new(program, location)?;
+    let mut exchange: Write<RawExchange> = Write::new(program, exchange)?;
+    let mut prefix_table: Write<RawPrefixTable> = Write::new(program, prefix_table)?;
+
+    ensure(data.code.is_valid(), ErrorCode::CodeInvalid)?;
+    let device_type = given!(data.device_type, DeviceType);
+    let platform = given!(data.platform, Platform);
+    let desired = given!(data.desired, DesiredStatus);
+    let interface_count = if checks::flag(data.skip_recipe)? { 0 } else { recipe::len(device_type) };
+    values::public_ip(data.public_ip)?;
+    ensure(data.management_vrf.is_valid(), ErrorCode::VrfInvalid)?;
+    let dz_prefixes = prefixes::checked(&data.dz_prefixes, data.dz_prefix_count)?;
+    let registry_active = checks::is_active(&contributor.header)?
+        && checks::is_active(&location.header)?
+        && checks::is_active(&exchange.header)?;
+    let roles = checks::device_roles(&network, &contributor, owner.key());
+    device::decide_create(checks::is_running(&network)?, registry_active, roles).map_err(|refusal| refusal.error())?;
+
+    let creator = Creator::new(program, &owner)?;
+    let mut created: Write<RawDevice> =
+        creator.create(vacant, [seeds::DEVICE, data.code.as_bytes()], interface_count)?;
+    let oracles = usize::from(network.oracle_count);
+    create_attestations(&creator, vacant_attestations, AccountType::Device, created.key(), oracles)?;
+    for prefix in dz_prefixes {
+        prefixes::insert(&mut prefix_table, prefix)?;
+    }
+    if !dz_prefixes.is_empty() {
+        touch(&mut prefix_table.header)?;
+    }
+    increment(&mut network.device_count)?;
+    increment(&mut contributor.device_count)?;
+    increment(&mut location.device_count)?;
+    increment(&mut exchange.device_count)?;
+    touch(&mut network.header)?;
+    touch(&mut contributor.header)?;
+    touch(&mut location.header)?;
+    touch(&mut exchange.header)?;
+
+    let (record, list) = created.split();
+    record.header.status = DeviceStatus::Pending.byte();
+    record.header.health = DeviceHealth::Pending.byte();
+    record.header.desired = desired.byte();
+    record.header.kind = device_type.byte();
+    record.code = data.code;
+    record.contributor = *contributor.key();
+    record.location = *location.key();
+    record.exchange = *exchange.key();
+    record.platform = platform.byte();
+    record.suspended_from = DeviceStatus::Pending.byte();
+    record.reject_reason = RejectReason::None.byte();
+    record.public_ip = data.public_ip;
+    record.dz_prefix_count = data.dz_prefix_count;
+    record.dz_prefixes = data.dz_prefixes;
+    record.agent_key = data.agent_key;
+    record.telemetry_key = data.telemetry_key;
+    record.management_vrf = data.management_vrf;
+    record.health_since_slot.set(creator.slot());
+    for (index, place) in list.iter_mut().enumerate() {
+        let default = recipe::interface(device_type, platform, index);
+        place.name = default.name;
+        place.kind = default.kind.byte();
+        place.role = default.role.byte();
+        place.loopback = default.loopback.byte();
+        place.mtu.set(default.mtu);
+        place.bandwidth_bps.set(default.bandwidth_bps);
+    }
+    let act = Act { tag: Tag::CreateDevice, actor: owner.key(), slot: creator.slot() };
+    act.created(AccountType::Device, created.key(), &created.header);
+    Ok(())
+}
+
+/// Creates a subject's attestations: an entry for every oracle, none of which has spoken.
+pub fn create_attestations(
+    creator: &Creator,
+    vacant: Vacant,
+    subject_type: AccountType,
+    subject: &Key,
+    oracles: usize,
+) -> Outcome {
+    let entries = oracles.max(ATTESTATION_ENTRIES);
+    let mut created: Write<RawAttestations> =
+        creator.create(vacant, [seeds::ATTESTATIONS, &subject.0], entries)?;
+    created.header.kind = subject_type.byte();
+    created.subject = *subject;
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Names the next authority, or takes the proposal back.
+
+use super::prelude::*;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [authority, network]);
+    let data: &RawProposeAuthority = checks::data(bytes)?;
+    let signer = Signer::new(authority)?;
+    let mut network: Write<RawNetwork> = Write::new(program, network)?;
+    checks::sequence(&network.header, data.expected_sequence)?;
+    checks::authority(&network, signer.key())?;
+
+    let act = Act { tag: Tag::ProposeAuthority, actor: signer.key(), slot: slot()? };
+    let from = triple(&network.header);
+    let key = *network.key();
+    network.pending_authority = data.authority;
+    act.changed(AccountType::Network, &key, from, &mut network.header)
+}

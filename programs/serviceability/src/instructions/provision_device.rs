@@ -1,0 +1,55 @@
+//! Assigns loopback addresses and segment id, and begins provisioning.
+
+use super::prelude::*;
+use causeway_interface::{LoopbackType, Prefix};
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [owner, network, contributor, location, exchange, device, loopback_pool, node_segment_pool]);
+    let data: &RawExpect = checks::data(bytes)?;
+    let signer = Signer::new(owner)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let contributor: Read<RawContributor> = Read::new(program, contributor)?;
+    let location: Read<RawLocation> = Read::new(program, location)?;
+    let exchange: Read<RawExchange> = Read::new(program, exchange)?;
+    let mut device: Write<RawDevice> = Write::new(program, device)?;
+    let mut loopbacks = pools::bind(program, loopback_pool, PoolKind::Loopback)?;
+    let mut segments = pools::bind(program, node_segment_pool, PoolKind::NodeSegment)?;
+    belongs(&device.contributor, contributor.key())?;
+    belongs(&device.location, location.key())?;
+    belongs(&device.exchange, exchange.key())?;
+    checks::sequence(&device.header, data.expected_sequence)?;
+    let registry_active = checks::is_active(&contributor.header)?
+        && checks::is_active(&location.header)?
+        && checks::is_active(&exchange.header)?;
+    let mut facts = checks::device_facts(&device, checks::is_running(&network)?, registry_active)?;
+    facts.fields_complete = is_complete(&mut device);
+    let roles = checks::device_roles(&network, &contributor, signer.key());
+    let next = device::decide(&checks::device_state(&device)?, device::Event::Provision, &facts, roles)
+        .map_err(|refusal| refusal.error())?;
+    let Next::To(status) = next else { return Err(ErrorCode::DeviceTransitionRefused) };
+
+    let act = Act { tag: Tag::ProvisionDevice, actor: signer.key(), slot: slot()? };
+    let (from, key) = (triple(&device.header), *device.key());
+    let (record, list) = device.split();
+    for loopback in [LoopbackType::Vpnv4, LoopbackType::Ipv4] {
+        let interface = interfaces::routing_mut(list, loopback).ok_or(ErrorCode::DeviceFieldsMissing)?;
+        interface.address = Prefix::new(pools::allocate(&mut loopbacks)?, 32);
+        if matches!(loopback, LoopbackType::Vpnv4) {
+            let segment = u16::try_from(pools::allocate(&mut segments)?).map_err(|_| ErrorCode::Overflow)?;
+            interface.node_segment.set(segment);
+        }
+    }
+    checks::set_device_status(record, status, act.slot);
+    act.changed(AccountType::Device, &key, from, &mut record.header)
+}
+
+/// Whether every field that provisioning needs is there.
+fn is_complete(device: &mut Write<RawDevice>) -> bool {
+    let (record, list) = device.split();
+    !record.public_ip.is_zero()
+        && !record.agent_key.is_zero()
+        && !record.telemetry_key.is_zero()
+        && interfaces::routing_mut(list, LoopbackType::Vpnv4).is_some()
+        && interfaces::routing_mut(list, LoopbackType::Ipv4).is_some()
+}

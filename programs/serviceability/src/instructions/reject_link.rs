@@ -1,0 +1,29 @@
+//! Refuses a link.
+
+use super::prelude::*;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [owner_z_or_authority, network, contributor_z, link]);
+    let data: &RawReject = checks::data(bytes)?;
+    let signer = Signer::new(owner_z_or_authority)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let contributor_z: Read<RawContributor> = Read::new(program, contributor_z)?;
+    let mut link: Write<RawLink> = Write::new(program, link)?;
+    belongs(&link.contributor_z, contributor_z.key())?;
+    checks::sequence(&link.header, data.expected_sequence)?;
+    let reason = given!(data.reason, RejectReason);
+    ensure(!matches!(reason, RejectReason::None), ErrorCode::InstructionData)?;
+    let roles = super::ends::roles(false, checks::is_owner(&contributor_z, signer.key()))
+        .with(Role::Authority, network.authority == *signer.key());
+    let facts = checks::link_facts(&link, checks::is_running(&network)?)?;
+    let next = link::decide(&checks::link_state(&link)?, link::Event::Reject, &facts, roles)
+        .map_err(|refusal| refusal.error())?;
+    let Next::To(status) = next else { return Err(ErrorCode::LinkTransitionRefused) };
+
+    let act = Act { tag: Tag::RejectLink, actor: signer.key(), slot: slot()? };
+    let (from, key) = (triple(&link.header), *link.key());
+    link.reject_reason = reason.byte();
+    checks::set_link_status(&mut link, status, act.slot);
+    act.changed_with(AccountType::Link, &key, from, &mut link.header, reason.byte().into())
+}

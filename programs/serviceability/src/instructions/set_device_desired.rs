@@ -1,0 +1,23 @@
+//! Sets what a device is wanted to be.
+
+use super::prelude::*;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [owner_or_operations, contributor, device]);
+    let data: &RawSetDesired = checks::data(bytes)?;
+    let signer = Signer::new(owner_or_operations)?;
+    let contributor: Read<RawContributor> = Read::new(program, contributor)?;
+    let mut device: Write<RawDevice> = Write::new(program, device)?;
+    belongs(&device.contributor, contributor.key())?;
+    checks::sequence(&device.header, data.expected_sequence)?;
+    checks::device_is_live(&device)?;
+    let desired = given!(data.desired, DesiredStatus);
+    ensure(checks::is_owner_or_operations(&contributor, signer.key()), ErrorCode::NotDeviceOwner)?;
+    ensure(device.header.desired != desired.byte(), ErrorCode::NoChange)?;
+
+    let act = Act { tag: Tag::SetDeviceDesired, actor: signer.key(), slot: slot()? };
+    let (from, key) = (triple(&device.header), *device.key());
+    device.header.desired = desired.byte();
+    act.changed(AccountType::Device, &key, from, &mut device.header)
+}

@@ -1,0 +1,23 @@
+//! Trips or resets the breaker.
+
+use super::prelude::*;
+use causeway_interface::NetworkStatus;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [authority, network]);
+    let data: &RawSetPaused = checks::data(bytes)?;
+    let signer = Signer::new(authority)?;
+    let mut network: Write<RawNetwork> = Write::new(program, network)?;
+    checks::sequence(&network.header, data.expected_sequence)?;
+    checks::authority(&network, signer.key())?;
+    let status = if checks::flag(data.paused)? { NetworkStatus::Paused } else { NetworkStatus::Running };
+    ensure(network.header.status != status.byte(), ErrorCode::NoChange)?;
+
+    let act = Act { tag: Tag::SetPaused, actor: signer.key(), slot: slot()? };
+    let from = triple(&network.header);
+    let key = *network.key();
+    network.header.status = status.byte();
+    network.header.status_since_slot.set(act.slot);
+    act.changed(AccountType::Network, &key, from, &mut network.header)
+}

@@ -1,0 +1,23 @@
+//! Suspends or activates a contributor, a location or an exchange.
+
+use super::prelude::*;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [authority, network, target]);
+    let data: &RawSetRegistryStatus = checks::data(bytes)?;
+    let signer = Signer::new(authority)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let mut target = Registry::new(program, target)?;
+    checks::sequence(target.header(), data.expected_sequence)?;
+    let status = given!(data.status, RegistryStatus);
+    checks::authority(&network, signer.key())?;
+    ensure(target.header().status != status.byte(), ErrorCode::NoChange)?;
+
+    let act = Act { tag: Tag::SetRegistryStatus, actor: signer.key(), slot: slot()? };
+    let (from, key, account_type) = (triple(target.header()), *target.key(), target.account_type());
+    let header = target.header_mut();
+    header.status = status.byte();
+    header.status_since_slot.set(act.slot);
+    act.changed(account_type, &key, from, header)
+}

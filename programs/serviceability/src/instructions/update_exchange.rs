@@ -1,0 +1,24 @@
+//! Changes an exchange's particulars.
+
+use super::prelude::*;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [authority, network, exchange]);
+    let data: &RawUpdateExchange = checks::data(bytes)?;
+    let signer = Signer::new(authority)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let mut exchange: Write<RawExchange> = Write::new(program, exchange)?;
+    checks::sequence(&exchange.header, data.expected_sequence)?;
+    checks::place(&data.name, &data.country, data.lat_e6, data.lng_e6)?;
+    checks::authority(&network, signer.key())?;
+
+    let act = Act { tag: Tag::UpdateExchange, actor: signer.key(), slot: slot()? };
+    let (from, key) = (triple(&exchange.header), *exchange.key());
+    exchange.name = data.name;
+    exchange.country = data.country;
+    exchange.lat_e6 = data.lat_e6;
+    exchange.lng_e6 = data.lng_e6;
+    exchange.bgp_community = data.bgp_community;
+    act.changed(AccountType::Exchange, &key, from, &mut exchange.header)
+}

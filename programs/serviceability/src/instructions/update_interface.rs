@@ -1,0 +1,34 @@
+//! Changes an interface that no link holds.
+
+use super::prelude::*;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [owner_or_operations, contributor, device]);
+    let data: &RawSetInterface = checks::data(bytes)?;
+    let signer = Signer::new(owner_or_operations)?;
+    let contributor: Read<RawContributor> = Read::new(program, contributor)?;
+    let mut device: Write<RawDevice> = Write::new(program, device)?;
+    belongs(&device.contributor, contributor.key())?;
+    checks::sequence(&device.header, data.expected_sequence)?;
+    let status = checks::device_is_live(&device)?;
+    let (index, changed) = {
+        let present = device.entries();
+        let index = interfaces::position(present, &data.name).ok_or(ErrorCode::InterfaceNotFound)?;
+        let before = present.get(index).ok_or(ErrorCode::InterfaceNotFound)?;
+        ensure(before.link.is_zero(), ErrorCode::InterfaceInUse)?;
+        let changed = interfaces::checked(data, present)?;
+        let routing = interfaces::is_routing(before) || interfaces::is_routing(&changed);
+        ensure(!routing || matches!(status, DeviceStatus::Pending), ErrorCode::InterfaceManaged)?;
+        let stays = before.kind == changed.kind || !interfaces::has_children(present, &data.name);
+        ensure(stays, ErrorCode::InterfaceInUse)?;
+        (index, changed)
+    };
+    ensure(checks::is_owner_or_operations(&contributor, signer.key()), ErrorCode::NotDeviceOwner)?;
+
+    let act = Act { tag: Tag::UpdateInterface, actor: signer.key(), slot: slot()? };
+    let (from, key) = (triple(&device.header), *device.key());
+    let (record, list) = device.split();
+    *list.get_mut(index).ok_or(ErrorCode::InterfaceNotFound)? = changed;
+    act.changed(AccountType::Device, &key, from, &mut record.header)
+}

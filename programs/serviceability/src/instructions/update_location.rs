@@ -1,0 +1,23 @@
+//! Changes a location's particulars.
+
+use super::prelude::*;
+
+/// Checks and applies.
+pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
+    bind!(accounts => [authority, network, location]);
+    let data: &RawUpdateLocation = checks::data(bytes)?;
+    let signer = Signer::new(authority)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let mut location: Write<RawLocation> = Write::new(program, location)?;
+    checks::sequence(&location.header, data.expected_sequence)?;
+    checks::place(&data.name, &data.country, data.lat_e6, data.lng_e6)?;
+    checks::authority(&network, signer.key())?;
+
+    let act = Act { tag: Tag::UpdateLocation, actor: signer.key(), slot: slot()? };
+    let (from, key) = (triple(&location.header), *location.key());
+    location.name = data.name;
+    location.country = data.country;
+    location.lat_e6 = data.lat_e6;
+    location.lng_e6 = data.lng_e6;
+    act.changed(AccountType::Location, &key, from, &mut location.header)
+}

@@ -1,0 +1,128 @@
+//! Program-derived addresses: finding the canonical one, and creating an account at it.
+//!
+//! Creation is the only place where an address is derived. An account that exists and belongs to this program was
+//! created here, so its address is canonical, and its fields say what it is.
+
+use causeway_interface::{ErrorCode, Key};
+use pinocchio::{
+    AccountView, Address,
+    cpi::{Seed, Signer},
+};
+use pinocchio_system::instructions::{Allocate, Assign, CreateAccount, Transfer};
+
+use crate::{
+    Outcome,
+    accounts::{Payer, Record, Vacant, Write},
+    syscalls::{self, Rent, slot},
+};
+
+/// What the runtime appends before hashing.
+const MARKER: &[u8] = b"ProgramDerivedAddress";
+
+/// The address of these seeds under `program` with the highest bump that is off the curve, and the bump.
+///
+/// The same search as the runtime's own, by the two cheaper calls that it consists of: about 300 CU a step, not 1 500.
+#[inline(always)]
+pub fn find(seeds: [&[u8]; 2], program: &Address) -> Outcome<(Key, u8)> {
+    let [kind, name] = seeds;
+    let mut bump = u8::MAX;
+    loop {
+        let address = syscalls::sha256(&[kind, name, &[bump], program.as_array(), MARKER]);
+        if !syscalls::is_on_curve(&address) {
+            return Ok((Key(address), bump));
+        }
+        bump = bump.checked_sub(1).ok_or(ErrorCode::WrongAddress)?;
+    }
+}
+
+/// What the creations of one instruction have in common.
+pub struct Creator<'a> {
+    program: &'a Address,
+    payer: &'a Payer<'a>,
+    rent: Rent,
+    slot: u64,
+}
+
+impl<'a> Creator<'a> {
+    /// Reads rent and slot.
+    #[inline(always)]
+    pub fn new(program: &'a Address, payer: &'a Payer<'a>) -> Outcome<Self> {
+        Ok(Self { program, payer, rent: Rent::get()?, slot: slot()? })
+    }
+
+    /// The slot of the creation.
+    #[inline(always)]
+    pub fn slot(&self) -> u64 {
+        self.slot
+    }
+
+    /// Creates an account of `T` with `entries` zeroed list entries at the address of its seeds, and begins it.
+    ///
+    /// # Errors
+    /// [`ErrorCode::WrongAddress`], [`ErrorCode::AlreadyInitialized`], [`ErrorCode::NotRentExempt`].
+    #[inline(always)]
+    pub fn create<'v, T: Record>(
+        &self,
+        vacant: Vacant<'v>,
+        seeds: [&[u8]; 2],
+        entries: usize,
+    ) -> Outcome<Write<'v, T>> {
+        let bump = self.allocate(&vacant, &seeds, T::len_with(entries))?;
+        Write::begin(vacant.into_account(), entries, bump, self.slot)
+    }
+
+    /// Allocates `space` zero bytes at the address of the seeds and gives them to this program; returns the bump.
+    ///
+    /// Lamports that somebody has sent to the address beforehand are used, and stop nothing.
+    #[inline(never)]
+    fn allocate(&self, vacant: &Vacant, seeds: &[&[u8]; 2], space: usize) -> Outcome<u8> {
+        let (address, bump) = find(*seeds, self.program)?;
+        if address != *vacant.key() {
+            return Err(ErrorCode::WrongAddress);
+        }
+        let to: &AccountView = vacant.view();
+        if !to.is_data_empty() || !to.owned_by(&pinocchio_system::ID) {
+            return Err(ErrorCode::AlreadyInitialized);
+        }
+        let from: &AccountView = self.payer.view();
+        let held = to.lamports();
+        let lamports = self.rent.minimum(space)?.saturating_sub(held);
+        if from.lamports() < lamports {
+            return Err(ErrorCode::NotRentExempt);
+        }
+        let [kind, name] = *seeds;
+        let bump_seed = [bump];
+        let seeds = [Seed::from(kind), Seed::from(name), Seed::from(&bump_seed)];
+        let signers = [Signer::from(&seeds)];
+        let (owner, space) = (self.program, space as u64);
+        // The runtime ends the transaction itself when a call fails; what is left is a borrow that is still held.
+        let held_borrow = |_| ErrorCode::DuplicateAccount;
+        if held == 0 {
+            CreateAccount { from, to, lamports, space, owner }.invoke_signed(&signers).map_err(held_borrow)?;
+        } else {
+            // The system program's `CreateAccount` refuses an address that holds lamports.
+            if lamports > 0 {
+                Transfer { from, to, lamports }.invoke().map_err(held_borrow)?;
+            }
+            Allocate { account: to, space }.invoke_signed(&signers).map_err(held_borrow)?;
+            Assign { account: to, owner }.invoke_signed(&signers).map_err(held_borrow)?;
+        }
+        Ok(bump)
+    }
+}
+
+/// Brings an account that has grown to `len` bytes back to rent exemption.
+///
+/// # Errors
+/// [`ErrorCode::NotRentExempt`].
+pub fn top_up(payer: &Payer, account: &AccountView, len: usize) -> Outcome {
+    let missing = Rent::get()?.minimum(len)?.saturating_sub(account.lamports());
+    if missing == 0 {
+        return Ok(());
+    }
+    let from: &AccountView = payer.view();
+    if from.lamports() < missing {
+        return Err(ErrorCode::NotRentExempt);
+    }
+    Transfer { from, to: account, lamports: missing }.invoke().map_err(|_| ErrorCode::DuplicateAccount)
+}
