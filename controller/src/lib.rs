@@ -1,1 +1,14 @@
-//! causeway-controller
+//! The controller: turns the ledger into router configurations and serves them.
+//!
+//! `watch -> topology -> plan -> render -> serve`. The middle is pure: [`topology`], [`plan`], [`probes`], [`render`]
+//! and [`guards`] know no clock, socket or storage, and the CLI renders offline through the very same function.
+//!
+//! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run.
+
+pub mod guards;
+pub mod plan;
+pub mod probes;
+pub mod render;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod topology;

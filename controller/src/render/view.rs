@@ -1,0 +1,186 @@
+//! What templates see of a plan: words only.
+
+use causeway_interface::{InterfaceKind, InterfaceRole, LoopbackType};
+use serde::Serialize;
+
+use super::token::{Token, TokenError};
+use crate::plan::{DevicePlan, InterfacePlan, Routing, UserSessions};
+
+/// A device.
+#[derive(Debug, Serialize)]
+pub struct View {
+    hostname: Token,
+    vrf: Option<Token>,
+    routing: Option<RoutingView>,
+    /// Addresses of all loopbacks, where they share one interface.
+    loopbacks: Vec<Token>,
+    /// Interfaces that are set back to their defaults first.
+    resets: Vec<Token>,
+    interfaces: Vec<InterfaceView>,
+    /// Lines of the operator's snippets, checked by `site`.
+    site: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RoutingView {
+    net: Token,
+    router_id: Token,
+    asn: u32,
+    overload: bool,
+    shut_users: bool,
+    users: Vec<UserView>,
+    peers: Vec<PeerView>,
+}
+
+/// A user's BGP session. The ledger has no users yet, so there is none.
+#[derive(Debug, Serialize)]
+struct UserView {
+    address: Token,
+    asn: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct PeerView {
+    code: Token,
+    address: Token,
+    /// Address of the matching loopback of this device.
+    source: Token,
+    /// Name of the matching loopback of this device.
+    source_interface: Token,
+    vpnv4: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct InterfaceView {
+    name: Token,
+    description: Token,
+    address: Option<Token>,
+    mtu: Option<u16>,
+    vlan: Option<u16>,
+    node_segment: Option<u16>,
+    management: bool,
+    loopback: bool,
+    /// A port or aggregate that has to be told not to switch.
+    routed_port: bool,
+    pim: bool,
+    link: Option<LinkView>,
+}
+
+#[derive(Debug, Serialize)]
+struct LinkView {
+    metric: u32,
+    passive: bool,
+}
+
+/// How a family names loopbacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loopbacks {
+    /// Each is an interface of its own.
+    Separate,
+    /// All addresses are on one interface that the template names.
+    Shared,
+}
+
+impl View {
+    /// Of a plan. A device without routing shows management and loopbacks only.
+    pub fn new(plan: &DevicePlan, loopbacks: Loopbacks, site: &[String]) -> Result<Self, TokenError> {
+        let mut view = Self {
+            hostname: Token::new("device code", plan.code)?,
+            vrf: plan.management_vrf.as_ref().map(|v| Token::new("VRF", v)).transpose()?,
+            routing: plan.routing.as_ref().map(|r| routing(plan, r)).transpose()?,
+            loopbacks: Vec::new(),
+            resets: Vec::new(),
+            interfaces: Vec::new(),
+            site: site.to_vec(),
+        };
+        for interface in &plan.interfaces {
+            let kind = interface.kind;
+            if kind != InterfaceKind::Management {
+                view.resets.push(Token::new("interface", &interface.name)?);
+            }
+            if kind == InterfaceKind::Loopback && loopbacks == Loopbacks::Shared {
+                view.loopbacks.extend(address(interface)?);
+            } else if plan.routing.is_some() || matches!(kind, InterfaceKind::Management | InterfaceKind::Loopback) {
+                view.interfaces.push(interface_view(interface)?);
+            }
+        }
+        Ok(view)
+    }
+}
+
+fn address(interface: &InterfacePlan) -> Result<Option<Token>, TokenError> {
+    interface.address.map(|a| Token::new("address", a)).transpose()
+}
+
+fn routing(plan: &DevicePlan, routing: &Routing) -> Result<RoutingView, TokenError> {
+    let source_interface = |loopback: LoopbackType| {
+        let found = plan.interfaces.iter().find(|i| i.loopback == loopback && i.kind == InterfaceKind::Loopback);
+        Token::new("loopback", found.map_or("", |i| i.name.as_str()))
+    };
+    let (vpnv4_name, ipv4_name) = (source_interface(LoopbackType::Vpnv4)?, source_interface(LoopbackType::Ipv4)?);
+    let mut peers = Vec::with_capacity(routing.peers.len() * 2);
+    for peer in routing.peers.iter().filter(|p| p.code != plan.code) {
+        for (address, source, source_interface, vpnv4) in [
+            (peer.ipv4, routing.ipv4_source, &ipv4_name, false),
+            (peer.vpnv4, routing.router_id, &vpnv4_name, true),
+        ] {
+            peers.push(PeerView {
+                code: Token::new("device code", peer.code)?,
+                address: Token::new("address", address)?,
+                source: Token::new("address", source)?,
+                source_interface: source_interface.clone(),
+                vpnv4,
+            });
+        }
+    }
+    Ok(RoutingView {
+        net: Token::new("net", &routing.net)?,
+        router_id: Token::new("address", routing.router_id)?,
+        asn: routing.asn,
+        overload: routing.overload,
+        shut_users: routing.users == UserSessions::Shut,
+        users: Vec::new(),
+        peers,
+    })
+}
+
+/// Descriptions in capitals are roles; codes are never in capitals, so that none reads as the other.
+fn description(interface: &InterfacePlan) -> Result<Token, TokenError> {
+    if let Some(link) = &interface.link {
+        return Token::new("link code", link.code);
+    }
+    let words = match interface.kind {
+        InterfaceKind::Management => "MANAGEMENT",
+        InterfaceKind::Loopback => match interface.loopback {
+            LoopbackType::Vpnv4 => "LOOPBACK-VPNV4",
+            LoopbackType::Ipv4 => "LOOPBACK-IPV4",
+            LoopbackType::None => "LOOPBACK",
+        },
+        InterfaceKind::Physical | InterfaceKind::PortChannel | InterfaceKind::SubInterface => match interface.role {
+            InterfaceRole::Fabric => "FABRIC",
+            InterfaceRole::Cyoa => "CYOA",
+            InterfaceRole::Dia => "DIA",
+        },
+    };
+    Token::new("description", words)
+}
+
+fn interface_view(interface: &InterfacePlan) -> Result<InterfaceView, TokenError> {
+    let port = match interface.kind {
+        InterfaceKind::Physical | InterfaceKind::PortChannel | InterfaceKind::SubInterface => true,
+        InterfaceKind::Loopback | InterfaceKind::Management => false,
+    };
+    Ok(InterfaceView {
+        name: Token::new("interface", &interface.name)?,
+        description: description(interface)?,
+        address: address(interface)?,
+        mtu: interface.mtu,
+        vlan: interface.vlan,
+        node_segment: interface.node_segment,
+        management: interface.kind == InterfaceKind::Management,
+        loopback: interface.kind == InterfaceKind::Loopback,
+        routed_port: matches!(interface.kind, InterfaceKind::Physical | InterfaceKind::PortChannel),
+        pim: port && interface.address.is_some() && interface.role == InterfaceRole::Fabric,
+        link: interface.link.as_ref().map(|l| LinkView { metric: l.metric, passive: l.passive }),
+    })
+}

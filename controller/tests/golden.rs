@@ -1,0 +1,93 @@
+//! One committed text per row of the status table, in both families. `CAUSEWAY_REWRITE_GOLDEN=1` rewrites them.
+
+use std::{env, fs, path::PathBuf};
+
+use causeway_controller::{
+    render::{Family, render_device},
+    testing::{SyntheticLedger, code},
+};
+use causeway_interface::{DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, LinkStatus, Prefix};
+
+type Change = fn(&mut SyntheticLedger);
+
+fn link(ledger: &mut SyntheticLedger, status: LinkStatus) {
+    ledger.link_mut("ams-fra").header.status = status;
+}
+
+fn device(ledger: &mut SyntheticLedger, status: DeviceStatus, desired: DesiredStatus) {
+    let device = ledger.device_mut("ams");
+    device.header.status = status;
+    device.header.desired = desired;
+}
+
+/// Each row: its name and what makes it of a ring in service, seen from `ams`.
+const ROWS: &[(&str, Change)] = &[
+    ("link-activated", |_| {}),
+    ("link-delay-override", |l| l.link_mut("ams-fra").delay_override_ns = 50_000),
+    ("link-soft-drained", |l| link(l, LinkStatus::SoftDrained)),
+    ("link-hard-drained", |l| link(l, LinkStatus::HardDrained)),
+    ("link-provisioning", |l| link(l, LinkStatus::Provisioning)),
+    ("link-pending", |l| link(l, LinkStatus::Pending)),
+    ("link-suspended", |l| link(l, LinkStatus::Suspended)),
+    ("device-soft-drained", |l| device(l, DeviceStatus::Drained, DesiredStatus::SoftDrained)),
+    ("device-hard-drained", |l| device(l, DeviceStatus::Drained, DesiredStatus::HardDrained)),
+    ("device-undraining", |l| device(l, DeviceStatus::Drained, DesiredStatus::Activated)),
+    ("device-suspended", |l| device(l, DeviceStatus::Suspended, DesiredStatus::Activated)),
+    ("device-provisioning", |l| device(l, DeviceStatus::DeviceProvisioning, DesiredStatus::Activated)),
+    ("peer-pending", |l| l.device_mut("fra").header.status = DeviceStatus::Pending),
+    ("every-kind-of-interface", |l| {
+        let device = l.device_mut("ams");
+        device.management_vrf = "mgmt".parse().unwrap();
+        let template = device.interfaces.last().unwrap().clone();
+        for interface in &mut device.interfaces {
+            if interface.kind == InterfaceKind::Management {
+                interface.address = Prefix::new(0xc0a8_0105, 24);
+            }
+            if interface.role == InterfaceRole::Dia {
+                interface.address = Prefix::new(0xc613_0905, 30);
+            }
+        }
+        for (name, kind, vlan) in [
+            ("Port-Channel1", InterfaceKind::PortChannel, 0),
+            ("Port-Channel1.100", InterfaceKind::SubInterface, 100),
+            ("eth30.200", InterfaceKind::SubInterface, 200),
+            ("eth30.201", InterfaceKind::SubInterface, 201),
+        ] {
+            let mut interface = template.clone();
+            interface.name = name.parse().unwrap();
+            interface.kind = kind;
+            interface.vlan_id = vlan;
+            interface.address = Prefix::new(0xc612_ff00 + u32::from(vlan), 31);
+            device.interfaces.push(interface);
+        }
+    }),
+];
+
+#[test]
+fn every_row_of_the_status_table_has_its_text() {
+    let rewrite = env::var_os("CAUSEWAY_REWRITE_GOLDEN").is_some_and(|v| v == "1");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut wrong = Vec::new();
+    for family in [Family::Frr, Family::Eos] {
+        for (row, change) in ROWS {
+            let mut ledger = SyntheticLedger::ring(family);
+            change(&mut ledger);
+            let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
+            let path = folder.join(format!("{row}.{family}"));
+            if rewrite {
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(&path, &text).unwrap();
+            }
+            match fs::read_to_string(&path) {
+                Ok(golden) if golden == text => {}
+                Ok(golden) => wrong.push(format!(
+                    "{}\n{}",
+                    path.display(),
+                    similar::TextDiff::from_lines(&golden, &text).unified_diff()
+                )),
+                Err(error) => wrong.push(format!("{}: {error}", path.display())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "run with CAUSEWAY_REWRITE_GOLDEN=1 if this is meant:\n{}", wrong.join("\n"));
+}
