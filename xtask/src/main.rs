@@ -1,1 +1,124 @@
-fn main() {}
+//! `cargo xtask`: everything that is done with this repository, on a machine with nothing but Rust.
+//!
+//! What a command does is told on stderr; what it is asked for is printed on stdout. It installs what is missing with
+//! apt-get where it may, and otherwise names it. It depends on no Solana crate, so that it builds in seconds.
+
+mod binary;
+mod cu;
+mod demo;
+mod docs;
+mod lint;
+mod process;
+mod program;
+mod progress;
+mod setup;
+mod states;
+mod suite;
+mod workspace;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, test and show Causeway", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what building and testing need; the other commands do so by themselves
+    Setup,
+    /// Build the onchain program and print where its binary is
+    BuildProgram {
+        /// Build it once more from a copy in another folder and compare the two, byte for byte
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Print the transition tables
+    States {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+        /// Write docs/states.md, tables and diagrams, instead
+        #[arg(long, conflicts_with = "json")]
+        mermaid: bool,
+    },
+    /// Measure the compute units of every instruction on the program's binary
+    Cu {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+        /// Fail when an instruction costs over 5 % more than docs/cu.json says
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the whole system on this machine; arguments are the demo's own, see `demo --help`
+    #[command(disable_help_flag = true)]
+    Demo {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run every test and check; the last line is `N passed, N failed`
+    Test {
+        /// Only the tests of this part, without the other checks; may be repeated
+        #[arg(long, value_enum)]
+        only: Vec<suite::Part>,
+        /// Leave clippy and cargo-deny out
+        #[arg(long)]
+        no_lint: bool,
+    },
+    /// Check formatting, clippy and, where cargo-deny is installed, licences and advisories
+    Lint,
+    /// Write the generated pages: docs/states.md, docs/reference, docs/errors
+    Docs {
+        /// Only check that they are current
+        #[arg(long)]
+        check: bool,
+    },
+    /// Do what .ci/run does
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            progress::failure(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Setup => {
+            setup::ensure(&[setup::Need::Native, setup::Need::Program, setup::Need::Routers])?;
+            progress::step("everything is there");
+        }
+        Command::BuildProgram { verify } => {
+            let built = program::build(&workspace)?;
+            if verify {
+                program::verify(&workspace, &built)?;
+            }
+            progress::result(&built.path.display().to_string())?;
+        }
+        Command::States { mermaid: true, .. } => docs::write_states(&workspace)?,
+        Command::States { json: true, .. } => progress::result(&serde_json::to_string(&states::all())?)?,
+        Command::States { .. } => progress::result(&states::table(&states::all()))?,
+        Command::Cu { json, check } => return cu::run(&workspace, json, check),
+        Command::Demo { arguments } => demo::run(&workspace, &arguments)?,
+        Command::Test { only, no_lint } => return suite::run(&workspace, &only, !no_lint),
+        Command::Lint => return Ok(lint::run(&workspace)?.exit_code()),
+        Command::Docs { check: true } => docs::check(&workspace)?,
+        Command::Docs { check: false } => docs::write(&workspace)?,
+        Command::Ci => return process::exit_code_of(process::plain(workspace.root.join(".ci/run"))),
+    }
+    Ok(ExitCode::SUCCESS)
+}

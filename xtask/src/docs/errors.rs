@@ -1,0 +1,226 @@
+//! One page per error code.
+//!
+//! The program's codes come from the interface crate. Off-chain codes are words (`CW-RPC-UNREACHABLE`) and are declared
+//! in the crates that raise them, as three literals in a row: code, cause, remedy. They are read from the sources,
+//! because this command can't depend on those crates; a code that is used and declared nowhere, or declared twice, is an
+//! error.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+use anyhow::{Result, bail};
+use causeway_interface::{
+    DeviceStatus, ErrorCode, LinkStatus,
+    lifecycle::{Outcome, Rule, device, link},
+};
+
+use super::{
+    Pages,
+    markdown::{NOTICE, table},
+    sources::{self, Declared, Source},
+};
+
+/// Where the pages are.
+pub const FOLDER: &str = "docs/errors";
+
+/// Every page and the index.
+pub fn pages(root: &Path) -> Result<Pages> {
+    let sources = sources::read(root)?;
+    let declared = declared(&sources)?;
+    let mut pages = Pages::new();
+    let mut index = Vec::new();
+    for error in ErrorCode::ALL {
+        let file = format!("{}-{}.md", error.code(), kebab(error.name()));
+        let code = format!("CW-{}", error.code());
+        index.push(vec![format!("[{code}]({file})"), error.name().to_owned(), error.cause().to_owned()]);
+        pages.insert(format!("{FOLDER}/{file}"), of_program(*error, &raised(*error, &sources)));
+    }
+    for (code, entry) in &declared {
+        let file = format!("{}.md", code.to_lowercase());
+        index.push(vec![format!("[{code}]({file})"), String::new(), entry.cause.clone()]);
+        pages.insert(format!("{FOLDER}/{file}"), of_offchain(code, entry, &used(code, entry, &sources)));
+    }
+    pages.insert(format!("{FOLDER}/README.md"), overview(index));
+    Ok(pages)
+}
+
+fn overview(index: Vec<Vec<String>>) -> String {
+    format!(
+        "{NOTICE}\n\n# Errors\n\n\
+         Every error that a person sees has a code, a cause and a remedy. Numbers are the onchain program's, in bands: \
+         1000 network and registry, 2000 device, 3000 link, 4000 health, 5000 pools, 6000 accounts and arithmetic. \
+         Words are everybody else's. A code is never given another meaning.\n\n{}",
+        table(&["Code", "Name", "Cause"], index)
+    )
+}
+
+fn of_program(error: ErrorCode, raised: &[String]) -> String {
+    let code = error.code();
+    let mut page = format!(
+        "{NOTICE}\n\n# CW-{code} {}\n\n**Cause.** {}\n\n**Remedy.** {}\n\n## Where it comes from\n\n\
+         The onchain program, band {}.\n",
+        error.name(),
+        error.cause(),
+        error.remedy(),
+        band(code)
+    );
+    let transitions = refused_transitions(error);
+    if !transitions.is_empty() {
+        page.push_str(
+            "\nIt refuses these transitions while their condition does not hold ([states](../states.md)):\n\n",
+        );
+        page.push_str(&table(&["Subject", "Event", "From", "Condition"], transitions));
+    }
+    if !raised.is_empty() {
+        page.push_str(&format!("\nRaised in:\n\n{}\n", list(raised)));
+    }
+    page.push_str(&format!(
+        "\n## Example\n\nIn the result of a failed transaction, here of its first instruction:\n\n```json\n\
+         {{\"InstructionError\":[0,{{\"Custom\":{code}}}]}}\n```\n\nIn its log:\n\n```\n\
+         Program failed: custom program error: 0x{code:x}\n```\n"
+    ));
+    page
+}
+
+fn of_offchain(code: &str, entry: &Declared, used: &[String]) -> String {
+    format!(
+        "{NOTICE}\n\n# {code}\n\n**Cause.** {}\n\n**Remedy.** {}\n\n## Where it comes from\n\n\
+         Declared in [`{path}`](../../{path}).{}\n",
+        entry.cause,
+        entry.remedy,
+        if used.is_empty() { String::new() } else { format!(" Raised in:\n\n{}\n", list(used)) },
+        path = entry.path
+    )
+}
+
+fn list(paths: &[String]) -> String {
+    paths.iter().map(|path| format!("- [`{path}`](../../{path})")).collect::<Vec<_>>().join("\n")
+}
+
+const fn band(code: u32) -> &'static str {
+    match code / 1_000 {
+        1 => "network and registry",
+        2 => "device",
+        3 => "link",
+        4 => "health",
+        5 => "pools",
+        _ => "accounts and arithmetic",
+    }
+}
+
+/// Transitions that have a condition which is this error when it does not hold.
+fn refused_transitions(error: ErrorCode) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for from in std::iter::once(None).chain(DeviceStatus::ALL.iter().copied().map(Some)) {
+        for event in device::Event::ALL {
+            for rule in device::rules(from, event) {
+                let words = unmet(rule, error, device::Condition::error, device::Condition::words);
+                let to = outcome(rule.then, DeviceStatus::name);
+                rows.extend(words.map(|w| cells("device", event.name(), from.map(DeviceStatus::name), to, w)));
+            }
+        }
+    }
+    for from in std::iter::once(None).chain(LinkStatus::ALL.iter().copied().map(Some)) {
+        for event in link::Event::ALL {
+            for rule in link::rules(from, event) {
+                let words = unmet(rule, error, link::Condition::error, link::Condition::words);
+                let to = outcome(rule.then, LinkStatus::name);
+                rows.extend(words.map(|w| cells("link", event.name(), from.map(LinkStatus::name), to, w)));
+            }
+        }
+    }
+    rows
+}
+
+fn unmet<S, C: Copy>(
+    rule: &'static Rule<S, C>,
+    error: ErrorCode,
+    error_of: fn(C) -> ErrorCode,
+    words: fn(C) -> &'static str,
+) -> impl Iterator<Item = &'static str> {
+    let conditions = rule.chosen_by.iter().chain(rule.when).copied();
+    conditions.filter(move |condition| error_of(*condition) == error).map(words)
+}
+
+fn outcome<S>(outcome: Outcome<S>, name: fn(S) -> &'static str) -> &'static str {
+    match outcome {
+        Outcome::To(status) => name(status),
+        Outcome::Closed => "closed",
+    }
+}
+
+fn cells(subject: &str, event: &str, from: Option<&str>, to: &str, words: &str) -> Vec<String> {
+    vec![subject.into(), event.into(), format!("{} → {to}", from.unwrap_or("(none)")), words.into()]
+}
+
+/// Sources of the program and its vocabulary that name an error, other than where it is defined.
+fn raised(error: ErrorCode, sources: &[Source]) -> Vec<String> {
+    let word = format!("ErrorCode::{}", error.name());
+    let of_program = |s: &&Source| s.path.starts_with("programs/") && !s.path.ends_with("/src/error.rs");
+    sources.iter().filter(of_program).filter(|s| sources::names(&s.text, &word)).map(|s| s.path.clone()).collect()
+}
+
+/// Sources that name a code, or the constant that holds it, other than where it is declared.
+fn used(code: &str, entry: &Declared, sources: &[Source]) -> Vec<String> {
+    let mut words = vec![format!("\"{code}\"")];
+    words.extend(entry.constant.iter().map(|name| format!("explain::{name}")));
+    let uses = |s: &&Source| s.path != entry.path && words.iter().any(|word| sources::names(&s.text, word));
+    sources.iter().filter(uses).map(|s| s.path.clone()).collect()
+}
+
+/// Every declared off-chain code.
+fn declared(sources: &[Source]) -> Result<BTreeMap<String, Declared>> {
+    let mut declared: BTreeMap<String, Declared> = BTreeMap::new();
+    let mut mentioned = BTreeSet::new();
+    for source in sources {
+        for found in sources::codes(source) {
+            mentioned.insert((found.code.clone(), source.path.clone()));
+            let Some(entry) = found.declared else { continue };
+            if let Some(other) = declared.insert(found.code.clone(), entry) {
+                bail!("{} is declared twice, in {} and {}", found.code, other.path, source.path);
+            }
+        }
+    }
+    match mentioned.iter().find(|(code, _)| !declared.contains_key(code)) {
+        Some((code, path)) => bail!("{path} uses {code}, which is declared nowhere with its cause and remedy"),
+        None => Ok(declared),
+    }
+}
+
+fn kebab(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_kebab_case() {
+        assert_eq!(kebab("DzPrefixInvalid"), "dz-prefix-invalid");
+    }
+
+    #[test]
+    fn a_condition_of_a_transition_is_on_the_page_of_its_error() {
+        let rows = refused_transitions(ErrorCode::DeviceShapeBroken);
+        assert_eq!(rows, [["device", "advance", "link-provisioning → activated", "the device type's shape holds"]]);
+    }
+
+    #[test]
+    fn an_undeclared_code_and_a_code_declared_twice_are_refused() {
+        let source = |text: &str| Source { path: "x.rs".into(), text: text.into() };
+        let entry = r#"A = "CW-A-B", "Cause.", "Remedy.";"#;
+        assert_eq!(declared(&[source(entry)]).unwrap().len(), 1);
+        assert!(declared(&[source(r#"code("CW-A-B")"#)]).is_err());
+        assert!(declared(&[source(entry), source(entry)]).is_err());
+    }
+}

@@ -1,0 +1,210 @@
+//! Building the onchain program, by Solana's own command where it is there and otherwise by Debian's compiler and
+//! `sbpf-linker` (rfcs/0001).
+//!
+//! The binary always ends in `deploy` of the target folder. It is a function of the sources and the tools: no path of
+//! this machine gets into it, `verify` proves that, and nothing is built again while neither has changed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    process, progress,
+    setup::{self, Need, onchain},
+    workspace::{self, Workspace},
+};
+
+/// The binary's file name.
+pub const FILE_NAME: &str = "causeway_serviceability.so";
+/// The variable by which everything that loads the program is told where it is.
+pub const VARIABLE: &str = "CAUSEWAY_PROGRAM_SO";
+
+const TARGET: &str = "bpfel-unknown-none";
+
+/// Code generation: sBPF v0, what every cluster runs; no floating-point or wide-integer builtins, which the virtual
+/// machine does not have; its stack frame.
+const CODEGEN: &[&str] = &[
+    "-Cpanic=abort",
+    "-Crelocation-model=static",
+    "-Clink-arg=--arch=v0",
+    "-Clink-arg=--disable-math-builtins",
+    "-Clink-arg=--llvm-args=--bpf-stack-size=4096",
+];
+
+/// A built program.
+pub struct Built {
+    /// The binary.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+}
+
+/// What the binary beside it was built from.
+#[derive(Serialize, Deserialize, PartialEq, Eq)]
+struct Stamp {
+    inputs: String,
+    sha256: String,
+}
+
+enum Route {
+    BuildSbf { version: String },
+    Debian { compiler: onchain::Compiler, linker: PathBuf },
+}
+
+impl Route {
+    fn find() -> Result<Self> {
+        setup::ensure(&[Need::Program])?;
+        if onchain::has_build_sbf() {
+            let mut version = process::plain("cargo-build-sbf");
+            version.arg("--version");
+            return Ok(Self::BuildSbf { version: process::output(version)? });
+        }
+        let compiler = onchain::Compiler::find()?;
+        let linker = onchain::linker(&compiler)?.context("sbpf-linker is missing after its installation")?;
+        Ok(Self::Debian { compiler, linker })
+    }
+
+    /// Everything but the sources that decides the bytes.
+    fn identity(&self) -> String {
+        match self {
+            Self::BuildSbf { version } => version.clone(),
+            Self::Debian { compiler, .. } => {
+                format!("{}{}\n{TARGET}\n{}", compiler.version, onchain::LINKER_VERSION, CODEGEN.join(" "))
+            }
+        }
+    }
+
+    /// Builds the sources in `programs` and returns the binary, wherever it ended up below `target`.
+    fn run(&self, programs: &Path, target: &Path) -> Result<PathBuf> {
+        let manifest = programs.join("serviceability/Cargo.toml");
+        let root = programs.parent().context("the programs folder has no parent")?;
+        match self {
+            Self::BuildSbf { .. } => {
+                let out = target.join("build-sbf");
+                let mut command = process::plain("cargo-build-sbf");
+                command.arg("--manifest-path").arg(&manifest).arg("--sbf-out-dir").arg(&out);
+                command.args(["--", "--locked"]).env("CARGO_TARGET_DIR", target.join("build-sbf-target"));
+                command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(programs.join("serviceability"));
+                process::build(command, "onchain program")?;
+                Ok(out.join(FILE_NAME))
+            }
+            Self::Debian { compiler, linker } => {
+                let mut command = compiler.cargo();
+                self.flags(&mut command, linker, root)?;
+                command
+                    .args(["build", "--release", "--locked", "--lib", "--target", TARGET, "-Zbuild-std=core,alloc"])
+                    .arg("--manifest-path")
+                    .arg(&manifest)
+                    .arg("--target-dir")
+                    .arg(target)
+                    .current_dir(programs.join("serviceability"));
+                process::build(command, "onchain program")?;
+                Ok(target.join(TARGET).join("release").join(format!("lib{FILE_NAME}")))
+            }
+        }
+    }
+
+    fn flags(&self, command: &mut Command, linker: &Path, root: &Path) -> Result<()> {
+        let mut flags = vec![format!("-Clinker={}", linker.display())];
+        flags.extend(CODEGEN.iter().map(|f| (*f).to_owned()));
+        flags.extend(remaps(root)?);
+        // build-std is not stable; the bytes are checked by running them, and the compiler is Debian's release.
+        command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        Ok(())
+    }
+}
+
+/// No path of this machine in the binary.
+fn remaps(root: &Path) -> Result<Vec<String>> {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cargo")))
+        .context("neither CARGO_HOME nor HOME is set")?;
+    Ok(vec![
+        format!("--remap-path-prefix={}=/causeway", root.display()),
+        format!("--remap-path-prefix={}=/cargo", home.display()),
+    ])
+}
+
+/// Builds the program unless it is there and current.
+///
+/// # Errors
+/// Tools are missing and can't be installed, or the program does not build.
+pub fn build(workspace: &Workspace) -> Result<Built> {
+    let route = Route::find()?;
+    let programs = workspace.root.join("programs");
+    let inputs = inputs(&programs, &route)?;
+    let path = workspace.deploy().join(FILE_NAME);
+    let stamp_path = path.with_extension("stamp.json");
+    if let Some(sha256) = current(&path, &stamp_path, &inputs) {
+        progress::step("the onchain program is current");
+        return Ok(Built { path, sha256 });
+    }
+    progress::step("building the onchain program (about half a minute)");
+    let binary = route.run(&programs, &workspace.target.join("program"))?;
+    let bytes = fs::read(&binary).with_context(|| format!("the build left no {}", binary.display()))?;
+    let sha256 = workspace::digest(&bytes);
+    fs::create_dir_all(workspace.deploy())?;
+    // The stamp is gone while the binary changes: an interrupted copy is never taken for a current one.
+    match fs::remove_file(&stamp_path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let partial = path.with_extension("partial");
+    fs::write(&partial, &bytes)?;
+    fs::rename(&partial, &path)?;
+    fs::write(&stamp_path, serde_json::to_vec(&Stamp { inputs, sha256: sha256.clone() })?)?;
+    progress::note(&format!("{} bytes, SHA-256 {sha256}", bytes.len()));
+    Ok(Built { path, sha256 })
+}
+
+fn current(path: &Path, stamp: &Path, inputs: &str) -> Option<String> {
+    let stamp: Stamp = serde_json::from_slice(&fs::read(stamp).ok()?).ok()?;
+    let sha256 = workspace::digest(&fs::read(path).ok()?);
+    (stamp.inputs == inputs && stamp.sha256 == sha256).then_some(sha256)
+}
+
+/// A digest of everything that decides the bytes: each file with its path, and the tools.
+fn inputs(programs: &Path, route: &Route) -> Result<String> {
+    let mut lines = vec![route.identity()];
+    for file in workspace::files(programs)? {
+        let bytes = fs::read(&file).with_context(|| format!("can't read {}", file.display()))?;
+        let path = file.strip_prefix(programs).unwrap_or(&file);
+        lines.push(format!("{} {}", workspace::digest(&bytes), path.display()));
+    }
+    Ok(workspace::digest(lines.join("\n").as_bytes()))
+}
+
+/// Builds the program from a copy of the sources in a folder of another name and depth, and compares.
+///
+/// # Errors
+/// The two binaries differ.
+pub fn verify(workspace: &Workspace, built: &Built) -> Result<()> {
+    let scratch = workspace.target.join("verify");
+    progress::step("building it again from a copy in another folder");
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch)?;
+    }
+    let programs = workspace.root.join("programs");
+    let copy = scratch.join("a/different/folder/programs");
+    for file in workspace::files(&programs)? {
+        let to = copy.join(file.strip_prefix(&programs)?);
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(&file, &to).with_context(|| format!("can't copy {}", file.display()))?;
+    }
+    let again = Route::find()?.run(&copy, &scratch.join("target"))?;
+    let sha256 = workspace::digest(&fs::read(&again)?);
+    if sha256 != built.sha256 {
+        bail!("two builds of the same sources differ: {} and {}", built.path.display(), again.display());
+    }
+    fs::remove_dir_all(&scratch)?;
+    progress::note(&format!("the same bytes, SHA-256 {sha256}"));
+    Ok(())
+}
