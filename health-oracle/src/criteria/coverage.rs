@@ -1,0 +1,287 @@
+//! When has a series been good throughout? Windows, gaps, breaks and the share of buckets; see the module above for why.
+
+use serde::{Deserialize, Serialize};
+
+use super::Outcome;
+
+/// The numbers that criteria are judged by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Width of a bucket in ms: a minute, or a second or two on a localnet.
+    pub bucket_ms: u64,
+    /// Share of buckets that must hold a sample, in millionths.
+    pub min_share_ppm: u32,
+    /// Buckets that may be missing whatever the share says: below 100 buckets 99 % is all of them, and one restart of
+    /// an agent would cost a device in service its health.
+    pub spare_buckets: u64,
+    /// Longest stretch without a sample, and without traffic, in ms.
+    pub max_gap_ms: u64,
+    /// Buckets that must hold a sample before anything is called good.
+    pub min_buckets: u64,
+    /// How long a break is held after it ended, in ms; see [`Self::safe_hold_ms`].
+    pub hold_ms: u64,
+    /// How long after its end a bucket is looked at, in ms: the time that samples take to arrive.
+    pub lag_ms: u64,
+    /// Time after a change of status in which configuration and protocols settle, in ms.
+    pub settle_ms: u64,
+    /// Loss that a bucket may have, in millionths of the probes sent.
+    pub loss_limit_ppm: u32,
+    /// Age in ms after which an agent's last poll, or its last word about its configuration, is too old.
+    pub max_poll_age_ms: u64,
+    /// Time after a change of status in which the configuration of before may still run, in ms.
+    pub config_grace_ms: u64,
+}
+
+impl Default for Rules {
+    /// The design's numbers, in minutes, with the hold for an attestation age of 1 500 slots of 400 ms and rounds of a
+    /// minute.
+    fn default() -> Self {
+        let rules = Self {
+            bucket_ms: 60_000,
+            min_share_ppm: 990_000,
+            spare_buckets: 1,
+            max_gap_ms: 300_000,
+            min_buckets: 3,
+            hold_ms: 0,
+            lag_ms: 20_000,
+            settle_ms: 120_000,
+            loss_limit_ppm: 0,
+            max_poll_age_ms: 300_000,
+            config_grace_ms: 120_000,
+        };
+        let hold_ms = rules.safe_hold_ms(600_000, 60_000);
+        Self { hold_ms, ..rules }
+    }
+}
+
+impl Rules {
+    /// For a localnet, where everything takes seconds and agents report every second: buckets of two seconds, one in
+    /// five may be missing, and a fault is forgotten soon after it ended.
+    #[must_use]
+    pub fn seconds() -> Self {
+        Self {
+            bucket_ms: 2_000,
+            min_share_ppm: 800_000,
+            spare_buckets: 1,
+            max_gap_ms: 8_000,
+            min_buckets: 2,
+            hold_ms: 10_000,
+            lag_ms: 1_500,
+            settle_ms: 2_000,
+            loss_limit_ppm: 0,
+            max_poll_age_ms: 30_000,
+            config_grace_ms: 20_000,
+        }
+    }
+
+    /// The shortest hold with which no streak onchain survives a break: data arrives at most a gap, a bucket and the
+    /// lag late, and the bad word has the maximum age and two rounds to land.
+    #[must_use]
+    pub fn safe_hold_ms(&self, attestation_max_age_ms: u64, round_ms: u64) -> u64 {
+        attestation_max_age_ms
+            .saturating_add(self.max_gap_ms)
+            .saturating_add(self.bucket_ms)
+            .saturating_add(self.lag_ms)
+            .saturating_add(round_ms.saturating_mul(2))
+    }
+
+    /// What can't be judged by, in words.
+    ///
+    /// # Errors
+    /// The name of the number that is out of range, and what it has to be.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if !(100..=3_600_000).contains(&self.bucket_ms) {
+            return Err("the bucket has to be 100 ms to an hour");
+        }
+        if self.min_share_ppm == 0 || self.min_share_ppm > 1_000_000 {
+            return Err("the share has to be more than 0 and at most 100 %");
+        }
+        if self.min_buckets == 0 {
+            return Err("at least one bucket has to be asked for, or no data would be health");
+        }
+        if self.loss_limit_ppm >= 1_000_000 {
+            return Err("the loss limit has to be below 100 %");
+        }
+        if self.max_gap_ms < self.bucket_ms {
+            return Err("the longest gap has to be at least a bucket");
+        }
+        Ok(())
+    }
+
+    fn missing_allowed(&self, buckets: u64) -> u64 {
+        let tolerated = u64::from(1_000_000_u32.saturating_sub(self.min_share_ppm));
+        (buckets.saturating_mul(tolerated) / 1_000_000).max(self.spare_buckets)
+    }
+}
+
+/// What is looked at: whole buckets from `start` up to, not including, `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// First bucket.
+    pub start: u64,
+    /// The bucket after the last.
+    pub end: u64,
+    /// Breaks that ended in this bucket or later are held.
+    pub hold_from: u64,
+    /// Nothing good can rest on what was before the first good bucket.
+    pub fresh: bool,
+    /// Width of a bucket in ms.
+    pub bucket_ms: u64,
+}
+
+impl Window {
+    /// The window of a subject at `now_ms`: its burn-in or the hold, whichever is longer, but not before it could be
+    /// observed in its stage (`observable_since_ms`), where that is known.
+    #[must_use]
+    pub fn new(now_ms: u64, burn_in_ms: u64, observable_since_ms: Option<u64>, rules: &Rules) -> Self {
+        let bucket_ms = rules.bucket_ms.max(1);
+        let end = now_ms.saturating_sub(rules.lag_ms) / bucket_ms;
+        let length = burn_in_ms.max(rules.hold_ms);
+        let start = now_ms.saturating_sub(length).div_ceil(bucket_ms);
+        // The last bucket is always held: what is bad now is bad.
+        let hold_from = (now_ms.saturating_sub(rules.hold_ms) / bucket_ms).min(end);
+        Self { start, end, hold_from, fresh: false, bucket_ms }.since(observable_since_ms)
+    }
+
+    /// The part of the window from `since_ms` on. What lies before has nothing to say.
+    #[must_use]
+    pub fn since(self, since_ms: Option<u64>) -> Self {
+        match since_ms.map(|ms| ms.div_ceil(self.bucket_ms)) {
+            Some(since) if since >= self.start => Self { start: since, fresh: true, ..self },
+            Some(_) | None => self,
+        }
+    }
+
+    /// Buckets in it.
+    #[must_use]
+    pub fn buckets(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// When it begins, in ms since 1970.
+    #[must_use]
+    pub fn start_ms(&self) -> u64 {
+        self.start.min(self.end).saturating_mul(self.bucket_ms)
+    }
+
+    /// When it ends, in ms since 1970.
+    #[must_use]
+    pub fn end_ms(&self) -> u64 {
+        self.end.saturating_mul(self.bucket_ms)
+    }
+}
+
+/// What a bucket with samples says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Say {
+    /// Good.
+    Good,
+    /// Bad, and why.
+    Bad(String),
+}
+
+/// What a series says over a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether it was good throughout.
+    pub outcome: Outcome,
+    /// What was seen.
+    pub observed: String,
+    /// First bucket that was judged: the window's, or the one after the last break that is no longer held.
+    pub judged_from: u64,
+}
+
+/// Judges buckets with samples, ascending by number; numbers that don't appear hold no sample.
+pub fn judge(buckets: &[(u64, Say)], window: &Window, first_ms: Option<u64>, rules: &Rules) -> Judgement {
+    let window = window.since(first_ms);
+    let inside: Vec<&(u64, Say)> = buckets.iter().filter(|(n, _)| (window.start..window.end).contains(n)).collect();
+    let mut run = Run::new(&window, rules);
+    let first_good = inside.iter().find(|(_, say)| *say == Say::Good).map(|(n, _)| *n);
+    if let (true, Some(good)) = (window.fresh, first_good) {
+        run.from = good;
+        run.next = good;
+    }
+    for (number, say) in inside {
+        if *number < run.next {
+            continue;
+        }
+        run.gap(*number);
+        match say {
+            Say::Good => run.covered += 1,
+            Say::Bad(why) => run.bad(*number, why),
+        }
+        run.next = number + 1;
+    }
+    run.gap(window.end);
+    run.end()
+}
+
+struct Run<'a> {
+    window: &'a Window,
+    rules: &'a Rules,
+    /// First bucket that counts.
+    from: u64,
+    /// First bucket not looked at yet.
+    next: u64,
+    covered: u64,
+    held_bad: Option<(u64, &'a str)>,
+    held_gap: Option<u64>,
+}
+
+impl<'a> Run<'a> {
+    fn new(window: &'a Window, rules: &'a Rules) -> Self {
+        Self { window, rules, from: window.start, next: window.start, covered: 0, held_bad: None, held_gap: None }
+    }
+
+    fn is_held(&self, end: u64) -> bool {
+        end >= self.window.hold_from
+    }
+
+    fn forget_until(&mut self, end: u64) {
+        self.from = end;
+        self.covered = 0;
+    }
+
+    fn gap(&mut self, until: u64) {
+        let length = until.saturating_sub(self.next);
+        if length.saturating_mul(self.window.bucket_ms) <= self.rules.max_gap_ms {
+            return;
+        }
+        if self.is_held(until) {
+            self.held_gap = self.held_gap.max(Some(length));
+        } else {
+            self.forget_until(until);
+        }
+    }
+
+    fn bad(&mut self, number: u64, why: &'a str) {
+        if self.is_held(number + 1) {
+            self.held_bad = Some((number, why));
+            self.covered += 1;
+        } else {
+            self.forget_until(number + 1);
+        }
+    }
+
+    fn end(self) -> Judgement {
+        let total = self.window.end.saturating_sub(self.from);
+        let missing = total.saturating_sub(self.covered);
+        let seconds = |buckets: u64| buckets.saturating_mul(self.window.bucket_ms) / 1_000;
+        let coverage = format!("{} of {total} buckets", self.covered);
+        let (outcome, observed) = if let Some((number, why)) = self.held_bad {
+            let ago = seconds(self.window.end.saturating_sub(number));
+            (Outcome::Failed, format!("{why}, {ago} s ago"))
+        } else if self.covered == 0 {
+            (Outcome::NotObserved, "no samples".to_owned())
+        } else if let Some(length) = self.held_gap {
+            (Outcome::NotObserved, format!("{coverage}, a gap of {} s", seconds(length)))
+        } else if self.covered < self.rules.min_buckets {
+            (Outcome::NotObserved, format!("{coverage}, too few yet"))
+        } else if missing > self.rules.missing_allowed(total) {
+            (Outcome::NotObserved, coverage)
+        } else {
+            (Outcome::Passed, coverage)
+        };
+        Judgement { outcome, observed, judged_from: self.from }
+    }
+}

@@ -1,0 +1,246 @@
+//! D1 to D7 and U1 to U3.
+
+use causeway_interface::{
+    Code, DeviceHealth, DeviceType, InterfaceName, Ip4, LoopbackType, Prefix,
+    lifecycle::device::shape_holds,
+    values::{MAX_DZ_PREFIX_LEN, is_globally_routable},
+};
+
+use super::{
+    Below, Criterion, CriterionResult, Level, Outcome, Verdict, below,
+    coverage::{Judgement, Rules, Window},
+    series,
+};
+use crate::telemetry::DeviceTelemetry;
+
+/// A routing loopback as registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoopbackFact {
+    /// Its name.
+    pub name: InterfaceName,
+    /// What it is for.
+    pub kind: LoopbackType,
+    /// Its address, or none.
+    pub address: Prefix,
+}
+
+/// An activated link of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActivatedLink {
+    /// Its code.
+    pub code: Code,
+    /// This device's interface.
+    pub interface: InterfaceName,
+    /// Since when it has been activated, in ms since 1970.
+    pub since_ms: u64,
+}
+
+/// What the ledger says of a device, as far as the criteria need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// Public address; zero for none.
+    pub public_ip: Ip4,
+    /// Prefixes for users.
+    pub dz_prefixes: Vec<Prefix>,
+    /// Routing loopbacks.
+    pub loopbacks: Vec<LoopbackFact>,
+    /// Interfaces for direct internet access.
+    pub dia: Vec<InterfaceName>,
+    /// Activated links.
+    pub activated: Vec<ActivatedLink>,
+    /// Device type.
+    pub device_type: DeviceType,
+    /// It has an interface that users connect over.
+    pub has_cyoa: bool,
+    /// WAN links in service: activated, or drained for maintenance. A drained link is still part of the shape.
+    pub wan_in_service: u32,
+    /// DZX links in service.
+    pub dzx_in_service: u32,
+    /// Slot of the latest change of status of the device or of a link that reaches its configuration.
+    pub changed_slot: u64,
+    /// When that was, in ms since 1970.
+    pub changed_ms: u64,
+}
+
+/// Judges a device at `now_ms`.
+#[must_use]
+pub fn evaluate_device(
+    window: &Window,
+    facts: &DeviceFacts,
+    telemetry: &DeviceTelemetry,
+    rules: &Rules,
+    now_ms: u64,
+) -> Verdict {
+    let criteria = vec![
+        d1(facts),
+        d2(facts),
+        d3(facts),
+        d4(window, facts, telemetry, rules),
+        reported(Criterion::D5, "interface counters", series::reported(&telemetry.interface_reports, window, rules), rules),
+        d6(facts, telemetry, rules, now_ms),
+        reported(Criterion::D7, "probes", series::reported(&telemetry.probe_reports, window, rules), rules),
+        u1(facts),
+        u2(window, facts, telemetry, rules),
+        u3(facts),
+    ];
+    let stage = |users: bool| {
+        Outcome::all(criteria.iter().filter(|c| c.id.is_for_users() == users).map(|c| c.passed))
+    };
+    let health = match (below(stage(false)), stage(true)) {
+        (Below::Impaired, _) => DeviceHealth::Impaired,
+        (Below::Pending, _) => DeviceHealth::Pending,
+        (Below::Reached, Outcome::Passed) => DeviceHealth::ReadyForUsers,
+        (Below::Reached, Outcome::Failed | Outcome::NotObserved) => DeviceHealth::ReadyForLinks,
+    };
+    Verdict { level: Level::Device(health), criteria }
+}
+
+fn fact(id: Criterion, holds: bool, observed: String, required: &str) -> CriterionResult {
+    let passed = if holds { Outcome::Passed } else { Outcome::Failed };
+    CriterionResult { id, passed, observed, required: required.to_owned(), detail: String::new() }
+}
+
+fn d1(facts: &DeviceFacts) -> CriterionResult {
+    let set = !facts.public_ip.is_zero();
+    let observed = if set { facts.public_ip.to_string() } else { "none".to_owned() };
+    let holds = set && is_globally_routable(facts.public_ip);
+    fact(Criterion::D1, holds, observed, "public IP, globally routable")
+}
+
+fn d2(facts: &DeviceFacts) -> CriterionResult {
+    let holds = facts.dz_prefixes.iter().any(|p| !p.is_none() && p.len <= MAX_DZ_PREFIX_LEN);
+    let observed = list(facts.dz_prefixes.iter().map(ToString::to_string));
+    fact(Criterion::D2, holds, observed, "a dz prefix of /29 or larger")
+}
+
+fn d3(facts: &DeviceFacts) -> CriterionResult {
+    let has = |kind, number: &str| {
+        let fits = |l: &LoopbackFact| l.kind == kind && l.name.as_str().ends_with(number) && !l.address.is_none();
+        facts.loopbacks.iter().any(fits)
+    };
+    let holds = has(LoopbackType::Vpnv4, "255") && has(LoopbackType::Ipv4, "256");
+    let observed = list(facts.loopbacks.iter().map(|l| format!("{} ({}) {}", l.name, l.kind, l.address)));
+    fact(Criterion::D3, holds, observed, "loopbacks 255 (vpnv4) and 256 (ipv4) with addresses")
+}
+
+/// At least one of several interfaces.
+fn any_interface(
+    id: Criterion,
+    candidates: Vec<(String, Judgement)>,
+    none: &str,
+    required: &str,
+    rules: &Rules,
+) -> CriterionResult {
+    let passed = Outcome::any(candidates.iter().map(|(_, judgement)| judgement.outcome));
+    let observed = if candidates.is_empty() {
+        none.to_owned()
+    } else {
+        list(candidates.into_iter().map(|(name, judgement)| format!("{name}: {}", judgement.observed)))
+    };
+    CriterionResult { id, passed, observed, required: required.to_owned(), detail: coverage_words(rules) }
+}
+
+fn d4(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules) -> CriterionResult {
+    let judge = |name: &InterfaceName| series::interface(telemetry.interfaces.get(name), window, rules);
+    let candidates = facts.dia.iter().map(|name| (name.to_string(), judge(name))).collect();
+    let required = "a DIA interface up throughout, no errors, non-zero traffic";
+    any_interface(Criterion::D4, candidates, "no DIA interface registered", required, rules)
+}
+
+fn reported(id: Criterion, what: &str, judgement: Judgement, rules: &Rules) -> CriterionResult {
+    CriterionResult {
+        id,
+        passed: judgement.outcome,
+        observed: judgement.observed,
+        required: format!("{what} reported throughout"),
+        detail: coverage_words(rules),
+    }
+}
+
+/// Judged by the agent's latest word, not over the window: what matters is what runs now. Three questions: is the word
+/// recent, did the agent reach the controller, and does it run what the ledger asks for by now?
+fn d6(facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules, now_ms: u64) -> CriterionResult {
+    let limit = rules.max_poll_age_ms / 1_000;
+    let required = format!("polled within {limit} s, applied is what is offered, generation at least {}", facts.changed_slot);
+    let result = |passed, observed: String, detail: &str| CriterionResult {
+        id: Criterion::D6,
+        passed,
+        observed,
+        required: required.clone(),
+        detail: detail.to_owned(),
+    };
+    let Some(config) = telemetry.config else {
+        return result(Outcome::NotObserved, "no word about the configuration".to_owned(), "");
+    };
+    let age = |then: u64| now_ms.saturating_sub(then);
+    if age(config.at_ms) > rules.max_poll_age_ms {
+        let observed = format!("last word about the configuration {} s ago", age(config.at_ms) / 1_000);
+        return result(Outcome::NotObserved, observed, "");
+    }
+    if config.polled_ms == 0 {
+        return result(Outcome::Failed, "the agent never reached the controller".to_owned(), "");
+    }
+    let observed = format!(
+        "polled {} s ago, generation {} of {} applied",
+        age(config.polled_ms) / 1_000,
+        config.applied_generation,
+        config.offered_generation
+    );
+    if age(config.polled_ms) > rules.max_poll_age_ms {
+        return result(Outcome::Failed, observed, "the agent does not reach the controller");
+    }
+    // The same text offered again under a younger generation is applied already.
+    let same = config.applied_sha256 == config.offered_sha256 && !config.applied_sha256.is_zero();
+    let runs = if same { config.applied_generation.max(config.offered_generation) } else { config.applied_generation };
+    let settling = age(facts.changed_ms) <= rules.config_grace_ms;
+    if !same && !settling {
+        return result(Outcome::Failed, observed, "what runs is not what is offered");
+    }
+    if runs < facts.changed_slot && !settling {
+        return result(Outcome::Failed, observed, "what runs is older than the latest change of status");
+    }
+    if !same && config.applied_generation == 0 {
+        return result(Outcome::NotObserved, observed, "nothing applied yet");
+    }
+    result(Outcome::Passed, observed, if same { "" } else { "within the grace after a change of status" })
+}
+
+fn u1(facts: &DeviceFacts) -> CriterionResult {
+    let observed = list(facts.activated.iter().map(|l| l.code.to_string()));
+    fact(Criterion::U1, !facts.activated.is_empty(), observed, "at least one activated link")
+}
+
+/// An activated link counts from its activation: what its interface was before is another matter. Which link it is that
+/// passes may change from round to round.
+fn u2(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules) -> CriterionResult {
+    let judge = |link: &ActivatedLink| {
+        let window = window.since(Some(link.since_ms));
+        series::interface(telemetry.interfaces.get(&link.interface), &window, rules)
+    };
+    let candidates = facts.activated.iter().map(|l| (format!("{} on {}", l.code, l.interface), judge(l))).collect();
+    let required = "an activated link up throughout, no errors, non-zero traffic";
+    any_interface(Criterion::U2, candidates, "no activated link", required, rules)
+}
+
+fn u3(facts: &DeviceFacts) -> CriterionResult {
+    let DeviceFacts { device_type, has_cyoa, wan_in_service, dzx_in_service, .. } = facts;
+    let cyoa = if *has_cyoa { "a CYOA interface" } else { "no CYOA interface" };
+    let observed = format!("{cyoa}, {wan_in_service} WAN and {dzx_in_service} DZX links in service");
+    let required = match device_type {
+        DeviceType::Edge => "edge: a CYOA interface, no WAN link, at least one DZX link",
+        DeviceType::Transit => "transit: no CYOA interface, two WAN links, or one WAN and one DZX",
+        DeviceType::Hybrid => "hybrid: a CYOA interface and at least one WAN link",
+    };
+    fact(Criterion::U3, shape_holds(*device_type, *has_cyoa, *wan_in_service, *dzx_in_service), observed, required)
+}
+
+pub(super) fn coverage_words(rules: &Rules) -> String {
+    let (percent, rest) = (rules.min_share_ppm / 10_000, rules.min_share_ppm % 10_000);
+    let share = if rest == 0 { percent.to_string() } else { format!("{percent}.{rest:04}") };
+    format!("in at least {share} % of buckets of {} s, no gap over {} s", rules.bucket_ms / 1_000, rules.max_gap_ms / 1_000)
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    let items: Vec<String> = items.collect();
+    if items.is_empty() { "none".to_owned() } else { items.join("; ") }
+}

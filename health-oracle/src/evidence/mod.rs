@@ -1,0 +1,143 @@
+//! What a verdict rests on, as a document that hashes to what was signed.
+//!
+//! A document is canonical JSON ([`canonical`]); its SHA-256 names it. The documents of one `Attest` are the leaves of a
+//! Merkle tree ([`merkle`]) whose root is signed onchain; document and proof are kept and served ([`store`]), so that
+//! anyone can check what an oracle said and why.
+
+pub mod canonical;
+pub mod merkle;
+pub mod store;
+
+use causeway_interface::{Code, Digest, Key};
+use causeway_wire::signing::sha256;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    criteria::{Criterion, NOT_JUDGED, Verdict, coverage::Rules},
+    telemetry::Chain,
+};
+
+/// Version of the document's form.
+pub const VERSION: u32 = 1;
+
+/// What telemetry a verdict rests on: every batch of these devices up to these heads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TelemetryDigest {
+    /// The device.
+    pub device: Code,
+    /// Sequence of its last accepted batch; 0 for none.
+    pub sequence: u64,
+    /// Head of the chain over its accepted batches.
+    pub chain_sha256: Digest,
+}
+
+impl TelemetryDigest {
+    /// Of a device.
+    #[must_use]
+    pub fn new(device: Code, chain: Chain) -> Self {
+        Self { device, sequence: chain.sequence, chain_sha256: chain.head }
+    }
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceWindow {
+    /// First slot.
+    pub start_slot: u64,
+    /// Last slot.
+    pub end_slot: u64,
+    /// When it begins, in ms since 1970.
+    pub start_ms: u64,
+    /// When it ends, in ms since 1970.
+    pub end_ms: u64,
+}
+
+/// One subject's document of one round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The program.
+    pub program: Key,
+    /// The oracle's key.
+    pub oracle: Key,
+    /// Address of the subject.
+    pub subject: Key,
+    /// Code of the subject.
+    pub code: Code,
+    /// The ledger as of this slot.
+    pub ledger_slot: u64,
+    /// When it was judged, in ms since 1970.
+    pub at_ms: u64,
+    /// What was looked at.
+    pub window: EvidenceWindow,
+    /// What was found.
+    pub verdict: Verdict,
+    /// Criteria of the design that were not judged.
+    pub not_judged: Vec<Criterion>,
+    /// What it was judged by.
+    pub rules: Rules,
+    /// What telemetry it rests on.
+    pub telemetry: Vec<TelemetryDigest>,
+}
+
+impl Evidence {
+    /// The criteria that a document has to name as not judged.
+    #[must_use]
+    pub fn not_judged() -> Vec<Criterion> {
+        NOT_JUDGED.to_vec()
+    }
+
+    /// The document and its name.
+    ///
+    /// # Errors
+    /// A value that canonical JSON can't hold.
+    pub fn document(&self) -> Result<(Digest, Vec<u8>), canonical::CanonicalError> {
+        let bytes = canonical::to_bytes(self)?;
+        Ok((Digest(sha256(&bytes)), bytes))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::criteria::{CriterionResult, Level, Outcome};
+    use causeway_interface::LinkHealth;
+
+    pub(crate) fn evidence(code: &str) -> Evidence {
+        Evidence {
+            version: VERSION,
+            program: Key([1; 32]),
+            oracle: Key([2; 32]),
+            subject: Key([3; 32]),
+            code: code.parse().unwrap(),
+            ledger_slot: 100,
+            at_ms: 40_000,
+            window: EvidenceWindow { start_slot: 10, end_slot: 99, start_ms: 4_000, end_ms: 39_600 },
+            verdict: Verdict {
+                level: Level::Link(LinkHealth::Impaired),
+                criteria: vec![CriterionResult {
+                    id: Criterion::L2,
+                    passed: Outcome::Failed,
+                    observed: "1 of 20 probes lost, 3 s ago".into(),
+                    required: "no loss".into(),
+                    detail: "\"quoted\"\n".into(),
+                }],
+            },
+            not_judged: Evidence::not_judged(),
+            rules: Rules::default(),
+            telemetry: vec![TelemetryDigest::new(code.parse().unwrap(), Chain { sequence: 5, head: Digest([9; 32]) })],
+        }
+    }
+
+    #[test]
+    fn a_document_is_stable_and_reads_back() {
+        let (name, bytes) = evidence("l-1").document().unwrap();
+        assert_eq!((name, bytes.clone()), evidence("l-1").document().unwrap());
+        assert_eq!(serde_json::from_slice::<Evidence>(&bytes).unwrap(), evidence("l-1"));
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with(r#"{"at_ms":40000,"code":"l-1","ledger_slot":100,"not_judged":["U4"],"oracle":"#), "{text}");
+        assert!(text.contains(r#""verdict":{"criteria":[{"detail":"\"quoted\"\n","id":"L2","observed":"1 of 20"#), "{text}");
+        assert_ne!(evidence("l-2").document().unwrap().0, name);
+    }
+}

@@ -1,0 +1,135 @@
+//! What a telemetry store knows of one device over a window, as plain values.
+//!
+//! A *series* is one thing measured over time, summed into buckets of a fixed width: bucket `n` of width `w` holds the
+//! samples taken from `n * w` ms up to, not including, `(n + 1) * w` ms since 1970. A bucket that is not in the list
+//! holds no sample at all, which is something else than one with bad samples.
+
+use std::collections::BTreeMap;
+
+use causeway_interface::{Code, Digest, InterfaceName};
+
+/// One series over a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Series<T> {
+    /// When its first sample ever was taken, in ms since 1970, as far as the store remembers; also before the window.
+    pub first_ms: Option<u64>,
+    /// Bucket numbers with what they hold, ascending.
+    pub buckets: Vec<(u64, T)>,
+}
+
+impl<T> Default for Series<T> {
+    fn default() -> Self {
+        Self { first_ms: None, buckets: Vec::new() }
+    }
+}
+
+/// Interface samples of one bucket. Amounts are the growth of the device's counters since the sample before, which may
+/// lie in an earlier bucket; the first sample of a series has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceBucket {
+    /// Samples.
+    pub samples: u32,
+    /// Samples in which it was down.
+    pub down: u32,
+    /// Samples that have a predecessor to be compared with.
+    pub compared: u32,
+    /// Octets in and out.
+    pub octets: u64,
+    /// Errors in and out.
+    pub errors: u64,
+    /// Discards in and out; kept, not judged.
+    pub discards: u64,
+    /// Carrier transitions between samples.
+    pub flaps: u64,
+}
+
+/// Adjacency samples of one bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdjacencyBucket {
+    /// Samples.
+    pub samples: u32,
+    /// Samples in which it was down.
+    pub down: u32,
+}
+
+/// Probe samples of one bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProbeBucket {
+    /// Samples.
+    pub samples: u32,
+    /// Probes sent.
+    pub sent: u64,
+    /// Probes answered.
+    pub received: u64,
+    /// Longest round trip in ns.
+    pub rtt_max_ns: u64,
+}
+
+/// The latest word of a device about its configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfigState {
+    /// When it said so, in ms since 1970.
+    pub at_ms: u64,
+    /// When it last reached the controller; 0 for never.
+    pub polled_ms: u64,
+    /// Generation on offer.
+    pub offered_generation: u64,
+    /// Hash of what is on offer.
+    pub offered_sha256: Digest,
+    /// Generation that runs.
+    pub applied_generation: u64,
+    /// Hash of what runs.
+    pub applied_sha256: Digest,
+}
+
+/// What commits to every batch that was accepted of a device, in order: `head` is the SHA-256 over the head before it,
+/// the sequence and the SHA-256 of the batch. Zero before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// Sequence of the last accepted batch.
+    pub sequence: u64,
+    /// Head of the chain.
+    pub head: Digest,
+}
+
+/// Which kind of probe; the numbers are the protocol's and are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ProbeKind {
+    /// Over one link to its far end.
+    Link = 1,
+    /// To the loopback of another device.
+    Qa = 2,
+    /// Over direct internet access.
+    Reachability = 3,
+}
+
+impl ProbeKind {
+    /// Every kind.
+    pub const ALL: [ProbeKind; 3] = [Self::Link, Self::Qa, Self::Reachability];
+
+    /// The kind with this number.
+    #[must_use]
+    pub fn from_number(number: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as i32 == number)
+    }
+}
+
+/// What is known of one device over a window. Series that were asked for and don't exist are absent or empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceTelemetry {
+    /// Interface samples per bucket, of any interface.
+    pub interface_reports: Series<u32>,
+    /// Probe samples per bucket, of any kind and whatever their success.
+    pub probe_reports: Series<u32>,
+    /// Interfaces by name.
+    pub interfaces: BTreeMap<InterfaceName, Series<InterfaceBucket>>,
+    /// Adjacencies by interface.
+    pub adjacencies: BTreeMap<InterfaceName, Series<AdjacencyBucket>>,
+    /// Probes by kind and target.
+    pub probes: BTreeMap<(ProbeKind, Code), Series<ProbeBucket>>,
+    /// The latest word about the configuration.
+    pub config: Option<ConfigState>,
+    /// What commits to the batches.
+    pub chain: Chain,
+}
