@@ -5,10 +5,15 @@
 //!
 //! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run.
 
+pub mod auth;
+pub mod events;
 pub mod guards;
 pub mod plan;
+pub mod prepare;
 pub mod probes;
+pub mod rate;
 pub mod render;
+pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod topology;

@@ -4,11 +4,13 @@
 //! - QA: the IPv4 loopbacks of other activated devices;
 //! - reachability: the public addresses of other provisioned devices.
 //!
-//! Of the last two a device gets a bounded share, chosen by a hash of both codes: every controller chooses the same, a
-//! device that comes or goes changes few choices, and no device is everybody's target.
+//! Of the last two a device gets a bounded share: those that follow it on a ring ordered by the hash of the code. Every
+//! controller chooses the same, a device that comes or goes changes few choices, and each is the target of as many as
+//! it has targets.
 
 use causeway_interface::{Code, DeviceStatus, LoopbackType};
 use causeway_wire::{controller::ProbeTarget, signing::sha256, telemetry::ProbeKind};
+use prost::Message;
 
 use crate::{
     plan::end_address,
@@ -20,27 +22,76 @@ pub const MAX_QA_TARGETS: usize = 12;
 /// Reachability targets per device: one answer is enough, three make a lost one no loss of the criterion.
 pub const MAX_REACHABILITY_TARGETS: usize = 3;
 
-/// Targets of one device, sorted by kind and code. None for a device that takes no part in routing.
-#[must_use]
-pub fn targets(topology: &Topology<'_>, device: &Code) -> Vec<ProbeTarget> {
-    let Some(node) = topology.devices.get(device) else { return Vec::new() };
-    if !is_routing(node.record.header.status) {
-        return Vec::new();
+/// What an agent is to probe, and the hash by which it is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// Sorted by kind and code.
+    pub targets: Vec<ProbeTarget>,
+    /// SHA-256 over the targets, each encoded and preceded by its length, in their order.
+    pub sha256: [u8; 32],
+}
+
+/// A place on the ring, and the device there.
+type Place<'t, 'a> = ([u8; 32], &'t Node<'a>);
+
+/// Chooses targets for the devices of one topology.
+#[derive(Clone, Debug)]
+pub struct ProbePlanner<'t, 'a> {
+    topology: &'t Topology<'a>,
+    activated: Vec<Place<'t, 'a>>,
+    public: Vec<Place<'t, 'a>>,
+}
+
+impl<'t, 'a> ProbePlanner<'t, 'a> {
+    /// Over a topology.
+    #[must_use]
+    pub fn new(topology: &'t Topology<'a>) -> Self {
+        let mut ring: Vec<Place<'t, 'a>> = topology.devices.values().map(|n| (place(&n.record.code), n)).collect();
+        ring.sort_by_key(|(place, _)| *place);
+        let activated = ring.iter().filter(|(_, n)| n.record.header.status == DeviceStatus::Activated).copied();
+        let public =
+            ring.iter().filter(|(_, n)| is_routing(n.record.header.status) && !n.record.public_ip.is_zero()).copied();
+        Self { topology, activated: activated.collect(), public: public.collect() }
     }
-    let mut targets: Vec<ProbeTarget> = links(topology, node).collect();
-    let activated = topology.devices.values().filter(|n| n.record.header.status == DeviceStatus::Activated);
-    for other in choose(device, activated, MAX_QA_TARGETS) {
-        if let Some(address) = other.loopback(LoopbackType::Ipv4) {
-            targets.push(target(ProbeKind::Qa, other.record.code, "", address));
+
+    /// What a device's agent is to probe; nothing for a device that takes no part in routing.
+    #[must_use]
+    pub fn plan(&self, device: &Code) -> Plan {
+        let targets = self.targets(device);
+        let bytes: Vec<u8> = targets.iter().flat_map(Message::encode_length_delimited_to_vec).collect();
+        Plan { sha256: sha256(&bytes), targets }
+    }
+
+    fn targets(&self, device: &Code) -> Vec<ProbeTarget> {
+        let Some(node) = self.topology.devices.get(device) else { return Vec::new() };
+        if !is_routing(node.record.header.status) {
+            return Vec::new();
         }
+        let mut targets: Vec<ProbeTarget> = links(self.topology, node).collect();
+        for other in following(&self.activated, device, MAX_QA_TARGETS) {
+            if let Some(address) = other.loopback(LoopbackType::Ipv4) {
+                targets.push(target(ProbeKind::Qa, other.record.code, "", address));
+            }
+        }
+        for other in following(&self.public, device, MAX_REACHABILITY_TARGETS) {
+            targets.push(target(ProbeKind::Reachability, other.record.code, "", other.record.public_ip));
+        }
+        targets.sort_by(|a, b| (a.kind, &a.code).cmp(&(b.kind, &b.code)));
+        targets
     }
-    let public =
-        topology.devices.values().filter(|n| is_routing(n.record.header.status) && !n.record.public_ip.is_zero());
-    for other in choose(device, public, MAX_REACHABILITY_TARGETS) {
-        targets.push(target(ProbeKind::Reachability, other.record.code, "", other.record.public_ip));
-    }
-    targets.sort_by(|a, b| (a.kind, &a.code).cmp(&(b.kind, &b.code)));
-    targets
+}
+
+fn place(code: &Code) -> [u8; 32] {
+    sha256(&code.0)
+}
+
+/// At most `most` devices that follow this one on the ring, without itself.
+fn following<'t, 'a>(ring: &[Place<'t, 'a>], device: &Code, most: usize) -> Vec<&'t Node<'a>> {
+    let own = place(device);
+    let start = ring.partition_point(|(place, _)| *place < own);
+    let (before, after) = ring.split_at(start);
+    let others = after.iter().chain(before).filter(|(_, n)| n.record.code != *device);
+    others.take(most).map(|(_, node)| *node).collect()
 }
 
 fn links<'a>(topology: &'a Topology<'_>, node: &'a Node<'_>) -> impl Iterator<Item = ProbeTarget> + 'a {
@@ -61,18 +112,4 @@ fn target(kind: ProbeKind, code: Code, interface: &str, address: causeway_interf
         interface: interface.to_string(),
         address: address.to_string(),
     }
-}
-
-/// At most `most` of the candidates, those whose code hashes lowest together with the device's (rendezvous hashing).
-fn choose<'n, 'a: 'n>(
-    device: &Code,
-    candidates: impl Iterator<Item = &'n Node<'a>>,
-    most: usize,
-) -> Vec<&'n Node<'a>> {
-    let others = candidates.filter(|n| n.record.code != *device);
-    let mut ranked: Vec<_> =
-        others.map(|n| (sha256(&[device.0.as_slice(), n.record.code.0.as_slice()].concat()), n)).collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    ranked.truncate(most);
-    ranked.into_iter().map(|(_, node)| node).collect()
 }
