@@ -7,12 +7,16 @@
 
 pub mod auth;
 pub mod events;
+pub mod grpc;
 pub mod guards;
+pub mod http;
+pub mod metrics;
 pub mod plan;
 pub mod prepare;
 pub mod probes;
 pub mod rate;
 pub mod render;
+pub mod shared;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

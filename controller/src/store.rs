@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use causeway_interface::{Code, Key};
+use causeway_interface::{Code, Key, accounts::Device};
 use causeway_sdk::snapshot::Snapshot;
 use causeway_wire::signing;
 use ed25519_dalek::SigningKey;
@@ -273,6 +273,7 @@ pub struct Store {
     plans: Arc<BTreeMap<Code, DevicePlan>>,
     basis: Basis,
     live: Option<Arc<Snapshot>>,
+    keys: BTreeMap<Code, Key>,
     faults: BTreeMap<Key, Fault>,
     unreadable: Option<(&'static str, String)>,
     renders: u64,
@@ -305,6 +306,12 @@ impl Store {
     #[must_use]
     pub fn effective(&self) -> Option<&Arc<Snapshot>> {
         self.basis.effective.as_ref()
+    }
+
+    /// The served record of a device.
+    #[must_use]
+    pub fn device(&self, code: &Code) -> Option<&Device> {
+        self.basis.effective.as_ref()?.devices.get(self.keys.get(code)?)
     }
 
     /// Slot of what is served; 0 before the first.
@@ -385,6 +392,7 @@ impl Store {
             changes.extend(transitions(before, &prepared.effective));
         }
         self.plans = Arc::new(plans);
+        self.keys = prepared.effective.devices.iter().map(|(key, device)| (device.code, *key)).collect();
         self.basis.effective = Some(prepared.effective);
         self.basis.peers = prepared.peers;
         self.live = Some(prepared.live);

@@ -1,0 +1,273 @@
+//! The agent's way in. Every refusal carries a code of its own in the metadata `causeway-code`, beside the gRPC status.
+//!
+//! It serves what the store holds and never waits for anything but the store's next change.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use causeway_interface::Code;
+use causeway_wire::controller::{
+    ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
+    OpenSessionRequest, ProbePlan, ReportReceipt, Session, WatchConfigRequest, config_server::Config,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, metadata::MetadataValue};
+
+use crate::{
+    auth::{AuthError, NONCE_VALID_MS, SESSION_VALID_MS},
+    shared::{Shared, now_ms},
+    store::{Report, ReportResult},
+};
+
+/// Metadata that names a refusal.
+pub const CODE_METADATA: &str = "causeway-code";
+
+/// Notices that wait for a slow agent: only the latest matters, and it is asked for again.
+const NOTICES: usize = 4;
+/// Least time between two notices to one agent: a busy ledger is told of in steps, and an agent applies one at a time.
+const NOTICE_PAUSE: Duration = Duration::from_millis(100);
+
+/// The service.
+#[derive(Clone)]
+pub struct ConfigService {
+    shared: Arc<Shared>,
+}
+
+impl ConfigService {
+    /// Over a controller's state.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    fn refuse(&self, error: AuthError) -> Status {
+        self.shared.metrics.refused(error);
+        let words = error.to_string();
+        let status = match error {
+            AuthError::UnknownDevice => Status::not_found(words),
+            AuthError::NoAgentKey => Status::failed_precondition(words),
+            AuthError::TooManySessions => Status::resource_exhausted(words),
+            AuthError::OtherDevice => Status::permission_denied(words),
+            AuthError::ForeignNonce
+            | AuthError::ExpiredNonce
+            | AuthError::UsedNonce
+            | AuthError::WrongKey
+            | AuthError::NoToken
+            | AuthError::UnknownSession
+            | AuthError::ExpiredSession => Status::unauthenticated(words),
+        };
+        coded(status, error.code())
+    }
+
+    fn rate_limited(&self) -> Status {
+        self.shared.metrics.rate_limited();
+        coded(Status::resource_exhausted("too many calls in a short time"), "rate-limited")
+    }
+
+    /// A device named by someone without a session.
+    fn anonymous(&self, from: Option<IpAddr>, device: &str) -> Result<(Code, causeway_interface::Key), Status> {
+        if self.shared.store().effective().is_none() {
+            return Err(coded(Status::unavailable("the ledger has not been read yet"), "ledger-not-read"));
+        }
+        let device: Code = device.parse().map_err(|_| self.refuse(AuthError::UnknownDevice))?;
+        let agent_key = self.shared.agent_key(&device).ok_or_else(|| self.refuse(AuthError::UnknownDevice))?;
+        let from = from.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        if !self.shared.within_anonymous_rate(from, &device) {
+            return Err(self.rate_limited());
+        }
+        Ok((device, agent_key))
+    }
+
+    fn session<T>(&self, request: &Request<T>) -> Result<(Code, String), Status> {
+        let header = request.metadata().get("authorization").and_then(|v| v.to_str().ok());
+        let token = header.and_then(|h| h.strip_prefix("Bearer ")).ok_or_else(|| self.refuse(AuthError::NoToken))?;
+        let device = self.shared.session(token).map_err(|e| self.refuse(e))?;
+        if !self.shared.within_session_rate(&device) {
+            return Err(self.rate_limited());
+        }
+        Ok((device, token.to_string()))
+    }
+}
+
+fn coded(mut status: Status, code: &'static str) -> Status {
+    status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(code));
+    status
+}
+
+/// What an agent is told of now; nothing for a device without configuration.
+fn notice(shared: &Shared, device: &Code) -> Option<ConfigNotice> {
+    let finalized_slot = shared.finalized_slot();
+    let store = shared.store();
+    let entry = store.entry(device)?;
+    let bundle = entry.current.as_ref()?;
+    Some(ConfigNotice {
+        generation: bundle.generation,
+        sha256: bundle.sha256.to_vec(),
+        finalized_slot,
+        probe_plan_sha256: entry.probes.sha256.to_vec(),
+    })
+}
+
+/// Whether an agent would do something else on the one than on the other. Slots pass all the time; whether the
+/// generation is finalized changes once.
+fn says_the_same(a: &ConfigNotice, b: &ConfigNotice) -> bool {
+    let finalized = |n: &ConfigNotice| n.generation <= n.finalized_slot;
+    a.generation == b.generation
+        && a.sha256 == b.sha256
+        && a.probe_plan_sha256 == b.probe_plan_sha256
+        && finalized(a) == finalized(b)
+}
+
+#[tonic::async_trait]
+impl Config for ConfigService {
+    async fn get_nonce(&self, request: Request<NonceRequest>) -> Result<Response<Nonce>, Status> {
+        let from = request.remote_addr().map(|a| a.ip());
+        let (device, agent_key) = self.anonymous(from, &request.get_ref().device)?;
+        if agent_key.is_zero() {
+            return Err(self.refuse(AuthError::NoAgentKey));
+        }
+        let nonce = self.shared.gate().nonce(&device, rand::random(), now_ms());
+        let program_id = self.shared.signer.program_id.0.to_vec();
+        Ok(Response::new(Nonce { nonce, valid_ms: NONCE_VALID_MS, program_id }))
+    }
+
+    async fn open_session(&self, request: Request<OpenSessionRequest>) -> Result<Response<Session>, Status> {
+        let from = request.remote_addr().map(|a| a.ip());
+        let request = request.into_inner();
+        let (device, agent_key) = self.anonymous(from, &request.device)?;
+        let opened = self.shared.gate().open(
+            &device,
+            agent_key,
+            &request.nonce,
+            &request.signature,
+            rand::random(),
+            now_ms(),
+        );
+        let token = opened.map_err(|e| self.refuse(e))?;
+        tracing::info!(%device, "agent session opened");
+        Ok(Response::new(Session { token, valid_ms: SESSION_VALID_MS }))
+    }
+
+    async fn get_config(&self, request: Request<GetConfigRequest>) -> Result<Response<GetConfigResponse>, Status> {
+        let (device, _) = self.session(&request)?;
+        let request = request.into_inner();
+        let finalized_slot = self.shared.finalized_slot();
+        let response = {
+            let store = self.shared.store();
+            let entry = store.entry(&device).ok_or_else(|| self.refuse(AuthError::UnknownDevice))?;
+            let Some(bundle) = &entry.current else {
+                let why = entry.problem.as_ref().map_or("no configuration has been made yet", |p| p.cause.as_str());
+                return Err(coded(Status::failed_precondition(why), "no-config"));
+            };
+            let body = (request.have_sha256 != bundle.sha256).then(|| ConfigBundle {
+                device: bundle.device.to_string(),
+                generation: bundle.generation,
+                family: bundle.family.name().into(),
+                text: bundle.text.clone(),
+                sha256: bundle.sha256.to_vec(),
+                signature: bundle.signature.to_vec(),
+                controller_key: self.shared.signer.key.verifying_key().to_bytes().to_vec(),
+            });
+            let probe_plan = (request.have_probe_plan_sha256 != entry.probes.sha256)
+                .then(|| ProbePlan { sha256: entry.probes.sha256.to_vec(), targets: entry.probes.targets.clone() });
+            GetConfigResponse {
+                generation: bundle.generation,
+                sha256: bundle.sha256.to_vec(),
+                finalized_slot,
+                bundle: body,
+                probe_plan,
+            }
+        };
+        self.shared.polled(&device);
+        Ok(Response::new(response))
+    }
+
+    type WatchConfigStream = ReceiverStream<Result<ConfigNotice, Status>>;
+
+    async fn watch_config(
+        &self,
+        request: Request<WatchConfigRequest>,
+    ) -> Result<Response<Self::WatchConfigStream>, Status> {
+        let (device, token) = self.session(&request)?;
+        let (sender, receiver) = mpsc::channel(NOTICES);
+        tokio::spawn(watch(self.clone(), device, token, sender));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    async fn report(&self, request: Request<ApplyReport>) -> Result<Response<ReportReceipt>, Status> {
+        let (device, _) = self.session(&request)?;
+        let report = request.into_inner();
+        if report.device != device.as_str() {
+            return Err(self.refuse(AuthError::OtherDevice));
+        }
+        let result = match ApplyResult::try_from(report.result) {
+            Ok(ApplyResult::Unchanged) => ReportResult::Unchanged,
+            Ok(ApplyResult::Applied) => ReportResult::Applied,
+            Ok(ApplyResult::Refused) => ReportResult::Refused,
+            Ok(ApplyResult::Reverted) => ReportResult::Reverted,
+            Ok(ApplyResult::Unspecified) | Err(_) => {
+                return Err(coded(Status::invalid_argument("the report names no result"), "report-invalid"));
+            }
+        };
+        let hash = |bytes: &[u8]| bytes.is_empty() || bytes.len() == 32;
+        if report.sha256.len() != 32 || !hash(&report.running_sha256) {
+            return Err(coded(Status::invalid_argument("a hash of the report is not 32 bytes"), "report-invalid"));
+        }
+        self.shared.report(
+            &device,
+            Report {
+                received_unix_ms: now_ms(),
+                generation: report.generation,
+                sha256: report.sha256,
+                result,
+                diff: report.diff,
+                diff_cut: report.diff_cut,
+                duration_ms: report.duration_ms,
+                error_code: report.error_code,
+                message: report.message,
+                running_sha256: report.running_sha256,
+                startup_saved: report.startup_saved,
+                at_unix_ms: report.at_unix_ms,
+            },
+        );
+        Ok(Response::new(ReportReceipt {}))
+    }
+}
+
+/// Sends notices until the agent goes, its session ends, or the controller stops.
+async fn watch(
+    service: ConfigService,
+    device: Code,
+    token: String,
+    sender: mpsc::Sender<Result<ConfigNotice, Status>>,
+) {
+    let shared = &service.shared;
+    let mut changed = shared.subscribe();
+    let mut stopping = shared.stopping.clone();
+    let mut last: Option<ConfigNotice> = None;
+    loop {
+        changed.borrow_and_update();
+        if let Err(error) = shared.session(&token) {
+            // Gone already is as good as told.
+            let _ = sender.send(Err(service.refuse(error))).await;
+            return;
+        }
+        let now = notice(shared, &device);
+        if let Some(now) = now.filter(|now| last.as_ref().is_none_or(|last| !says_the_same(last, now))) {
+            if sender.send(Ok(now.clone())).await.is_err() {
+                return;
+            }
+            last = Some(now);
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = sender.closed() => return,
+            () = tokio::time::sleep(NOTICE_PAUSE) => {}
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = sender.closed() => return,
+            more = changed.changed() => if more.is_err() { return },
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! What the API returns, and how it is read out of the store.
+
+use causeway_interface::{
+    AccountType, Code, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceKind, InterfaceRole,
+    LinkHealth, LinkStatus, LinkType, NetworkStatus, Platform,
+    accounts::{Device, Link},
+};
+use causeway_sdk::snapshot::Snapshot;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::error::ErrorBody;
+use crate::{
+    guards::Removal,
+    plan,
+    shared::Shared,
+    store::{ApplyState, Entry, Problem, Report, ReportResult, Store},
+};
+
+/// The network and this controller.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NetworkView {
+    /// Program, base58.
+    pub program_id: String,
+    /// Slot of what is served.
+    pub slot: u64,
+    /// Latest finalized slot known; 0 before the first.
+    pub finalized_slot: u64,
+    /// Ed25519 key that signs configurations, hex.
+    pub controller_key: String,
+    /// Whether the breaker is tripped.
+    #[schema(value_type = String)]
+    pub status: NetworkStatus,
+    /// Core autonomous system number.
+    pub core_asn: u32,
+    /// Oracles that have to agree.
+    pub quorum: u8,
+    /// Oracles in the set.
+    pub oracles: u8,
+    /// Devices.
+    pub devices: usize,
+    /// Of them, activated.
+    pub devices_activated: usize,
+    /// Links.
+    pub links: usize,
+    /// Of them, activated.
+    pub links_activated: usize,
+    /// Why the ledger, as last read, changes nothing; absent when all is well.
+    pub unreadable: Option<ErrorBody>,
+    /// Records that can't be used.
+    pub faults: Vec<FaultView>,
+}
+
+/// A record on the ledger that can't be used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FaultView {
+    /// Its address.
+    pub address: String,
+    /// Device or link code, where one can be read.
+    pub subject: Option<String>,
+    /// What is wrong.
+    #[serde(flatten)]
+    pub error: ErrorBody,
+}
+
+/// A place.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Coordinates {
+    /// Degrees north.
+    pub lat: f64,
+    /// Degrees east.
+    pub lng: f64,
+}
+
+/// A device.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DeviceView {
+    /// Code.
+    #[schema(value_type = String)]
+    pub code: Code,
+    /// Contributor's code.
+    pub contributor: Option<String>,
+    /// Location's code.
+    pub location: Option<String>,
+    /// Exchange's code.
+    pub exchange: Option<String>,
+    /// Where it stands.
+    pub coordinates: Option<Coordinates>,
+    /// Type.
+    #[schema(value_type = String)]
+    pub device_type: DeviceType,
+    /// Platform.
+    #[schema(value_type = String)]
+    pub platform: Platform,
+    /// Public address, where it has one.
+    pub public_ip: Option<String>,
+    /// Status.
+    #[schema(value_type = String)]
+    pub status: DeviceStatus,
+    /// Health.
+    #[schema(value_type = String)]
+    pub health: DeviceHealth,
+    /// Desired status.
+    #[schema(value_type = String)]
+    pub desired: DesiredStatus,
+    /// Slot of the last change of status.
+    pub status_since_slot: u64,
+    /// Links that hold an interface.
+    pub link_count: u32,
+    /// How it stands to its configuration.
+    pub config: ConfigState,
+}
+
+/// How a device stands to its configuration.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConfigState {
+    /// Generation that is served; absent before the first.
+    pub generation: Option<u64>,
+    /// Hex SHA-256 of the text that is served.
+    pub sha256: Option<String>,
+    /// Family of the text that is served.
+    pub family: Option<String>,
+    /// What the device made of it.
+    pub state: ApplyState,
+    /// Generation that it was last reported to run.
+    pub applied_generation: Option<u64>,
+    /// When its agent last asked, unix milliseconds.
+    pub polled_unix_ms: Option<u64>,
+    /// Generation that it was offered then.
+    pub polled_generation: Option<u64>,
+    /// A configuration that waits for approval.
+    pub held: Option<HeldView>,
+    /// Why the latest configuration can't be made.
+    pub problem: Option<ErrorBody>,
+}
+
+/// A configuration that waits for approval.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HeldView {
+    /// Hex SHA-256 of its text: what is to be approved.
+    pub sha256: String,
+    /// Slot of the snapshot that it was made from.
+    pub slot: u64,
+    /// Peers that would go.
+    pub removed_peers: usize,
+    /// Of how many.
+    pub of_peers: usize,
+    /// Link interfaces that would go.
+    pub removed_link_interfaces: usize,
+    /// Of how many.
+    pub of_link_interfaces: usize,
+}
+
+/// An interface.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InterfaceView {
+    /// Name.
+    pub name: String,
+    /// What it is.
+    #[schema(value_type = String)]
+    pub kind: InterfaceKind,
+    /// What it is for.
+    #[schema(value_type = String)]
+    pub role: InterfaceRole,
+    /// Which routing a loopback is for.
+    pub loopback: String,
+    /// MTU in bytes.
+    pub mtu: u16,
+    /// Bandwidth in bit/s; 0 where it has no meaning.
+    pub bandwidth_bps: u64,
+    /// Its own address.
+    pub address: Option<String>,
+    /// VLAN of a sub-interface.
+    pub vlan: Option<u16>,
+    /// Link that holds it: its code, or its address where it can't be read.
+    pub link: Option<String>,
+}
+
+/// One end of a link.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EndView {
+    /// Device's code.
+    pub device: Option<String>,
+    /// Interface.
+    pub interface: String,
+    /// Address on the link, once it has a net.
+    pub address: Option<String>,
+}
+
+/// A link.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkView {
+    /// Code.
+    #[schema(value_type = String)]
+    pub code: Code,
+    /// Type.
+    #[schema(value_type = String)]
+    pub link_type: LinkType,
+    /// Side A.
+    pub a: EndView,
+    /// Side Z.
+    pub z: EndView,
+    /// Status.
+    #[schema(value_type = String)]
+    pub status: LinkStatus,
+    /// Health.
+    #[schema(value_type = String)]
+    pub health: LinkHealth,
+    /// Desired status.
+    #[schema(value_type = String)]
+    pub desired: DesiredStatus,
+    /// Slot of the last change of status.
+    pub status_since_slot: u64,
+    /// Bandwidth in bit/s.
+    pub bandwidth_bps: u64,
+    /// MTU in bytes.
+    pub mtu: u16,
+    /// One-way delay in nanoseconds.
+    pub delay_ns: u64,
+    /// Jitter in nanoseconds.
+    pub jitter_ns: u64,
+    /// Delay that the metric is made of instead; absent for none.
+    pub delay_override_ns: Option<u64>,
+    /// IS-IS metric at both ends; absent while it is not configured.
+    pub metric: Option<u32>,
+    /// IS-IS only announces it and forms no adjacency.
+    pub passive: bool,
+}
+
+/// Everything that a map needs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TopologyView {
+    /// Slot of what is served.
+    pub slot: u64,
+    /// Devices by code.
+    pub devices: Vec<DeviceView>,
+    /// Links by code.
+    pub links: Vec<LinkView>,
+}
+
+/// A configuration.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConfigView {
+    /// Device.
+    pub device: String,
+    /// Its generation; absent for a text that was made for this question in another family than is served.
+    pub generation: Option<u64>,
+    /// "eos" or "frr".
+    pub family: String,
+    /// Hex SHA-256 of the text.
+    pub sha256: String,
+    /// Hex ed25519 signature of what is served.
+    pub signature: Option<String>,
+    /// The whole managed configuration.
+    pub text: String,
+    /// Unified diff from the configuration before it.
+    pub diff: Option<String>,
+    /// Generations that are kept, oldest first.
+    pub generations: Vec<u64>,
+}
+
+/// What an agent said of a configuration.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReportView {
+    /// When it arrived, unix milliseconds.
+    pub received_unix_ms: u64,
+    /// The agent's time, unix milliseconds.
+    pub at_unix_ms: u64,
+    /// Generation that it is about.
+    pub generation: u64,
+    /// Hex SHA-256 of the text that it is about.
+    pub sha256: String,
+    /// What became of it.
+    pub result: ReportResult,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// Error code, or empty.
+    pub error_code: String,
+    /// Words, or empty.
+    pub message: String,
+    /// Hex SHA-256 of the managed part of what runs.
+    pub running_sha256: String,
+    /// It is what the device starts with.
+    pub startup_saved: bool,
+    /// Unified diff of what ran and what was asked.
+    pub diff: String,
+    /// The diff is cut.
+    pub diff_cut: bool,
+}
+
+impl From<&Problem> for ErrorBody {
+    fn from(problem: &Problem) -> Self {
+        Self { code: problem.code.into(), cause: problem.cause.clone(), remedy: problem.remedy.into() }
+    }
+}
+
+impl From<&Report> for ReportView {
+    fn from(report: &Report) -> Self {
+        Self {
+            received_unix_ms: report.received_unix_ms,
+            at_unix_ms: report.at_unix_ms,
+            generation: report.generation,
+            sha256: hex::encode(&report.sha256),
+            result: report.result,
+            duration_ms: report.duration_ms,
+            error_code: report.error_code.clone(),
+            message: report.message.clone(),
+            running_sha256: hex::encode(&report.running_sha256),
+            startup_saved: report.startup_saved,
+            diff: report.diff.clone(),
+            diff_cut: report.diff_cut,
+        }
+    }
+}
+
+impl ConfigState {
+    fn of(entry: Option<&Entry>) -> Self {
+        let current = entry.and_then(|e| e.current.as_ref());
+        let polled = entry.and_then(|e| e.polled);
+        let held = entry.and_then(|e| e.held.as_ref());
+        Self {
+            generation: current.map(|b| b.generation),
+            sha256: current.map(|b| hex::encode(b.sha256)),
+            family: current.map(|b| b.family.name().into()),
+            state: entry.map_or(ApplyState::Never, Entry::apply_state),
+            applied_generation: entry.and_then(Entry::applied).map(|r| r.generation),
+            polled_unix_ms: polled.map(|p| p.at_unix_ms),
+            polled_generation: polled.map(|p| p.generation),
+            held: held.map(|h| {
+                let Removal { peers, of_peers, link_interfaces, of_link_interfaces } = h.removal;
+                HeldView {
+                    sha256: hex::encode(h.rendered.sha256),
+                    slot: h.slot,
+                    removed_peers: peers,
+                    of_peers,
+                    removed_link_interfaces: link_interfaces,
+                    of_link_interfaces,
+                }
+            }),
+            problem: entry.and_then(|e| e.problem.as_ref()).map(ErrorBody::from),
+        }
+    }
+}
+
+/// The network.
+pub fn network(shared: &Shared, store: &Store, snapshot: &Snapshot) -> Option<NetworkView> {
+    let network = snapshot.network.as_ref()?;
+    let devices = snapshot.devices.values();
+    let links = snapshot.links.values();
+    let remedy = "Check the RPC; what was served before goes on being served.";
+    let faults = store.faults().iter().map(|(key, fault)| {
+        let device = snapshot.devices.get(key).map(|d| (AccountType::Device, d.code));
+        let link = snapshot.links.get(key).map(|l| (AccountType::Link, l.code));
+        FaultView {
+            address: key.to_string(),
+            subject: device.or(link).map(|(kind, code)| format!("{kind} {code}")),
+            error: ErrorBody {
+                code: fault.code().into(),
+                cause: fault.to_string(),
+                remedy: "Correct the record on the ledger.".into(),
+            },
+        }
+    });
+    Some(NetworkView {
+        program_id: snapshot.program_id.to_string(),
+        slot: snapshot.slot,
+        finalized_slot: shared.finalized_slot(),
+        controller_key: hex::encode(shared.signer.key.verifying_key().to_bytes()),
+        status: network.header.status,
+        core_asn: network.core_asn,
+        quorum: network.quorum,
+        oracles: network.oracle_count,
+        devices: snapshot.devices.len(),
+        devices_activated: devices.filter(|d| d.header.status == DeviceStatus::Activated).count(),
+        links: snapshot.links.len(),
+        links_activated: links.filter(|l| l.header.status == LinkStatus::Activated).count(),
+        unreadable: store.unreadable().map(|(code, cause)| ErrorBody {
+            code: (*code).into(),
+            cause: cause.clone(),
+            remedy: remedy.into(),
+        }),
+        faults: faults.collect(),
+    })
+}
+
+/// A device.
+pub fn device(store: &Store, snapshot: &Snapshot, device: &Device) -> DeviceView {
+    let location = snapshot.locations.get(&device.location);
+    let degrees = |e6: i32| f64::from(e6) / 1e6;
+    DeviceView {
+        code: device.code,
+        contributor: snapshot.contributors.get(&device.contributor).map(|c| c.code.to_string()),
+        location: location.map(|l| l.code.to_string()),
+        exchange: snapshot.exchanges.get(&device.exchange).map(|e| e.code.to_string()),
+        coordinates: location.map(|l| Coordinates { lat: degrees(l.lat_e6), lng: degrees(l.lng_e6) }),
+        device_type: device.header.kind,
+        platform: device.platform,
+        public_ip: (!device.public_ip.is_zero()).then(|| device.public_ip.to_string()),
+        status: device.header.status,
+        health: device.header.health,
+        desired: device.header.desired,
+        status_since_slot: device.header.status_since_slot,
+        link_count: device.link_count,
+        config: ConfigState::of(store.entry(&device.code)),
+    }
+}
+
+/// A device's interfaces, in order of creation.
+pub fn interfaces(snapshot: &Snapshot, device: &Device) -> Vec<InterfaceView> {
+    let views = device.interfaces.iter().map(|i| {
+        let link = snapshot.links.get(&i.link).map(|l| l.code.to_string()).unwrap_or_else(|| i.link.to_string());
+        InterfaceView {
+            name: i.name.to_string(),
+            kind: i.kind,
+            role: i.role,
+            loopback: i.loopback.name().into(),
+            mtu: i.mtu,
+            bandwidth_bps: i.bandwidth_bps,
+            address: (!i.address.is_none()).then(|| i.address.to_string()),
+            vlan: (i.vlan_id != 0).then_some(i.vlan_id),
+            link: (!i.link.is_zero()).then_some(link),
+        }
+    });
+    views.collect()
+}
+
+/// A link.
+pub fn link(snapshot: &Snapshot, link: &Link) -> LinkView {
+    let end = |device: &causeway_interface::Key, interface: &causeway_interface::InterfaceName| EndView {
+        device: snapshot.devices.get(device).map(|d| d.code.to_string()),
+        interface: interface.to_string(),
+        address: (!link.tunnel_net.is_none()).then(|| plan::end_address(link, device).to_string()),
+    };
+    let planned = plan::link_plan(link);
+    LinkView {
+        code: link.code,
+        link_type: link.header.kind,
+        a: end(&link.device_a, &link.interface_a),
+        z: end(&link.device_z, &link.interface_z),
+        status: link.header.status,
+        health: link.header.health,
+        desired: link.header.desired,
+        status_since_slot: link.header.status_since_slot,
+        bandwidth_bps: link.bandwidth_bps,
+        mtu: link.mtu,
+        delay_ns: link.delay_ns,
+        jitter_ns: link.jitter_ns,
+        delay_override_ns: (link.delay_override_ns != 0).then_some(link.delay_override_ns),
+        metric: planned.as_ref().map(|p| p.metric),
+        passive: planned.is_some_and(|p| p.passive),
+    }
+}
+
+/// Devices by code.
+pub fn devices(store: &Store, snapshot: &Snapshot) -> Vec<DeviceView> {
+    let mut views: Vec<_> = snapshot.devices.values().map(|d| device(store, snapshot, d)).collect();
+    views.sort_by_key(|d| d.code);
+    views
+}
+
+/// Links by code.
+pub fn links(snapshot: &Snapshot) -> Vec<LinkView> {
+    let mut views: Vec<_> = snapshot.links.values().map(|l| link(snapshot, l)).collect();
+    views.sort_by_key(|l| l.code);
+    views
+}

@@ -1,0 +1,334 @@
+//! The questions of the API.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, Path, Query, State, rejection::JsonRejection},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use causeway_interface::Code;
+use causeway_sdk::snapshot::Snapshot;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    error::{ApiError, ErrorBody},
+    model::{self, ConfigView, DeviceView, InterfaceView, LinkView, NetworkView, ReportView, TopologyView},
+};
+use crate::{
+    auth::same,
+    render::{Family, render_device_at},
+    shared::Shared,
+    store::{ApproveError, Store, unified},
+};
+
+const GENERATION: HeaderName = HeaderName::from_static("causeway-generation");
+const SHA256: HeaderName = HeaderName::from_static("causeway-sha256");
+
+fn served(store: &Store) -> Result<&Arc<Snapshot>, ApiError> {
+    store.effective().ok_or_else(ApiError::not_ready)
+}
+
+fn device_code(store: &Store, text: &str) -> Result<Code, ApiError> {
+    served(store)?;
+    let code: Code = text.parse().map_err(|_| ApiError::unknown_device(text))?;
+    store.device(&code).map(|d| d.code).ok_or_else(|| ApiError::unknown_device(text))
+}
+
+/// The network and this controller.
+#[utoipa::path(get, path = "/api/v1/network", responses((status = 200, body = NetworkView), (status = 503, body = ErrorBody)))]
+pub async fn network(State(shared): State<Arc<Shared>>) -> Result<Json<NetworkView>, ApiError> {
+    let store = shared.store();
+    model::network(&shared, &store, served(&store)?).map(Json).ok_or_else(ApiError::not_ready)
+}
+
+/// Every device, by code.
+#[utoipa::path(get, path = "/api/v1/devices", responses((status = 200, body = Vec<DeviceView>), (status = 503, body = ErrorBody)))]
+pub async fn devices(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<DeviceView>>, ApiError> {
+    let store = shared.store();
+    Ok(Json(model::devices(&store, served(&store)?)))
+}
+
+/// One device.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}", params(("code" = String, Path)),
+    responses((status = 200, body = DeviceView), (status = 404, body = ErrorBody))
+)]
+pub async fn device(
+    State(shared): State<Arc<Shared>>,
+    Path(code): Path<String>,
+) -> Result<Json<DeviceView>, ApiError> {
+    let store = shared.store();
+    let code = device_code(&store, &code)?;
+    let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+    Ok(Json(model::device(&store, served(&store)?, record)))
+}
+
+/// A device's interfaces, in order of creation.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}/interfaces", params(("code" = String, Path)),
+    responses((status = 200, body = Vec<InterfaceView>), (status = 404, body = ErrorBody))
+)]
+pub async fn interfaces(
+    State(shared): State<Arc<Shared>>,
+    Path(code): Path<String>,
+) -> Result<Json<Vec<InterfaceView>>, ApiError> {
+    let store = shared.store();
+    let code = device_code(&store, &code)?;
+    let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+    Ok(Json(model::interfaces(served(&store)?, record)))
+}
+
+/// Which configuration.
+#[derive(Debug, Deserialize)]
+pub struct ConfigQuery {
+    family: Option<String>,
+    generation: Option<u64>,
+}
+
+/// A device's configuration: the current one, one of a generation that is kept, or the same intent in another family.
+/// With `Accept: text/plain` the text alone, its generation and hash in headers.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}/config",
+    params(
+        ("code" = String, Path),
+        ("family" = Option<String>, Query, description = "eos or frr"),
+        ("generation" = Option<u64>, Query, description = "A generation that is kept"),
+    ),
+    responses(
+        (status = 200, body = ConfigView), (status = 304, description = "The ETag given is still right"),
+        (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
+    )
+)]
+pub async fn config(
+    State(shared): State<Arc<Shared>>,
+    Path(code): Path<String>,
+    Query(query): Query<ConfigQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let view = config_view(&shared, &code, &query)?;
+    let generation = view.generation.map_or_else(|| "none".to_string(), |g| g.to_string());
+    let etag = format!("\"{generation}-{}\"", view.sha256);
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let values = [(header::ETAG, etag.clone()), (GENERATION, generation), (SHA256, view.sha256.clone())];
+    let plain = headers.get(header::ACCEPT).is_some_and(|v| v == HeaderValue::from_static("text/plain"));
+    let mut response = if known.is_some_and(|tags| tags.split(',').any(|t| t.trim() == etag)) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else if plain {
+        view.text.into_response()
+    } else {
+        Json(view).into_response()
+    };
+    for (name, value) in values {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<ConfigView, ApiError> {
+    let family = query.family.as_deref().map(str::parse::<Family>).transpose();
+    let family = family.map_err(|e| ApiError::bad_request(format!("family: {e}")))?;
+    let (snapshot, code) = {
+        let store = shared.store();
+        let code = device_code(&store, code)?;
+        let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+        let bundle = match query.generation {
+            None => entry.current.as_ref(),
+            Some(generation) => Some(entry.generation(generation).ok_or_else(|| unknown_generation(generation))?),
+        };
+        if let Some(bundle) = bundle.filter(|b| family.is_none_or(|f| f == b.family)) {
+            return Ok(ConfigView {
+                device: code.to_string(),
+                generation: Some(bundle.generation),
+                family: bundle.family.name().into(),
+                sha256: hex::encode(bundle.sha256),
+                signature: Some(hex::encode(bundle.signature)),
+                text: bundle.text.clone(),
+                diff: Some(bundle.diff.clone()),
+                generations: entry.history.iter().map(|b| b.generation).collect(),
+            });
+        }
+        if family.is_none() || query.generation.is_some() {
+            let problem = entry.problem.as_ref().map(ErrorBody::from);
+            let cause = problem.map_or_else(|| "no such configuration is kept".into(), |p| p.cause);
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "no-config",
+                cause,
+                "GET /api/v1/devices/{code} tells the problem and what to do.",
+            ));
+        }
+        (Arc::clone(served(&store)?), code)
+    };
+    let rendered = render_device_at(&snapshot, &code, family, &shared.settings.site)
+        .map_err(|e| ApiError::new(StatusCode::CONFLICT, e.code(), e.to_string(), e.remedy()))?;
+    Ok(ConfigView {
+        device: code.to_string(),
+        generation: None,
+        family: rendered.family.name().into(),
+        sha256: hex::encode(rendered.sha256),
+        signature: None,
+        text: rendered.text,
+        diff: None,
+        generations: Vec::new(),
+    })
+}
+
+fn unknown_generation(generation: u64) -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "generation-unknown",
+        format!("generation {generation} is not kept"),
+        "GET .../config lists the generations that are.",
+    )
+}
+
+/// Between which generations.
+#[derive(Debug, Deserialize)]
+pub struct DiffQuery {
+    from: Option<u64>,
+    to: Option<u64>,
+}
+
+/// Unified diff of two generations that are kept; without `to` the current one, without `from` the one before `to`.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}/config/diff",
+    params(("code" = String, Path), ("from" = Option<u64>, Query), ("to" = Option<u64>, Query)),
+    responses((status = 200, description = "Unified diff, empty when nothing differs", content_type = "text/plain"), (status = 404, body = ErrorBody))
+)]
+pub async fn config_diff(
+    State(shared): State<Arc<Shared>>,
+    Path(code): Path<String>,
+    Query(query): Query<DiffQuery>,
+) -> Result<String, ApiError> {
+    let store = shared.store();
+    let code = device_code(&store, &code)?;
+    let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+    let kept = |generation: u64| entry.generation(generation).ok_or_else(|| unknown_generation(generation));
+    let to = match query.to {
+        Some(to) => kept(to)?,
+        None => entry.current.as_ref().ok_or_else(|| unknown_generation(0))?,
+    };
+    let Some(from) = query.from else { return Ok(to.diff.clone()) };
+    let from = kept(from)?;
+    Ok(unified(&from.text, &to.text, &from.generation.to_string(), &to.generation.to_string()))
+}
+
+/// What is approved.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Approval {
+    /// Hex SHA-256 of the held text, as `config.held` of the device tells it.
+    sha256: String,
+}
+
+/// Serves a held configuration. Needs `authorization: Bearer TOKEN` of the operator or, where no token is set, a caller
+/// on this machine.
+#[utoipa::path(
+    post, path = "/api/v1/devices/{code}/config/approve", params(("code" = String, Path)), request_body = Approval,
+    responses(
+        (status = 200, body = DeviceView), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
+    )
+)]
+pub async fn approve(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Path(code): Path<String>,
+    headers: HeaderMap,
+    approval: Result<Json<Approval>, JsonRejection>,
+) -> Result<Json<DeviceView>, ApiError> {
+    authorize(&shared, from, &headers)?;
+    let Json(approval) = approval.map_err(|e| ApiError::bad_request(e.body_text()))?;
+    let mut sha256 = [0; 32];
+    hex::decode_to_slice(&approval.sha256, &mut sha256)
+        .map_err(|_| ApiError::bad_request("sha256 is not 64 hex digits"))?;
+    let code = device_code(&shared.store(), &code)?;
+    shared.approve(&code, &sha256).map_err(|error| {
+        let (status, name) = match error {
+            ApproveError::UnknownDevice(_) => (StatusCode::NOT_FOUND, "device-unknown"),
+            ApproveError::NothingHeld(_) => (StatusCode::CONFLICT, "nothing-held"),
+            ApproveError::Changed { .. } => (StatusCode::CONFLICT, "held-changed"),
+        };
+        ApiError::new(status, name, error.to_string(), "Look at the device again and approve what is held now.")
+    })?;
+    let store = shared.store();
+    let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+    Ok(Json(model::device(&store, served(&store)?, record)))
+}
+
+fn authorize(shared: &Shared, from: SocketAddr, headers: &HeaderMap) -> Result<(), ApiError> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    // A page of another site can make this machine's browser send a request, but not one without this header's marks.
+    let foreign_page = headers.contains_key(header::ORIGIN) && !same_origin(headers);
+    let allowed = match (&shared.operator_token, given) {
+        (Some(token), Some(given)) => same(token.as_bytes(), given.as_bytes()),
+        (Some(_), None) => false,
+        (None, _) => from.ip().is_loopback() && !foreign_page,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "not-operator",
+        "the call is not the operator's",
+        "Send `authorization: Bearer TOKEN` with the controller's operator token, or call from the same machine.",
+    ))
+}
+
+fn same_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+    match (text(header::ORIGIN), text(header::HOST)) {
+        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, authority)| authority == host),
+        (_, _) => false,
+    }
+}
+
+/// What the device's agent said of its configurations, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}/reports", params(("code" = String, Path)),
+    responses((status = 200, body = Vec<ReportView>), (status = 404, body = ErrorBody))
+)]
+pub async fn reports(
+    State(shared): State<Arc<Shared>>,
+    Path(code): Path<String>,
+) -> Result<Json<Vec<ReportView>>, ApiError> {
+    let store = shared.store();
+    let code = device_code(&store, &code)?;
+    let reports = store.entry(&code).map(|e| e.reports.iter().map(ReportView::from).collect());
+    Ok(Json(reports.unwrap_or_default()))
+}
+
+/// Every link, by code.
+#[utoipa::path(get, path = "/api/v1/links", responses((status = 200, body = Vec<LinkView>), (status = 503, body = ErrorBody)))]
+pub async fn links(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<LinkView>>, ApiError> {
+    Ok(Json(model::links(served(&shared.store())?)))
+}
+
+/// One link.
+#[utoipa::path(
+    get, path = "/api/v1/links/{code}", params(("code" = String, Path)),
+    responses((status = 200, body = LinkView), (status = 404, body = ErrorBody))
+)]
+pub async fn link(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Result<Json<LinkView>, ApiError> {
+    let store = shared.store();
+    let snapshot = served(&store)?;
+    let record = snapshot.links.values().find(|l| l.code.as_str() == code);
+    record.map(|l| Json(model::link(snapshot, l))).ok_or_else(|| ApiError::unknown_link(&code))
+}
+
+/// Everything that a map needs.
+#[utoipa::path(get, path = "/api/v1/topology", responses((status = 200, body = TopologyView), (status = 503, body = ErrorBody)))]
+pub async fn topology(State(shared): State<Arc<Shared>>) -> Result<Json<TopologyView>, ApiError> {
+    let store = shared.store();
+    let snapshot = served(&store)?;
+    Ok(Json(TopologyView {
+        slot: snapshot.slot,
+        devices: model::devices(&store, snapshot),
+        links: model::links(snapshot),
+    }))
+}

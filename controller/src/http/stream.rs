@@ -1,0 +1,94 @@
+//! Server-sent events, resumable by id.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Query, State},
+    http::HeaderMap,
+    response::{
+        IntoResponse,
+        sse::{Event as Sse, KeepAlive, Sse as Stream},
+    },
+};
+use serde::Deserialize;
+use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::{
+    events::{Event, Resumed},
+    shared::Shared,
+};
+
+/// Events that wait for a slow reader; beyond it, it waits in the log.
+const WAITING: usize = 64;
+/// Silence after which a comment is sent, so that proxies keep the connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How to resume.
+#[derive(Debug, Deserialize)]
+pub struct EventsQuery {
+    /// The last event seen; the header `Last-Event-ID` says the same.
+    after: Option<u64>,
+}
+
+/// What happens, as it happens. An event `lost` means that events since the given id are gone: read the state anew.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    params(("after" = Option<u64>, Query, description = "Id of the last event seen")),
+    responses((status = 200, description = "Server-sent events; data is an Event", content_type = "text/event-stream"))
+)]
+pub async fn events(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let header = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let last = header.or(query.after);
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::spawn(feed(shared, last, sender));
+    Stream::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+}
+
+type Sender = mpsc::Sender<Result<Sse, Infallible>>;
+
+async fn feed(shared: Arc<Shared>, mut last: Option<u64>, sender: Sender) {
+    let mut stopping = shared.stopping.clone();
+    loop {
+        let Resumed { lost, past, mut live } = shared.events.resume(last);
+        if lost && sender.send(Ok(Sse::default().event("lost").data("{}"))).await.is_err() {
+            return;
+        }
+        for event in past {
+            last = Some(event.id);
+            if send(&sender, &event).await.is_err() {
+                return;
+            }
+        }
+        loop {
+            let received = tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                () = sender.closed() => return,
+                received = live.recv() => received,
+            };
+            match received {
+                Ok(event) => {
+                    last = Some(event.id);
+                    if send(&sender, &event).await.is_err() {
+                        return;
+                    }
+                }
+                // It fell behind: on from the log.
+                Err(RecvError::Lagged(_)) => break,
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+async fn send(sender: &Sender, event: &Event) -> Result<(), ()> {
+    let message = Sse::default().id(event.id.to_string()).event(event.change.kind());
+    // Plain values under text keys always become JSON.
+    let message = message.json_data(event).map_err(|_| ())?;
+    sender.send(Ok(message)).await.map_err(|_| ())
+}

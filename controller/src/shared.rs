@@ -1,0 +1,223 @@
+//! What the parts of a running controller share, and how they touch it. Locks are held for look-ups and swaps only, never
+//! across an await or while texts are made.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use causeway_interface::{Code, Key};
+use causeway_sdk::snapshot::Snapshot;
+use tokio::sync::watch;
+
+use crate::{
+    auth::{AuthError, Gate},
+    events::{Change, EventLog},
+    metrics::Metrics,
+    prepare::{Settings, prepare},
+    rate::RateLimit,
+    store::{ApproveError, Report, Signer, Store},
+};
+
+/// Calls of a session: an agent that asks each second and reports has room tenfold.
+const SESSION_BURST: f64 = 50.0;
+const SESSION_PER_SECOND: f64 = 10.0;
+/// Calls before a session, per address and device: an agent that starts over again and again.
+const ANONYMOUS_BURST: f64 = 20.0;
+const ANONYMOUS_PER_SECOND: f64 = 2.0;
+
+/// The state of a running controller.
+pub struct Shared {
+    store: RwLock<Store>,
+    gate: Mutex<Gate>,
+    sessions: Mutex<RateLimit<Code>>,
+    anonymous: Mutex<RateLimit<(IpAddr, Code)>>,
+    finalized_slot: AtomicU64,
+    changed: watch::Sender<u64>,
+    /// What happened.
+    pub events: EventLog,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Who signs.
+    pub signer: Signer,
+    /// How configurations are made.
+    pub settings: Settings,
+    /// Who may approve over HTTP; without one, only callers on this machine.
+    pub operator_token: Option<String>,
+    /// Becomes true when everything is to end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// Nothing served yet.
+    #[must_use]
+    pub fn new(
+        signer: Signer,
+        settings: Settings,
+        operator_token: Option<String>,
+        secret: [u8; 32],
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            store: RwLock::new(Store::default()),
+            gate: Mutex::new(Gate::new(secret, signer.program_id)),
+            sessions: Mutex::new(RateLimit::new(SESSION_BURST, SESSION_PER_SECOND)),
+            anonymous: Mutex::new(RateLimit::new(ANONYMOUS_BURST, ANONYMOUS_PER_SECOND)),
+            finalized_slot: AtomicU64::new(0),
+            changed: watch::channel(0).0,
+            events: EventLog::new(now_ms().saturating_mul(1_000)),
+            metrics: Metrics::default(),
+            signer,
+            settings,
+            operator_token,
+            stopping,
+        }
+    }
+
+    /// What is served.
+    pub fn store(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_mut(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nonces and sessions.
+    pub fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts up with everything that agents are to be told.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The latest finalized slot known; 0 before the first.
+    #[must_use]
+    pub fn finalized_slot(&self) -> u64 {
+        self.finalized_slot.load(Ordering::Acquire)
+    }
+
+    /// Notes a finalized slot; an older one than known is ignored.
+    pub fn finalized(&self, slot: u64) {
+        if self.finalized_slot.fetch_max(slot, Ordering::AcqRel) < slot {
+            self.changed.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// Takes a snapshot in: prepares beside what is served, then swaps. A snapshot that can't be trusted changes nothing.
+    pub fn ingest(&self, snapshot: Arc<Snapshot>) {
+        let slot = snapshot.slot;
+        let basis = self.store().basis();
+        let changes = match prepare(&basis, snapshot, &self.settings) {
+            Ok(prepared) => self.store_mut().commit(prepared, &self.signer, &self.settings.limits),
+            Err(error) => {
+                tracing::warn!(slot, code = error.code(), %error, "ledger not acted on");
+                self.store_mut().refuse(error.code(), error.to_string())
+            }
+        };
+        self.tell(slot, changes);
+    }
+
+    /// Serves a held text.
+    ///
+    /// # Errors
+    /// See [`ApproveError`].
+    pub fn approve(&self, device: &Code, sha256: &[u8; 32]) -> Result<(), ApproveError> {
+        let (slot, changes) = {
+            let mut store = self.store_mut();
+            (store.slot(), store.approve(device, sha256, &self.signer)?)
+        };
+        tracing::info!(%device, sha256 = hex::encode(sha256), "held configuration approved");
+        self.tell(slot, changes);
+        Ok(())
+    }
+
+    /// Notes that an agent was offered the current configuration.
+    pub fn polled(&self, device: &Code) {
+        self.store_mut().polled(device, now_ms());
+    }
+
+    /// Notes a report.
+    pub fn report(&self, device: &Code, report: Report) {
+        self.metrics.report(report.result);
+        let (slot, change) = {
+            let mut store = self.store_mut();
+            (store.slot(), store.report(device, report))
+        };
+        self.tell(slot, change.into_iter().collect());
+    }
+
+    fn tell(&self, slot: u64, changes: Vec<Change>) {
+        for change in &changes {
+            log(slot, change);
+        }
+        if !changes.is_empty() {
+            self.events.push(slot, changes);
+        }
+        self.changed.send_modify(|version| *version += 1);
+    }
+
+    /// The ledger's agent key of a device, zero for none; nothing for a device that isn't there.
+    #[must_use]
+    pub fn agent_key(&self, device: &Code) -> Option<Key> {
+        self.store().device(device).map(|d| d.agent_key)
+    }
+
+    /// The device of a session token, if it may call now.
+    ///
+    /// # Errors
+    /// The token is not good.
+    pub fn session(&self, token: &str) -> Result<Code, AuthError> {
+        self.gate().check(token, |device| self.agent_key(device), now_ms())
+    }
+
+    /// Whether a session's call is within its rate.
+    #[must_use]
+    pub fn within_session_rate(&self, device: &Code) -> bool {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).allow(device, now_ms())
+    }
+
+    /// Whether a call before a session is within its rate.
+    #[must_use]
+    pub fn within_anonymous_rate(&self, from: IpAddr, device: &Code) -> bool {
+        self.anonymous.lock().unwrap_or_else(PoisonError::into_inner).allow(&(from, *device), now_ms())
+    }
+}
+
+fn log(slot: u64, change: &Change) {
+    match change {
+        Change::ConfigChanged { device, generation, .. } => {
+            tracing::info!(slot, %device, generation, "configuration changed");
+        }
+        Change::ConfigHeld { device, sha256 } => {
+            tracing::warn!(slot, %device, %sha256, "configuration held for approval");
+        }
+        Change::ConfigProblem { device, code, cause } => {
+            tracing::warn!(slot, %device, %code, %cause, "configuration can't be made");
+        }
+        Change::ConfigRecovered { device } => tracing::info!(slot, %device, "configuration can be made again"),
+        Change::LedgerUnreadable { code, cause } => tracing::warn!(slot, %code, %cause, "ledger unreadable"),
+        Change::LedgerReadable {} => tracing::info!(slot, "ledger readable again"),
+        Change::ApplyReport { device, generation, result, error_code } => {
+            tracing::info!(slot, %device, generation, %result, %error_code, "apply report");
+        }
+        Change::DeviceStatus { device, from, to } => tracing::info!(slot, %device, ?from, ?to, "device status"),
+        Change::DeviceHealth { device, from, to } => tracing::info!(slot, %device, %from, %to, "device health"),
+        Change::LinkStatus { link, from, to } => tracing::info!(slot, %link, ?from, ?to, "link status"),
+        Change::LinkHealth { link, from, to } => tracing::info!(slot, %link, %from, %to, "link health"),
+    }
+}
+
+/// Unix time in milliseconds; 0 for a clock before 1970.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
