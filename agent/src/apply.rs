@@ -1,0 +1,280 @@
+//! Carries out what the apply state machine decides, on a device. Every verb is bounded in time.
+//!
+//! Cancelled or killed at any await, the device runs the old configuration or the new one: from the commit to the
+//! confirmation the device's own timer is armed.
+
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    bundle::{Bundle, Generation, TextHash},
+    core::{Action, Event, Failure, Outcome, State},
+    driver::{Driver, DriverError},
+    state::{Applied, StateError, StateStore},
+};
+
+/// Time limits of an apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApplyLimits {
+    /// One verb of the device. EOS takes 2.5 s for a large commit, and 40 s for the largest differences known.
+    pub verb: Duration,
+    /// From the commit on, for neighbours to come back.
+    pub verify: Duration,
+    /// Between two looks while verifying.
+    pub look: Duration,
+    /// The device reverts by itself after this; more than a verb and the verification together.
+    pub revert_after: Duration,
+}
+
+impl Default for ApplyLimits {
+    fn default() -> Self {
+        Self {
+            verb: Duration::from_secs(60),
+            verify: Duration::from_secs(30),
+            look: Duration::from_millis(250),
+            revert_after: Duration::from_secs(180),
+        }
+    }
+}
+
+/// Everything about an apply that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applying {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From what ran to what was asked.
+    pub diff: String,
+    /// What a person may want to know although it worked.
+    pub warnings: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Applies bundles to one device.
+pub struct Applier<D> {
+    driver: Arc<D>,
+    store: Arc<StateStore>,
+    limits: ApplyLimits,
+}
+
+/// What is gathered on the way.
+#[derive(Default)]
+struct Gathered {
+    diff: String,
+    warnings: Vec<String>,
+    up_before: BTreeSet<String>,
+}
+
+impl<D: Driver> Applier<D> {
+    /// For a device, with what is known of it.
+    pub fn new(driver: Arc<D>, store: Arc<StateStore>, limits: ApplyLimits) -> Self {
+        Self { driver, store, limits }
+    }
+
+    /// The device.
+    pub fn driver(&self) -> &D {
+        &self.driver
+    }
+
+    /// After a start: a commit that an earlier process left unconfirmed is taken back, not waited for.
+    ///
+    /// # Errors
+    /// The device did not answer; to be tried again before anything is applied.
+    pub async fn settle(&self) -> Result<(), Failure> {
+        if self.bounded(self.driver.is_pending()).await? {
+            tracing::warn!("an earlier agent left a commit unconfirmed; reverting it");
+            self.bounded(self.driver.revert()).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies a checked bundle, whole or not at all.
+    pub async fn apply(&self, bundle: &Bundle) -> Applying {
+        let began = Instant::now();
+        let mut gathered = Gathered::default();
+        let mut state = State::Loading;
+        let outcome = loop {
+            if let State::Done(outcome) = state {
+                break outcome;
+            }
+            let action = state.action();
+            let event = match self.step(action, bundle, &mut gathered).await {
+                Ok(event) => event,
+                Err(failure) => Event::Failed(failure),
+            };
+            tracing::debug!(?action, ?event, generation = bundle.generation.0, "apply step");
+            state = state.next(event);
+        };
+        let outcome = self.remember(bundle, outcome).await;
+        Applying { outcome, diff: gathered.diff, warnings: gathered.warnings, took: began.elapsed() }
+    }
+
+    async fn step(&self, action: Action, bundle: &Bundle, gathered: &mut Gathered) -> Result<Event, Failure> {
+        match action {
+            Action::Load => self.bounded(self.driver.load_candidate(&bundle.text)).await?,
+            Action::Compare => {
+                let comparison = self.bounded(self.driver.compare(&bundle.text)).await?;
+                gathered.diff = comparison.diff;
+                if comparison.equal {
+                    // Best effort: a candidate that stays is replaced by the next one.
+                    let _ = self.bounded(self.driver.discard_candidate()).await;
+                    return Ok(Event::AlreadySo);
+                }
+                gathered.up_before = self.adjacencies_up().await?;
+            }
+            Action::Record => {
+                let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
+                self.write(move |memory| memory.in_flight = Some(applied)).await?;
+            }
+            Action::Commit => self.bounded(self.driver.commit(self.limits.revert_after)).await?,
+            Action::Verify => self.verify(bundle, gathered).await?,
+            Action::Confirm => self.bounded(self.driver.confirm()).await?,
+            Action::LookUp => {
+                let pending = self.bounded(self.driver.is_pending()).await?;
+                let equal = self.bounded(self.driver.compare(&bundle.text)).await?.equal;
+                return Ok(if !pending && equal { Event::AlreadySo } else { Event::Ok });
+            }
+            Action::Discard => self.bounded(self.driver.discard_candidate()).await?,
+            Action::Revert => self.bounded(self.driver.revert()).await?,
+            Action::AwaitTimer => self.await_timer().await?,
+            Action::Nothing => {}
+        }
+        Ok(Event::Ok)
+    }
+
+    /// What is asked runs, and every neighbour that was there and is still wanted is back. A wanted neighbour that was
+    /// not there before may be waiting for its own configuration: a warning.
+    async fn verify(&self, bundle: &Bundle, gathered: &mut Gathered) -> Result<(), Failure> {
+        let wanted = self.bounded(self.driver.wanted_adjacencies(&bundle.text)).await?;
+        let kept: BTreeSet<String> = gathered.up_before.intersection(&wanted).cloned().collect();
+        let deadline = Instant::now() + self.limits.verify;
+        loop {
+            let failure = match self.look(bundle, &kept).await {
+                Ok(up) => {
+                    gathered.warnings =
+                        wanted.difference(&up).map(|name| format!("no adjacency on {name} yet")).collect();
+                    return Ok(());
+                }
+                Err(failure) => failure,
+            };
+            if Instant::now() + self.limits.look >= deadline {
+                return Err(failure);
+            }
+            tokio::time::sleep(self.limits.look).await;
+        }
+    }
+
+    async fn look(&self, bundle: &Bundle, kept: &BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
+        let comparison = self.bounded(self.driver.compare(&bundle.text)).await?;
+        if !comparison.equal {
+            return Err(Failure::new("RUNNING_DIFFERS", "what runs after the commit is not what was asked"));
+        }
+        let up = self.adjacencies_up().await?;
+        let lost: Vec<&str> = kept.difference(&up).map(String::as_str).collect();
+        if lost.is_empty() {
+            return Ok(up);
+        }
+        Err(Failure::new("ADJACENCY_LOST", format!("no adjacency any more on {}", lost.join(", "))))
+    }
+
+    async fn adjacencies_up(&self) -> Result<BTreeSet<String>, Failure> {
+        let all = self.bounded(self.driver.adjacencies()).await?;
+        Ok(all.into_iter().filter(|adjacency| adjacency.up).map(|adjacency| adjacency.interface).collect())
+    }
+
+    /// The device could not be told to revert: its timer does it. Answers that fail in the meantime mean nothing.
+    async fn await_timer(&self) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.limits.revert_after + self.limits.verb;
+        loop {
+            match self.bounded(self.driver.is_pending()).await {
+                Ok(false) => return Ok(()),
+                Ok(true) | Err(_) if Instant::now() < deadline => tokio::time::sleep(self.limits.look).await,
+                Ok(true) => return Err(Failure::new("REVERT_OVERDUE", "the device has not reverted in time")),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Writes down how it ended. A confirmed apply that can't be written down stays recorded as tried, so that nothing
+    /// older is taken; the outcome is the device's all the same.
+    async fn remember(&self, bundle: &Bundle, outcome: Outcome) -> Outcome {
+        let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
+        let written = match &outcome {
+            Outcome::Applied | Outcome::Unchanged => {
+                self.write(move |memory| {
+                    memory.applied = Some(applied);
+                    memory.in_flight = None;
+                })
+                .await
+            }
+            Outcome::Reverted(_) => self.write(|memory| memory.in_flight = None).await,
+            Outcome::Refused(_) | Outcome::Lost(_) => Ok(()),
+        };
+        if let Err(failure) = written {
+            tracing::error!(error = %failure.message, "the state could not be written");
+        }
+        outcome
+    }
+
+    /// Saves what runs as startup, once its generation can't be taken back by a fork. True when it was saved now.
+    ///
+    /// # Errors
+    /// The device or the state file.
+    pub async fn save_startup(&self, finalized_slot: u64) -> Result<bool, Failure> {
+        let memory = self.store.memory();
+        let Some(applied) = memory.applied else { return Ok(false) };
+        let due = memory.in_flight.is_none()
+            && memory.startup != Some(applied.sha256)
+            && applied.generation <= Generation(finalized_slot);
+        if due {
+            self.bounded(self.driver.save_startup()).await?;
+            self.write(move |memory| memory.startup = Some(applied.sha256)).await?;
+        }
+        Ok(due)
+    }
+
+    /// Hash of the managed part of what runs.
+    ///
+    /// # Errors
+    /// The device.
+    pub async fn running_hash(&self) -> Result<TextHash, Failure> {
+        Ok(TextHash::of(&self.bounded(self.driver.running_text()).await?))
+    }
+
+    async fn write(&self, change: impl FnOnce(&mut crate::state::Memory) + Send + 'static) -> Result<(), Failure> {
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || store.update(change)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(state_failure(&error)),
+            Err(error) => Err(Failure::new("STATE_FILE", error.to_string())),
+        }
+    }
+
+    async fn bounded<T>(&self, verb: impl Future<Output = Result<T, DriverError>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.limits.verb, verb).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(driver_failure(&error)),
+            Err(_) => {
+                Err(Failure::new("DEVICE_TIMEOUT", format!("no answer within {} s", self.limits.verb.as_secs_f32())))
+            }
+        }
+    }
+}
+
+fn driver_failure(error: &DriverError) -> Failure {
+    let code = match error {
+        DriverError::Refused(_) => "LINE_REFUSED",
+        DriverError::State(_) => "DEVICE_STATE",
+        DriverError::Unreachable(_) => "DEVICE_UNREACHABLE",
+    };
+    Failure::new(code, error.to_string())
+}
+
+fn state_failure(error: &StateError) -> Failure {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    Failure::new("STATE_FILE", format!("{error}{source}"))
+}

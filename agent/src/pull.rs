@@ -1,0 +1,379 @@
+//! The controller's side of an agent: sessions, polls, notices, applies and reports.
+//!
+//! With no controller to be reached everything that runs keeps running, and tries go on with growing waits. A configuration
+//! that failed is not tried again before its own wait is over, however often it is offered.
+
+use std::{collections::VecDeque, future::Future, path::PathBuf, sync::Arc, time::Instant};
+
+use causeway_wire::controller::{ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigResponse};
+use tokio::sync::watch;
+
+use crate::{
+    apply::{Applier, Applying},
+    backoff::Backoff,
+    bundle::{self, Expected, Generation, TextHash},
+    client::{ClientError, Identity, Session},
+    config::AgentConfig,
+    core::{Failure, Outcome},
+    driver::Driver,
+    plan::{self, Plan},
+    shared::{Shared, chain, unix_ms},
+    state::{Applied, StateStore},
+};
+
+/// Reports that wait for a controller; the oldest go first. An agent applies a few an hour.
+const MAX_WAITING_REPORTS: usize = 64;
+/// Longest diff in a report, in bytes: a message holds 4 MiB, people read less.
+const MAX_DIFF_BYTES: usize = 256 * 1024;
+
+/// A configuration that failed, and when it may be tried again.
+struct Held {
+    tried: Applied,
+    until: Instant,
+    backoff: Backoff,
+}
+
+/// The task's own state.
+pub struct Puller<D> {
+    config: Arc<AgentConfig>,
+    applier: Applier<D>,
+    store: Arc<StateStore>,
+    shared: Arc<Shared>,
+    plan_path: PathBuf,
+    reports: VecDeque<ApplyReport>,
+    held: Option<Held>,
+    /// Hash of what ran when it was last verified, as the device tells it.
+    running: Option<TextHash>,
+    settled: bool,
+    finalized_slot: u64,
+}
+
+enum Ended {
+    Renew,
+    Stop,
+}
+
+impl<D: Driver> Puller<D> {
+    pub fn new(
+        config: Arc<AgentConfig>,
+        applier: Applier<D>,
+        store: Arc<StateStore>,
+        shared: Arc<Shared>,
+        plan_path: PathBuf,
+    ) -> Self {
+        Self {
+            config,
+            applier,
+            store,
+            shared,
+            plan_path,
+            reports: VecDeque::new(),
+            held: None,
+            running: None,
+            settled: false,
+            finalized_slot: 0,
+        }
+    }
+
+    /// Runs until stopped. An apply that has begun is finished first.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let intervals = self.config.intervals;
+        let mut backoff = Backoff::new(intervals.retry_base, intervals.retry_max);
+        let mut next_controller = 0;
+        while !*stop.borrow() {
+            let count = self.config.controllers.len().max(1);
+            let Some(url) = self.config.controllers.get(next_controller % count).cloned() else { return };
+            let ended = self.session(&url, &mut backoff, &mut stop).await;
+            self.shared.status().connected = false;
+            match ended {
+                Ok(Ended::Stop) => return,
+                Ok(Ended::Renew) => {}
+                Err(error) => {
+                    let text = chain(&error);
+                    let wait = backoff.next(rand::random());
+                    tracing::warn!(device = %self.config.device, %url, error = %text, ?wait, "controller lost");
+                    self.shared.status().last_error = Some(text);
+                    next_controller = next_controller.wrapping_add(1);
+                    if until_stopped(&mut stop, tokio::time::sleep(wait)).await.is_none() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn session(
+        &mut self,
+        url: &str,
+        backoff: &mut Backoff,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Ended, ClientError> {
+        let config = self.config.clone();
+        let identity =
+            Identity { device: &config.device, program_id: &config.program_id, key: &config.agent_key };
+        let opened = until_stopped(stop, Session::open(url, &identity)).await;
+        let Some(session) = opened else { return Ok(Ended::Stop) };
+        let mut session = session?;
+        let mut notices = session.watch().await?;
+        self.shared.status().connected = true;
+        let mut polls = tokio::time::interval(config.intervals.poll);
+        polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let renew = tokio::time::sleep_until(session.renew_at().into());
+            let wake = async {
+                tokio::select! {
+                    _ = polls.tick() => Ok(Wake::Pull),
+                    notice = notices.message() => match notice {
+                        Ok(Some(notice)) => Ok(Wake::Notice(notice)),
+                        Ok(None) => Err(ClientError::Protocol("the watch ended")),
+                        Err(status) => Err(ClientError::Refused { call: "WatchConfig", status: Box::new(status) }),
+                    },
+                    () = renew => Ok(Wake::Renew),
+                }
+            };
+            match until_stopped(stop, wake).await {
+                None => return Ok(Ended::Stop),
+                Some(woken) => match woken? {
+                    Wake::Renew => return Ok(Ended::Renew),
+                    Wake::Notice(notice) if self.knows(&notice) => self.finalized(notice.finalized_slot).await,
+                    Wake::Notice(_) | Wake::Pull => {
+                        self.pull(&mut session).await?;
+                        backoff.reset();
+                    }
+                },
+            }
+            self.flush(&mut session).await?;
+        }
+    }
+
+    /// Whether a notice says nothing new.
+    fn knows(&self, notice: &ConfigNotice) -> bool {
+        let applied = self.shared.status().applied;
+        let current = applied
+            .is_some_and(|a| a.generation.0 == notice.generation && a.sha256.0.as_slice() == notice.sha256.as_slice());
+        let plan = self.shared.plan();
+        current && (notice.probe_plan_sha256.is_empty() || plan.sha256 == notice.probe_plan_sha256)
+    }
+
+    async fn pull(&mut self, session: &mut Session) -> Result<(), ClientError> {
+        if !self.settled {
+            match self.applier.settle().await {
+                Ok(()) => self.settled = true,
+                Err(failure) => {
+                    self.note_failure(&failure);
+                    return Ok(());
+                }
+            }
+        }
+        self.notice_drift().await;
+        let applied = self.shared.status().applied;
+        let held = self.held.as_ref().filter(|held| Instant::now() < held.until).map(|held| held.tried);
+        let have = held.or(applied).map(|a| a.sha256.0.to_vec()).unwrap_or_default();
+        let have_plan = self.shared.plan().sha256.clone();
+        let reply = session.get_config(&have, &have_plan).await?;
+        let offered = self.note(&reply)?;
+        if reply.bundle.is_none() && offered.sha256.0.as_slice() != have.as_slice() {
+            return Err(ClientError::Protocol("another configuration, and no body"));
+        }
+        match reply.bundle {
+            Some(bundle) => self.take(&bundle).await,
+            // The same text, younger: the body is asked for once more, because only a signature moves a generation.
+            None if applied.is_some_and(|a| a.sha256 == offered.sha256 && a.generation < offered.generation) => {
+                let again = session.get_config(&[], &have_plan).await?;
+                match again.bundle {
+                    Some(bundle) => self.take(&bundle).await,
+                    None => return Err(ClientError::Protocol("no body for an agent that has none")),
+                }
+            }
+            None => {
+                if held.is_none() && applied.is_some() {
+                    self.shared.status().last_error = None;
+                }
+            }
+        }
+        self.finalized(reply.finalized_slot).await;
+        Ok(())
+    }
+
+    /// Takes down what the controller says beside the configuration.
+    fn note(&mut self, reply: &GetConfigResponse) -> Result<Applied, ClientError> {
+        let sha256 = reply.sha256.as_slice().try_into().map_err(|_| ClientError::Protocol("no hash"))?;
+        let offered = Applied { generation: Generation(reply.generation), sha256: TextHash(sha256) };
+        if let Some(fresh) = &reply.probe_plan {
+            let read = Plan::read(fresh);
+            if read.left_out > 0 {
+                tracing::warn!(device = %self.config.device, left_out = read.left_out, "the probe plan has senseless entries");
+            }
+            self.shared.set_plan(read);
+            if let Err(error) = plan::keep(&self.plan_path, fresh) {
+                tracing::warn!(device = %self.config.device, %error, "the probe plan could not be kept");
+            }
+        }
+        let mut status = self.shared.status();
+        status.offered = Some(offered);
+        status.polled_unix_ms = unix_ms();
+        Ok(offered)
+    }
+
+    /// Something else changed what runs: it is compared and applied anew.
+    async fn notice_drift(&mut self) {
+        let Some(running) = self.running else { return };
+        match self.applier.running_hash().await {
+            Ok(now) if now == running => {}
+            Ok(_) => {
+                tracing::warn!(device = %self.config.device, "what runs has changed beside the agent");
+                self.running = None;
+                self.shared.status().applied = None;
+            }
+            Err(failure) => self.note_failure(&failure),
+        }
+    }
+
+    async fn take(&mut self, offered: &ConfigBundle) {
+        let config = self.config.clone();
+        let expected = Expected {
+            program_id: &config.program_id,
+            device: &config.device,
+            family: self.applier.driver().family(),
+            pinned: &config.controller_keys,
+            floor: self.store.memory().floor(),
+        };
+        let ended = match bundle::check(offered, &expected) {
+            Ok(bundle) => self.applier.apply(&bundle).await,
+            Err(error) => Applying {
+                outcome: Outcome::Refused(Failure::new(error.code(), error.to_string())),
+                diff: String::new(),
+                warnings: Vec::new(),
+                took: std::time::Duration::ZERO,
+            },
+        };
+        let hash = offered.sha256.as_slice().try_into().map_or_else(|_| TextHash::of(&offered.text), TextHash);
+        let tried = Applied { generation: Generation(offered.generation), sha256: hash };
+        self.running = match &ended.outcome {
+            Outcome::Unchanged | Outcome::Applied => self.applier.running_hash().await.ok(),
+            Outcome::Refused(_) | Outcome::Reverted(_) => self.running,
+            Outcome::Lost(_) => None,
+        };
+        self.conclude(tried, &ended);
+        let report = self.report(tried, &ended).await;
+        self.queue(report);
+    }
+
+    fn conclude(&mut self, tried: Applied, ended: &Applying) {
+        let (device, generation) = (self.config.device.as_str(), tried.generation.0);
+        match &ended.outcome {
+            Outcome::Unchanged | Outcome::Applied => {
+                tracing::info!(%device, generation, outcome = ?ended.outcome, warnings = ?ended.warnings, "configuration runs");
+                self.held = None;
+                let mut status = self.shared.status();
+                status.applied = Some(tried);
+                status.last_error = None;
+                status.applies += 1;
+            }
+            Outcome::Refused(failure) | Outcome::Reverted(failure) | Outcome::Lost(failure) => {
+                tracing::warn!(%device, generation, code = failure.code, error = %failure.message, "configuration does not run");
+                let intervals = self.config.intervals;
+                let mut backoff = match self.held.take() {
+                    Some(held) if held.tried.sha256 == tried.sha256 => held.backoff,
+                    Some(_) | None => Backoff::new(intervals.reapply_base, intervals.reapply_max),
+                };
+                let until = Instant::now() + backoff.next(rand::random());
+                self.held = Some(Held { tried, until, backoff });
+                let mut status = self.shared.status();
+                status.failed_applies += 1;
+                status.last_error = Some(format!("{}: {}", failure.code, failure.message));
+                if matches!(ended.outcome, Outcome::Lost(_)) {
+                    status.applied = None;
+                }
+            }
+        }
+    }
+
+    async fn report(&self, tried: Applied, ended: &Applying) -> ApplyReport {
+        let (result, failure) = match &ended.outcome {
+            Outcome::Unchanged => (ApplyResult::Unchanged, None),
+            Outcome::Applied => (ApplyResult::Applied, None),
+            Outcome::Refused(failure) => (ApplyResult::Refused, Some(failure)),
+            Outcome::Reverted(failure) | Outcome::Lost(failure) => (ApplyResult::Reverted, Some(failure)),
+        };
+        let running = self.applier.running_hash().await.map(|hash| hash.0.to_vec()).unwrap_or_default();
+        let cut = ended.diff.len() > MAX_DIFF_BYTES;
+        ApplyReport {
+            device: self.config.device.clone(),
+            generation: tried.generation.0,
+            sha256: tried.sha256.0.to_vec(),
+            result: result.into(),
+            diff: prefix(&ended.diff, MAX_DIFF_BYTES).to_owned(),
+            diff_cut: cut,
+            duration_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
+            error_code: failure.map(|f| f.code.to_owned()).unwrap_or_default(),
+            message: failure.map_or_else(|| ended.warnings.join("; "), |f| f.message.clone()),
+            running_sha256: running,
+            startup_saved: self.store.memory().startup == Some(tried.sha256),
+            at_unix_ms: unix_ms(),
+        }
+    }
+
+    fn queue(&mut self, report: ApplyReport) {
+        if self.reports.len() == MAX_WAITING_REPORTS {
+            tracing::warn!(device = %self.config.device, "too many reports wait; the oldest is dropped");
+            self.reports.pop_front();
+        }
+        self.reports.push_back(report);
+    }
+
+    /// Saves startup when what runs is final, and says so.
+    async fn finalized(&mut self, slot: u64) {
+        self.finalized_slot = self.finalized_slot.max(slot);
+        let Some(applied) = self.shared.status().applied else { return };
+        match self.applier.save_startup(self.finalized_slot).await {
+            Ok(false) => {}
+            Ok(true) => {
+                self.shared.status().startup = Some(applied.sha256);
+                let took = std::time::Duration::ZERO;
+                let saved =
+                    Applying { outcome: Outcome::Unchanged, diff: String::new(), warnings: Vec::new(), took };
+                let report = self.report(applied, &saved).await;
+                self.queue(report);
+            }
+            Err(failure) => self.note_failure(&failure),
+        }
+    }
+
+    fn note_failure(&self, failure: &Failure) {
+        tracing::warn!(device = %self.config.device, code = failure.code, error = %failure.message, "device failed");
+        self.shared.status().last_error = Some(format!("{}: {}", failure.code, failure.message));
+    }
+
+    async fn flush(&mut self, session: &mut Session) -> Result<(), ClientError> {
+        while let Some(report) = self.reports.front() {
+            session.report(report.clone()).await?;
+            self.reports.pop_front();
+        }
+        Ok(())
+    }
+}
+
+enum Wake {
+    Pull,
+    Notice(ConfigNotice),
+    Renew,
+}
+
+/// Waits for something unless told to stop.
+pub async fn until_stopped<T>(stop: &mut watch::Receiver<bool>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stopped| *stopped) => None,
+        done = work => Some(done),
+    }
+}
+
+/// At most `max` bytes of a text, cut between characters.
+fn prefix(text: &str, max: usize) -> &str {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
