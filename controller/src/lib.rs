@@ -6,6 +6,7 @@
 //! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run.
 
 pub mod auth;
+pub mod daemon;
 pub mod events;
 pub mod grpc;
 pub mod guards;
@@ -20,4 +21,5 @@ pub mod shared;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 pub mod topology;

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     auth::same,
+    daemon::Peer,
     render::{Family, render_device_at},
     shared::Shared,
     store::{ApproveError, Store, unified},
@@ -236,7 +237,7 @@ pub struct Approval {
 )]
 pub async fn approve(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
     Path(code): Path<String>,
     headers: HeaderMap,
     approval: Result<Json<Approval>, JsonRejection>,

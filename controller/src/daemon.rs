@@ -1,0 +1,355 @@
+//! A running controller: the ledger watched, configurations made, agents and people served, until it is told to stop.
+//!
+//! [`Controller::start`] binds its ports before it returns, so that what it returns can be used at once, and so that a port
+//! in use is an error of the start. Nothing is served before the ledger was read once.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::{extract::connect_info::Connected, serve::IncomingStream};
+use causeway_interface::{Code, Key};
+use causeway_sdk::{address::to_pubkey, client::{Ledger, REQUEST_TIMEOUT}, snapshot::Snapshot};
+use causeway_wire::{MAX_MESSAGE_BYTES, controller::config_server::ConfigServer};
+use ed25519_dalek::SigningKey;
+use solana_commitment_config::CommitmentConfig;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
+
+use crate::{
+    grpc::ConfigService,
+    guards::Limits,
+    http,
+    prepare::Settings,
+    render::{
+        Family,
+        site::{Site, SiteError},
+    },
+    shared::Shared,
+    store::{ApplyState, Bundle, Signer},
+    tls::{TlsError, TlsFiles, TlsListener},
+};
+
+/// Pause between two questions for the finalized slot: finality moves every few hundred milliseconds, and an agent that
+/// saves its startup a second later loses nothing.
+const FINALITY_PERIOD: Duration = Duration::from_secs(1);
+/// Longest wait for open calls when stopping; streams end at once, so that only a stuck caller is cut off.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// Keep-alive of agents' connections: a dead one is known within a minute.
+const AGENT_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Longest that a call may take; streams are answered at once and go on.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// What a controller needs.
+#[derive(Clone)]
+pub struct Config {
+    /// RPC node.
+    pub rpc_url: String,
+    /// Its websocket.
+    pub ws_url: String,
+    /// The program.
+    pub program_id: Key,
+    /// Where agents come in; port 0 for any.
+    pub grpc_addr: SocketAddr,
+    /// Where people come in; port 0 for any.
+    pub http_addr: SocketAddr,
+    /// Signs configurations.
+    pub key: SigningKey,
+    /// Overrides every device's platform.
+    pub family: Option<Family>,
+    /// Folder of the operator's snippets.
+    pub site_dir: Option<PathBuf>,
+    /// Limits of the guards.
+    pub limits: Limits,
+    /// Who may approve over HTTP; without one, only callers on this machine.
+    pub operator_token: Option<String>,
+    /// Certificate and key for both ports.
+    pub tls: Option<TlsFiles>,
+    /// Serve without TLS also beyond this machine, where something else protects the way.
+    pub allow_plain: bool,
+}
+
+impl Config {
+    /// For the deployment at a node of this machine, on free ports of this machine.
+    #[must_use]
+    pub fn local(rpc_url: String, ws_url: String, program_id: Key, key: SigningKey) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            rpc_url,
+            ws_url,
+            program_id,
+            grpc_addr: any,
+            http_addr: any,
+            key,
+            family: None,
+            site_dir: None,
+            limits: Limits::default(),
+            operator_token: None,
+            tls: None,
+            allow_plain: false,
+        }
+    }
+}
+
+/// Why a controller did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not this machine's.
+    #[error("{what} can't listen on {address}")]
+    Bind {
+        /// Which server.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Beyond this machine, the way has to be protected.
+    #[error("{what} on {address} would be without TLS: give a certificate and key, or allow plain connections")]
+    Plain {
+        /// Which server.
+        what: &'static str,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Snippets can't be used.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// Certificate or key can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The gRPC server refused its TLS settings.
+    #[error("the gRPC server refused the certificate")]
+    GrpcTls(#[source] tonic::transport::Error),
+    /// No random numbers.
+    #[error("the system gives no random numbers")]
+    Random(#[source] rand::Error),
+}
+
+/// Starts controllers.
+#[derive(Clone, Copy, Debug)]
+pub struct Controller;
+
+impl Controller {
+    /// Starts one that watches the ledger.
+    ///
+    /// # Errors
+    /// See [`StartError`]. A ledger that can't be reached is none: it is tried again until it can.
+    pub async fn start(config: Config) -> Result<ControllerHandle, StartError> {
+        let program_id = to_pubkey(&config.program_id);
+        let ledger = Ledger::new(&config.rpc_url, program_id);
+        let (sender, snapshots) = watch::channel(None);
+        let mut handle = Self::start_from(config, snapshots).await?;
+        handle.tasks.spawn(read_ledger(ledger.clone(), sender, Arc::clone(&handle.shared)));
+        handle.tasks.spawn(follow_finality(ledger, Arc::clone(&handle.shared)));
+        Ok(handle)
+    }
+
+    /// Starts one that takes snapshots from elsewhere: tests, replays.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_from(
+        config: Config,
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    ) -> Result<ControllerHandle, StartError> {
+        let site = config.site_dir.as_deref().map(Site::read).transpose()?.unwrap_or_default();
+        let tls = config.tls.as_ref().map(TlsFiles::load).transpose()?;
+        for (what, address) in [("gRPC", config.grpc_addr), ("HTTP", config.http_addr)] {
+            if tls.is_none() && !config.allow_plain && !address.ip().is_loopback() {
+                return Err(StartError::Plain { what, address });
+            }
+        }
+        let (grpc, grpc_addr) = bind("gRPC", config.grpc_addr).await?;
+        let (http, http_addr) = bind("HTTP", config.http_addr).await?;
+        let mut secret = [0; 32];
+        rand::RngCore::try_fill_bytes(&mut rand::rngs::OsRng, &mut secret).map_err(StartError::Random)?;
+        let (stop, stopping) = watch::channel(false);
+        let signer = Signer { key: config.key, program_id: config.program_id };
+        let settings = Settings { family: config.family, site, limits: config.limits };
+        let shared = Arc::new(Shared::new(signer, settings, config.operator_token, secret, stopping.clone()));
+
+        let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));
+        if let Some(tls) = &tls {
+            let identity = Identity::from_pem(&tls.certificate_pem, &tls.key_pem);
+            server = server.tls_config(ServerTlsConfig::new().identity(identity)).map_err(StartError::GrpcTls)?;
+        }
+        let service = ConfigServer::new(ConfigService::new(Arc::clone(&shared)))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let mut tasks = JoinSet::new();
+        let stopped = stop_signal(stopping.clone());
+        tasks.spawn(async move {
+            let incoming = TcpListenerStream::new(grpc);
+            let served = server.add_service(service).serve_with_incoming_shutdown(incoming, stopped).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "gRPC server ended");
+            }
+        });
+        let app = http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Peer>();
+        let stopped = stop_signal(stopping.clone());
+        match tls {
+            None => tasks.spawn(async move {
+                ended(axum::serve(http, app).with_graceful_shutdown(stopped).await);
+            }),
+            Some(tls) => {
+                let listener = TlsListener::start(http, http_addr, tls.server_config(b"http/1.1")?, stopping.clone());
+                tasks.spawn(async move {
+                    ended(axum::serve(listener, app).with_graceful_shutdown(stopped).await);
+                })
+            }
+        };
+        tasks.spawn(take_in(snapshots, Arc::clone(&shared)));
+        tracing::info!(%grpc_addr, %http_addr, program_id = %config.program_id, "controller started");
+        Ok(ControllerHandle { grpc_addr, http_addr, shared, stop, tasks })
+    }
+}
+
+/// A running controller. Dropping it ends it at once; [`ControllerHandle::shutdown`] ends it in order.
+pub struct ControllerHandle {
+    /// Where agents come in.
+    pub grpc_addr: SocketAddr,
+    /// Where people come in.
+    pub http_addr: SocketAddr,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl ControllerHandle {
+    /// The current configuration of a device: text, generation, hash, diff.
+    #[must_use]
+    pub fn bundle(&self, device: &Code) -> Option<Arc<Bundle>> {
+        self.shared.store().entry(device)?.current.clone()
+    }
+
+    /// How a device stands to its configuration.
+    #[must_use]
+    pub fn apply_state(&self, device: &Code) -> Option<ApplyState> {
+        self.shared.store().entry(device).map(crate::store::Entry::apply_state)
+    }
+
+    /// Key that configurations are signed with.
+    #[must_use]
+    pub fn controller_key(&self) -> [u8; 32] {
+        self.shared.signer.key.verifying_key().to_bytes()
+    }
+
+    /// The state beneath.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Ends streams, lets open calls finish within a bound, and ends.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
+            tracing::warn!("calls still open when stopping were cut off");
+            self.tasks.abort_all();
+        }
+    }
+}
+
+/// Who a call over HTTP is from.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let error = |source| StartError::Bind { what, address, source };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = listener.local_addr().map_err(error)?;
+    Ok((listener, bound))
+}
+
+async fn stop_signal(mut stopping: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+fn ended(served: io::Result<()>) {
+    if let Err(error) = served {
+        tracing::error!(%error, "HTTP server ended");
+    }
+}
+
+/// Takes each snapshot in, the latest only where several came meanwhile.
+async fn take_in(mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, shared: Arc<Shared>) {
+    let mut stopping = shared.stopping.clone();
+    loop {
+        let snapshot = snapshots.borrow_and_update().clone();
+        if let Some(snapshot) = snapshot {
+            let shared = Arc::clone(&shared);
+            // Thousands of texts are minutes of nobody else's time otherwise.
+            if let Err(error) = tokio::task::spawn_blocking(move || shared.ingest(snapshot)).await {
+                tracing::error!(%error, "a snapshot could not be taken in; what is served stays");
+            }
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            more = snapshots.changed() => if more.is_err() {
+                tracing::warn!("no more snapshots come; what is served stays");
+                return;
+            },
+        }
+    }
+}
+
+async fn follow_finality(ledger: Ledger, shared: Arc<Shared>) {
+    let mut stopping = shared.stopping.clone();
+    let mut failing = false;
+    loop {
+        let asked = ledger.rpc().get_slot_with_commitment(CommitmentConfig::finalized());
+        let answer = tokio::time::timeout(REQUEST_TIMEOUT, asked).await;
+        match answer.map_err(|_| "no answer in time".to_string()).and_then(|a| a.map_err(|e| e.to_string())) {
+            Ok(slot) => {
+                failing = false;
+                shared.finalized(slot);
+            }
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(%error, "the finalized slot can't be read");
+                }
+                failing = true;
+            }
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(FINALITY_PERIOD) => {}
+        }
+    }
+}
+
+/// Reads the whole ledger again and again.
+async fn read_ledger(ledger: Ledger, sender: watch::Sender<Option<Arc<Snapshot>>>, shared: Arc<Shared>) {
+    let mut stopping = shared.stopping.clone();
+    loop {
+        match ledger.snapshot().await {
+            Ok(snapshot) => drop(sender.send_replace(Some(Arc::new(snapshot)))),
+            Err(error) => tracing::warn!(%error, "the ledger can't be read; what is served stays"),
+        }
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(FINALITY_PERIOD) => {}
+        }
+    }
+}
