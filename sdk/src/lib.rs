@@ -13,14 +13,21 @@
 pub mod address;
 pub mod client;
 pub mod error;
+pub mod events;
 pub mod explain;
 pub mod health;
 pub mod instructions;
+pub mod keys;
+pub mod pack;
 pub mod predict;
+pub mod send;
 pub mod snapshot;
+pub mod watch;
 
 pub use client::{Filter, Ledger, Listing};
 pub use error::LedgerError;
 pub use explain::Explain;
 pub use instructions::{DeviceRefs, Instructions, LinkContext, LinkRefs, RegistryTarget, Window};
+pub use send::{Receipt, SendConfig, SendError, Sender, Submission};
 pub use snapshot::Snapshot;
+pub use watch::{WatchConfig, Watched, Watcher};

@@ -1,0 +1,179 @@
+//! Key files: Solana's JSON array of 64 numbers, readable by their owner only.
+
+use std::{
+    fs::OpenOptions,
+    io::{Read, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use solana_sdk::signature::Keypair;
+
+use crate::explain::{self, Entry, Explain};
+
+/// Longest key file that is read: 64 numbers of three digits with commas and generous white space.
+const MAX_FILE_BYTES: u64 = 4_096;
+/// Permissions of a key file.
+const MODE: u32 = 0o600;
+/// Permission bits that a key file must not have.
+const OTHERS: u32 = 0o077;
+
+/// Why a key file was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It is not there, or can't be opened.
+    #[error("key file {} can't be read", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It holds something else.
+    #[error("key file {} does not hold a key: {why}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Others may read it.
+    #[error("key file {} has permissions {mode:03o}", path.display())]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is there and is not overwritten.
+    #[error("key file {} exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It can't be written.
+    #[error("key file {} can't be written", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// It is missing, others can read it, or it does not hold a key whose two halves belong together.
+pub fn read(path: &Path) -> Result<Keypair, KeyError> {
+    let missing = |source| KeyError::Missing { path: path.into(), source };
+    let malformed = |why: String| KeyError::Malformed { path: path.into(), why };
+    let file = std::fs::File::open(path).map_err(missing)?;
+    let metadata = file.metadata().map_err(missing)?;
+    if !metadata.is_file() {
+        return Err(malformed("it is not a file".into()));
+    }
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & OTHERS != 0 {
+        return Err(KeyError::Permissions { path: path.into(), mode });
+    }
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|e| malformed(e.to_string()))?;
+    let bytes: Vec<u8> = serde_json::from_str(&text).map_err(|_| malformed("not a JSON array of bytes".into()))?;
+    if bytes.len() != 64 {
+        return Err(malformed(format!("{} numbers where 64 belong", bytes.len())));
+    }
+    Keypair::try_from(bytes.as_slice()).map_err(|_| malformed("its public half is not that of its secret half".into()))
+}
+
+/// Writes a new key file, readable by its owner only. An existing file is never overwritten.
+///
+/// # Errors
+/// The file exists, or can't be written.
+pub fn write(path: &Path, key: &Keypair) -> Result<(), KeyError> {
+    let numbers: Vec<String> = key.to_bytes().iter().map(u8::to_string).collect();
+    let failed = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.into() },
+        _ => KeyError::Write { path: path.into(), source },
+    };
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path).map_err(failed)?;
+    file.write_all(format!("[{}]\n", numbers.join(",")).as_bytes()).map_err(failed)?;
+    file.sync_all().map_err(failed)
+}
+
+/// Generates a key and writes it to a new file.
+///
+/// # Errors
+/// As for [`write`].
+pub fn generate(path: &Path) -> Result<Keypair, KeyError> {
+    let key = Keypair::new();
+    write(path, &key)?;
+    Ok(key)
+}
+
+impl KeyError {
+    fn entry(&self) -> Entry {
+        match self {
+            Self::Missing { .. } => explain::KEY_MISSING,
+            Self::Malformed { .. } => explain::KEY_MALFORMED,
+            Self::Permissions { .. } => explain::KEY_PERMISSIONS,
+            Self::Exists { .. } => explain::KEY_EXISTS,
+            Self::Write { .. } => explain::KEY_WRITE,
+        }
+    }
+}
+
+impl Explain for KeyError {
+    fn code(&self) -> String {
+        self.entry().code.into()
+    }
+
+    fn cause(&self) -> String {
+        match self {
+            Self::Missing { source, .. } | Self::Write { source, .. } => format!("{self}: {source}."),
+            Self::Malformed { .. } | Self::Permissions { .. } | Self::Exists { .. } => format!("{self}."),
+        }
+    }
+
+    fn remedy(&self) -> String {
+        self.entry().remedy.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use solana_sdk::signer::Signer;
+
+    #[test]
+    fn a_written_key_is_read_back_and_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.json");
+        let key = generate(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&path).unwrap().pubkey(), key.pubkey());
+        assert_eq!(generate(&path).unwrap_err().code(), "CW-KEY-EXISTS");
+        assert_eq!(read(&path).unwrap().pubkey(), key.pubkey());
+    }
+
+    #[test]
+    fn bad_files_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(&dir.path().join("none")).unwrap_err().code(), "CW-KEY-MISSING");
+        assert_eq!(generate(&dir.path().join("no/such/folder")).unwrap_err().code(), "CW-KEY-WRITE");
+        let path = dir.path().join("bad.json");
+        let half = serde_json::to_string(&[1u8; 64].to_vec()).unwrap();
+        for text in ["", "{}", "[1,2]", "[300]", "\u{0}", half.as_str()] {
+            let _ = std::fs::remove_file(&path);
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            assert_eq!(read(&path).unwrap_err().code(), "CW-KEY-MALFORMED", "{text}");
+        }
+        let open = dir.path().join("open.json");
+        generate(&open).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(read(&open).unwrap_err().code(), "CW-KEY-PERMISSIONS");
+    }
+}
