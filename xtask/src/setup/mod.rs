@@ -8,7 +8,7 @@ pub mod onchain;
 
 use anyhow::Result;
 
-use crate::progress;
+use crate::{process, progress};
 use apt::Apt;
 
 /// What a command needs.
@@ -65,4 +65,26 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a component of the running toolchain is there; gets it through rustup where that is possible.
+pub fn has_component(name: &str, subcommand: &str) -> bool {
+    let there = || {
+        let mut ask = process::cargo();
+        ask.args([subcommand, "--version"]);
+        process::succeeds(ask)
+    };
+    if there() {
+        return true;
+    }
+    if process::in_path("rustup") {
+        progress::step(&format!("adding {name} to the Rust toolchain"));
+        let mut add = process::plain("rustup");
+        add.args(["component", "add", name]);
+        if process::succeeds(add) && there() {
+            return true;
+        }
+    }
+    progress::note(&format!("{name} is not installed here and rustup can't get it: what it checks is not checked"));
+    false
 }

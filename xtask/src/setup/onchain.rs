@@ -101,6 +101,8 @@ pub fn install_linker(compiler: &Compiler) -> Result<()> {
         .args(["--features", &format!("bpf-linker/llvm-{}", compiler.llvm)])
         .args([Path::new("--root"), &root, Path::new("--target-dir"), &build])
         .env("LLVM_PREFIX", &prefix)
+        // Else cargo warns that what it installed is not in PATH; it is called by its own path.
+        .env("PATH", with(&root.join("bin"))?)
         // A folder outside the repository: none of its settings.
         .current_dir(std::env::temp_dir());
     process::build(install, LINKER_NAME)?;
@@ -111,6 +113,12 @@ pub fn install_linker(compiler: &Compiler) -> Result<()> {
     check.arg("--version");
     process::output(check).with_context(|| format!("{} does not run", path.display()))?;
     Ok(())
+}
+
+fn with(folder: &Path) -> Result<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([folder.to_path_buf()]);
+    std::env::join_paths(folders).context("a folder of PATH has a colon in its name")
 }
 
 #[cfg(test)]
