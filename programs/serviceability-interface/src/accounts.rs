@@ -414,6 +414,8 @@ pub trait Account: bytemuck::Pod {
     #[inline(always)]
     fn len_with(entries: usize) -> usize {
         let fixed = core::mem::size_of::<Self>();
+        // A count is a `u32`; said here, it also spares the program's target a 128-bit product, which it has not.
+        let entries = if entries > u32::MAX as usize { u32::MAX as usize } else { entries };
         if Self::ENTRY_LEN == 0 { fixed } else { fixed + 4 + entries * Self::ENTRY_LEN }
     }
 }

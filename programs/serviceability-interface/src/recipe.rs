@@ -40,6 +40,7 @@ pub struct DefaultInterface {
 }
 
 /// Interface `index` of a new device, for `index < len(device_type)`.
+#[inline(always)]
 pub fn interface(device_type: DeviceType, platform: Platform, index: usize) -> DefaultInterface {
     match index {
         0 => DefaultInterface {
@@ -50,8 +51,8 @@ pub fn interface(device_type: DeviceType, platform: Platform, index: usize) -> D
             mtu: values::EDGE_MTU,
             bandwidth_bps: 0,
         },
-        1 => loopback(b"Loopback255", LoopbackType::Vpnv4),
-        2 => loopback(b"Loopback256", LoopbackType::Ipv4),
+        1 => loopback(const { name_of(b"Loopback255") }, LoopbackType::Vpnv4),
+        2 => loopback(const { name_of(b"Loopback256") }, LoopbackType::Ipv4),
         _ => {
             let role = port_role(device_type, index - FIXED);
             DefaultInterface {
@@ -69,9 +70,9 @@ pub fn interface(device_type: DeviceType, platform: Platform, index: usize) -> D
     }
 }
 
-fn loopback(name: &[u8], loopback: LoopbackType) -> DefaultInterface {
+const fn loopback(name: InterfaceName, loopback: LoopbackType) -> DefaultInterface {
     DefaultInterface {
-        name: name_of(name),
+        name,
         kind: InterfaceKind::Loopback,
         role: InterfaceRole::Fabric,
         loopback,
@@ -88,20 +89,19 @@ const fn port_role(device_type: DeviceType, port: usize) -> InterfaceRole {
     }
 }
 
-fn management_name(platform: Platform) -> InterfaceName {
+const fn management_name(platform: Platform) -> InterfaceName {
     match platform {
-        Platform::Eos => name_of(b"Management1"),
-        Platform::Frr => name_of(b"eth0"),
+        Platform::Eos => const { name_of(b"Management1") },
+        Platform::Frr => const { name_of(b"eth0") },
     }
 }
 
 /// Name of physical port `number`, counted from 1.
 pub fn port_name(platform: Platform, number: usize) -> InterfaceName {
-    let (stem, len): (&[u8], usize) = match platform {
-        Platform::Eos => (b"Ethernet", 8),
-        Platform::Frr => (b"eth", 3),
+    let (mut name, len) = match platform {
+        Platform::Eos => (const { name_of(b"Ethernet") }, 8),
+        Platform::Frr => (const { name_of(b"eth") }, 3),
     };
-    let mut name = name_of(stem);
     let tens = number / 10 % 10;
     let mut at = len;
     if tens > 0 {
@@ -112,10 +112,12 @@ pub fn port_name(platform: Platform, number: usize) -> InterfaceName {
     name
 }
 
-fn name_of(text: &[u8]) -> InterfaceName {
+const fn name_of(text: &[u8]) -> InterfaceName {
     let mut name = InterfaceName::ZERO;
-    for (to, from) in name.0.iter_mut().zip(text) {
-        *to = *from;
+    let mut at = 0;
+    while at < text.len() {
+        name.0[at] = text[at];
+        at += 1;
     }
     name
 }

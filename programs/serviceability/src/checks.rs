@@ -6,7 +6,7 @@ use causeway_interface::{
     NetworkStatus, RegistryStatus,
     accounts::{RawContributor, RawDevice, RawHeader, RawLink, RawNetwork},
     instruction::ANY_SEQUENCE,
-    lifecycle::{Role, Roles, device, link}, values,
+    lifecycle::{Outcome as Next, Role, Roles, device, link}, values,
 };
 
 use crate::Outcome;
@@ -185,6 +185,24 @@ pub fn device_facts(device: &RawDevice, network_running: bool, registry_active: 
     })
 }
 
+/// What an event other than `Advance` does to a device: where it goes.
+///
+/// # Errors
+/// The refusal's own.
+#[inline(never)]
+pub fn move_device(
+    state: &device::State,
+    event: device::Event,
+    facts: &device::Facts,
+    roles: Roles,
+) -> Outcome<DeviceStatus> {
+    match device::decide(state, event, facts, roles).map_err(|refusal| refusal.error())? {
+        Next::To(status) => Ok(status),
+        // Only `Close` closes: its instruction looks at what follows here.
+        Next::Closed => Ok(state.status),
+    }
+}
+
 /// Changes a device's status.
 #[inline(always)]
 pub fn set_device_status(device: &mut RawDevice, status: DeviceStatus, slot: u64) {
@@ -255,6 +273,19 @@ pub fn link_facts(link: &RawLink, network_running: bool) -> Outcome<link::Facts>
         devices: [DeviceStatus::Pending; 2],
         maintenance_burned_in: false,
     })
+}
+
+/// What an event other than `Advance` does to a link: where it goes.
+///
+/// # Errors
+/// The refusal's own.
+#[inline(never)]
+pub fn move_link(state: &link::State, event: link::Event, facts: &link::Facts, roles: Roles) -> Outcome<LinkStatus> {
+    match link::decide(state, event, facts, roles).map_err(|refusal| refusal.error())? {
+        Next::To(status) => Ok(status),
+        // Only `Close` closes: its instruction looks at what follows here.
+        Next::Closed => Ok(state.status),
+    }
 }
 
 /// Changes a link's status.

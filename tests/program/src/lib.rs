@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test harness: a surprise ends the test")]
 
 pub mod artifact;
+pub mod cost;
 pub mod parties;
 pub mod plant;
 pub mod world;

@@ -34,9 +34,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     facts.registry_active = registry_active;
     facts.interfaces_fit = true;
     let roles = roles(checks::is_owner(&contributor_a, signer.key()), checks::is_owner(&contributor_z, signer.key()));
-    let next = link::decide(&checks::link_state(&link)?, link::Event::Accept, &facts, roles)
-        .map_err(|refusal| refusal.error())?;
-    let Next::To(status) = next else { return Err(ErrorCode::LinkTransitionRefused) };
+    let status = checks::move_link(&checks::link_state(&link)?, link::Event::Accept, &facts, roles)?;
     checks::device_takes_links(&device_a)?;
     checks::device_takes_links(&device_z)?;
     let interface_z = if data.interface_z.is_zero() { link.interface_z } else { data.interface_z };

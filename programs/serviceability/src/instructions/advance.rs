@@ -4,26 +4,18 @@ use causeway_interface::quorum::{self, Tally, Terms};
 
 use super::prelude::*;
 
-/// Finds out what the subject is.
+/// Accounts of an `Advance` of a device.
+const DEVICE_ACCOUNTS: usize = Tag::Advance.accounts().len() + ADVANCE_DEVICE.len();
+/// Accounts of an `Advance` of a link.
+const LINK_ACCOUNTS: usize = Tag::Advance.accounts().len() + ADVANCE_LINK.len();
+
+/// The number of accounts says what the sender takes the subject for; whether it is that, the processors check.
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     let data: &RawAdvance = checks::data(bytes)?;
-    // A glance at the type byte; the processors check the account.
-    let subject_type = {
-        let subject = accounts.get(2).ok_or(ErrorCode::AccountCount)?;
-        ensure(subject.owned_by(program), ErrorCode::WrongOwner)?;
-        let bytes = subject.try_borrow().map_err(|_| ErrorCode::DuplicateAccount)?;
-        AccountType::from_byte(*bytes.first().ok_or(ErrorCode::WrongLength)?).ok_or(ErrorCode::WrongType)?
-    };
-    match subject_type {
-        AccountType::Device => super::advance_device::process(program, accounts, data),
-        AccountType::Link => super::advance_link::process(program, accounts, data),
-        AccountType::Network
-        | AccountType::Contributor
-        | AccountType::Location
-        | AccountType::Exchange
-        | AccountType::Attestations
-        | AccountType::Pool
-        | AccountType::PrefixTable => Err(ErrorCode::WrongType),
+    match accounts.len() {
+        DEVICE_ACCOUNTS => super::advance_device::process(program, accounts, data),
+        LINK_ACCOUNTS => super::advance_link::process(program, accounts, data),
+        _ => Err(ErrorCode::AccountCount),
     }
 }
 

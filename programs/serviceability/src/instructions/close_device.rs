@@ -31,10 +31,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         let roles = checks::device_roles(&network, &contributor, signer.key());
         let facts = checks::device_facts(&bound, checks::is_running(&network)?, false)?;
         let state = checks::device_state(&bound)?;
-        match device::decide(&state, device::Event::Close, &facts, roles).map_err(|refusal| refusal.error())? {
-            Next::Closed => (),
-            Next::To(_) => return Err(ErrorCode::DeviceTransitionRefused),
-        }
+        checks::move_device(&state, device::Event::Close, &facts, roles)?;
 
         for interface in bound.entries().iter().filter(|i| interfaces::is_routing(i)) {
             if !interface.address.is_none() {

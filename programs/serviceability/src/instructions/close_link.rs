@@ -43,10 +43,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         let roles = super::ends::roles(checks::is_owner(&contributor_a, signer.key()), is_owner_z)
             .with(Role::Authority, network.authority == *signer.key());
         let state = checks::link_state(&bound)?;
-        match link::decide(&state, link::Event::Close, &facts, roles).map_err(|refusal| refusal.error())? {
-            Next::Closed => (),
-            Next::To(_) => return Err(ErrorCode::LinkTransitionRefused),
-        }
+        checks::move_link(&state, link::Event::Close, &facts, roles)?;
 
         if !bound.tunnel_net.is_none() {
             pools::free(&mut nets, bound.tunnel_net.addr.to_u32())?;

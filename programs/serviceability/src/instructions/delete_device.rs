@@ -15,8 +15,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let roles = checks::device_roles(&network, &contributor, signer.key());
     let facts = checks::device_facts(&device, checks::is_running(&network)?, false)?;
     let state = checks::device_state(&device)?;
-    let next = device::decide(&state, device::Event::Delete, &facts, roles).map_err(|refusal| refusal.error())?;
-    let Next::To(status) = next else { return Err(ErrorCode::DeviceTransitionRefused) };
+    let status = checks::move_device(&state, device::Event::Delete, &facts, roles)?;
 
     let act = Act { tag: Tag::DeleteDevice, actor: signer.key(), slot: slot()? };
     let (from, key) = (triple(&device.header), *device.key());

@@ -17,9 +17,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         .with(Role::Contributor, checks::is_owner(&contributor, signer.key()))
         .with(Role::Authority, network.authority == *signer.key());
     let facts = checks::link_facts(&link, checks::is_running(&network)?)?;
-    let next = link::decide(&checks::link_state(&link)?, link::Event::Delete, &facts, roles)
-        .map_err(|refusal| refusal.error())?;
-    let Next::To(status) = next else { return Err(ErrorCode::LinkTransitionRefused) };
+    let status = checks::move_link(&checks::link_state(&link)?, link::Event::Delete, &facts, roles)?;
 
     let act = Act { tag: Tag::DeleteLink, actor: signer.key(), slot: slot()? };
     let (from, key) = (triple(&link.header), *link.key());

@@ -25,9 +25,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let mut facts = checks::device_facts(&device, checks::is_running(&network)?, registry_active)?;
     facts.fields_complete = is_complete(&mut device);
     let roles = checks::device_roles(&network, &contributor, signer.key());
-    let next = device::decide(&checks::device_state(&device)?, device::Event::Provision, &facts, roles)
-        .map_err(|refusal| refusal.error())?;
-    let Next::To(status) = next else { return Err(ErrorCode::DeviceTransitionRefused) };
+    let status = checks::move_device(&checks::device_state(&device)?, device::Event::Provision, &facts, roles)?;
 
     let act = Act { tag: Tag::ProvisionDevice, actor: signer.key(), slot: slot()? };
     let (from, key) = (triple(&device.header), *device.key());

@@ -37,9 +37,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         checks::is_owner(&contributor_a, signer.key()),
         checks::is_owner(&contributor_z, signer.key()),
     );
-    let next = link::decide(&checks::link_state(&link)?, link::Event::Provision, &facts, roles)
-        .map_err(|refusal| refusal.error())?;
-    let Next::To(status) = next else { return Err(ErrorCode::LinkTransitionRefused) };
+    let status = checks::move_link(&checks::link_state(&link)?, link::Event::Provision, &facts, roles)?;
 
     let act = Act { tag: Tag::ProvisionLink, actor: signer.key(), slot: slot()? };
     let (from, key) = (triple(&link.header), *link.key());

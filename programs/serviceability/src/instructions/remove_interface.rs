@@ -37,8 +37,6 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         act.changed(AccountType::Device, &key, from, &mut record.header)?;
         left
     };
-    // Says again what is known, so that the length needs no 128-bit product, which this target has not.
-    ensure(left < MAX_INTERFACES, ErrorCode::WrongLength)?;
     let len = RawDevice::len_with(left);
     device.resize(len).map_err(|_| ErrorCode::Overflow)?;
     Write::<RawDevice>::set_count(device, left)?;

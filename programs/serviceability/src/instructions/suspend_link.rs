@@ -17,8 +17,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let roles = Roles::ANYONE.with(Role::Authority, network.authority == *signer.key());
     let facts = checks::link_facts(&link, checks::is_running(&network)?)?;
     let state = checks::link_state(&link)?;
-    let next = link::decide(&state, link::Event::Suspend, &facts, roles).map_err(|refusal| refusal.error())?;
-    let Next::To(status) = next else { return Err(ErrorCode::LinkTransitionRefused) };
+    let status = checks::move_link(&state, link::Event::Suspend, &facts, roles)?;
 
     let act = Act { tag: Tag::SuspendLink, actor: signer.key(), slot: slot()? };
     let (from, link_key) = (triple(&link.header), *link.key());
