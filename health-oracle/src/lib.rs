@@ -1,7 +1,41 @@
 //! The health oracle: signed telemetry in, verdicts and attestations out.
+//!
+//! ```text
+//! agents --signed batches--> ingest -> store -> criteria -> verdicts -> evidence -> Attest  --> ledger
+//! ledger --snapshot--------> keys, facts ------^                         `------> Advance --^
+//! ```
+//!
+//! - [`criteria`]: the rules, pure; its documentation says how window, hold and burn-in fit together.
+//! - [`ingest`], [`store`]: telemetry in, verified, and kept.
+//! - [`subjects`], [`submission`], [`round`]: what is judged, what is said, and one turn of it all.
+//! - [`evidence`]: what a word rests on, hashed to what is signed.
+//! - [`Oracle`]: a running oracle, for the daemon of this package and for programs that embed several.
+//!
+//! It guarantees that no unsigned, foreign or replayed sample counts, that missing data is never health, that a store or
+//! ledger that can't be read leads to silence and never to a word, and that nothing is attested whose evidence is not
+//! on disk. It trusts the ledger's RPC endpoint for what the ledger holds, and its own clock. It decides nothing: a
+//! quorum onchain does.
+
+pub mod alerts;
+mod api;
+pub mod chain;
+pub mod config;
 pub mod criteria;
 pub mod evidence;
+pub mod ingest;
+pub mod metrics;
+mod oracle;
+pub mod round;
+mod rpc;
 pub mod store;
+pub mod subjects;
 pub mod submission;
 pub mod telemetry;
 pub mod time;
+
+pub use config::Config;
+pub use criteria::{Verdict, coverage::Rules};
+pub use metrics::Counters;
+pub use oracle::{Oracle, OracleHandle, StartError};
+pub use round::Published;
+pub use subjects::Kind;

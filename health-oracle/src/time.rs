@@ -11,6 +11,12 @@ const MIN_SPAN_MS: u64 = 20_000;
 /// Bounds of a believable pace, in microseconds per slot. Outside of them the clock or the endpoint is wrong.
 const PACE_LIMITS_US: std::ops::RangeInclusive<u64> = 50_000..=4_000_000;
 
+/// The wall clock in ms since 1970; 0 before that. The one clock of this crate, for its outermost shell only.
+pub(crate) fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A mapping between slots and milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotClock {

@@ -56,7 +56,7 @@ pub struct DeviceFacts {
     pub wan_in_service: u32,
     /// DZX links in service.
     pub dzx_in_service: u32,
-    /// Slot of the latest change of status of the device or of a link that reaches its configuration.
+    /// Slot of the latest change of status, of the device or of a link, that changes its configuration.
     pub changed_slot: u64,
     /// When that was, in ms since 1970.
     pub changed_ms: u64,

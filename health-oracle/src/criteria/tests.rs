@@ -199,7 +199,7 @@ fn stories<T: Copy>(good: T, bad: T) -> Vec<(&'static str, Series<T>, Outcome)> 
         ("a gap over the limit at the end", without(994..1000), Outcome::NotObserved),
         ("a gap over the limit before the hold", without(960..970), Outcome::Passed),
         ("1 of 20 missing", sparse(20), Outcome::Passed),
-        ("1 of 19 missing", sparse(19), Outcome::NotObserved),
+        ("1 of 18 missing", sparse(18), Outcome::NotObserved),
         ("first samples, too few", fresh(TO - 2), Outcome::NotObserved),
         ("first samples, enough", fresh(TO - 3), Outcome::Passed),
         ("came up for the first time", came_up(995), Outcome::Passed),

@@ -1,0 +1,89 @@
+//! What an oracle is told when it is started.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use solana_sdk::{pubkey::Pubkey, signature::Keypair};
+
+use crate::{criteria::coverage::Rules, ingest::Limits};
+
+/// Most subjects of one `Attest` unless told otherwise: what a transaction holds with room to spare.
+pub const DEFAULT_BATCH: usize = 20;
+
+/// Everything that an oracle needs.
+#[derive(Clone)]
+pub struct Config {
+    /// Name for people, in logs and alerts.
+    pub name: String,
+    /// The ledger's RPC endpoint.
+    pub rpc_url: String,
+    /// The program.
+    pub program_id: Pubkey,
+    /// The oracle's key: signs and pays.
+    pub key: Arc<Keypair>,
+    /// Where telemetry comes in and everything is served; port 0 for a free one.
+    pub http_addr: SocketAddr,
+    /// Folder of the oracle's own files; made if missing.
+    pub data_dir: PathBuf,
+    /// Time between rounds.
+    pub round_interval: Duration,
+    /// The numbers that criteria are judged by.
+    pub rules: Rules,
+    /// Most subjects of one `Attest`.
+    pub batch: usize,
+    /// Price of a compute unit in millionths of a lamport.
+    pub priority_fee_micro_lamports: u64,
+    /// How far telemetry may be off the oracle's clock.
+    pub limits: Limits,
+    /// How long telemetry and evidence are kept. At least twice the longest window, or windows are cut.
+    pub retention: Duration,
+    /// Where alerts go.
+    pub webhook: Option<String>,
+}
+
+impl Config {
+    /// With the design's numbers: minutes, rounds of one, three days of telemetry and evidence.
+    #[must_use]
+    pub fn new(rpc_url: String, program_id: Pubkey, key: Arc<Keypair>, data_dir: PathBuf) -> Self {
+        Self {
+            name: "oracle".to_owned(),
+            rpc_url,
+            program_id,
+            key,
+            http_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data_dir,
+            round_interval: Duration::from_secs(60),
+            rules: Rules::default(),
+            batch: DEFAULT_BATCH,
+            priority_fee_micro_lamports: 0,
+            limits: Limits { ahead_ms: 30_000, behind_ms: 6 * 3_600_000 },
+            retention: Duration::from_secs(72 * 3_600),
+            webhook: None,
+        }
+    }
+
+    /// For a localnet: rounds of two seconds, rules in seconds.
+    #[must_use]
+    pub fn localnet(rpc_url: String, program_id: Pubkey, key: Arc<Keypair>, data_dir: PathBuf) -> Self {
+        Self {
+            round_interval: Duration::from_secs(2),
+            rules: Rules::seconds(),
+            retention: Duration::from_secs(6 * 3_600),
+            ..Self::new(rpc_url, program_id, key, data_dir)
+        }
+    }
+}
+
+impl std::fmt::Debug for Config {
+    /// Without the key and the webhook, which are secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("name", &self.name)
+            .field("rpc_url", &self.rpc_url)
+            .field("program_id", &self.program_id)
+            .field("http_addr", &self.http_addr)
+            .field("data_dir", &self.data_dir)
+            .field("round_interval", &self.round_interval)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,344 @@
+//! From a ledger snapshot to what has to be judged, and by which data. Pure.
+
+use std::collections::BTreeMap;
+
+use causeway_interface::{
+    AccountType, Code, DeviceStatus, InterfaceRole, Key, LinkStatus, LinkType, LoopbackType,
+    accounts::{Device, Link, Network},
+};
+use causeway_sdk::Snapshot;
+
+use crate::{
+    criteria::{
+        Verdict,
+        coverage::{Rules, Window},
+        device::{ActivatedLink, DeviceFacts, LoopbackFact, evaluate_device},
+        link::{LinkFacts, evaluate_link},
+    },
+    evidence::{EvidenceWindow, TelemetryDigest},
+    store::{StoreError, WindowQuery},
+    telemetry::{DeviceTelemetry, ProbeKind},
+    time::SlotClock,
+};
+
+/// A device or a link. A device and a link may have the same code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A device.
+    Device,
+    /// A link.
+    Link,
+}
+
+impl Kind {
+    /// The name that people see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Link => "link",
+        }
+    }
+
+    /// The type of its account.
+    #[must_use]
+    pub const fn account_type(self) -> AccountType {
+        match self {
+            Self::Device => AccountType::Device,
+            Self::Link => AccountType::Link,
+        }
+    }
+}
+
+/// What was found of one subject in one round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Its address.
+    pub key: Key,
+    /// Its code.
+    pub code: Code,
+    /// What it is.
+    pub kind: Kind,
+    /// It is activated, or out for maintenance.
+    pub in_service: bool,
+    /// What was found.
+    pub verdict: Verdict,
+    /// What was looked at.
+    pub window: EvidenceWindow,
+    /// What telemetry it rests on.
+    pub telemetry: Vec<TelemetryDigest>,
+}
+
+/// When subjects could first be observed: where the first stage of their life began. It outlives the stage, because the
+/// window still reaches back to it, and is lost with the process: then whatever lies within a hold is held.
+#[derive(Clone, Debug, Default)]
+pub struct Stages {
+    began: BTreeMap<Key, (u64, u64)>,
+}
+
+impl Stages {
+    fn note(&mut self, key: Key, first_stage: bool, since_slot: u64, clock: &SlotClock) {
+        if first_stage && self.began.get(&key).is_none_or(|(slot, _)| *slot != since_slot) {
+            self.began.insert(key, (since_slot, clock.time_of(since_slot)));
+        }
+    }
+
+    /// Takes note of where every subject is.
+    pub fn update(&mut self, snapshot: &Snapshot, clock: &SlotClock) {
+        self.began.retain(|key, _| snapshot.devices.contains_key(key) || snapshot.links.contains_key(key));
+        for (key, device) in &snapshot.devices {
+            let first = device.header.status == DeviceStatus::DeviceProvisioning;
+            self.note(*key, first, device.header.status_since_slot, clock);
+        }
+        for (key, link) in &snapshot.links {
+            let first = link.header.status == LinkStatus::Provisioning;
+            self.note(*key, first, link.header.status_since_slot, clock);
+        }
+    }
+
+    fn observable_since(&self, key: &Key, rules: &Rules) -> Option<u64> {
+        self.began.get(key).map(|(_, ms)| ms.saturating_add(rules.settle_ms))
+    }
+}
+
+/// Whether a device is judged: from provisioning until it is rejected or deleted.
+#[must_use]
+pub const fn is_judged_device(status: DeviceStatus) -> bool {
+    match status {
+        DeviceStatus::DeviceProvisioning
+        | DeviceStatus::LinkProvisioning
+        | DeviceStatus::Activated
+        | DeviceStatus::Drained
+        | DeviceStatus::Suspended => true,
+        DeviceStatus::Pending | DeviceStatus::Deleting | DeviceStatus::Rejected => false,
+    }
+}
+
+/// Whether a link is judged.
+#[must_use]
+pub const fn is_judged_link(status: LinkStatus) -> bool {
+    match status {
+        LinkStatus::Provisioning
+        | LinkStatus::Activated
+        | LinkStatus::SoftDrained
+        | LinkStatus::HardDrained
+        | LinkStatus::Suspended => true,
+        LinkStatus::Pending | LinkStatus::Requested | LinkStatus::Rejected | LinkStatus::Deleting => false,
+    }
+}
+
+/// What one round judges by.
+pub struct Court<'a> {
+    /// The ledger.
+    pub snapshot: &'a Snapshot,
+    /// Its network.
+    pub network: &'a Network,
+    /// Slots and time.
+    pub clock: &'a SlotClock,
+    /// The numbers.
+    pub rules: &'a Rules,
+    /// When subjects could first be observed.
+    pub stages: &'a Stages,
+    /// Now, in ms since 1970.
+    pub now_ms: u64,
+}
+
+impl Court<'_> {
+    fn window(&self, key: &Key, in_service: bool) -> Window {
+        let slots =
+            if in_service { self.network.burn_in_maintenance_slots } else { self.network.burn_in_new_slots };
+        let burn_in_ms = self.clock.duration_ms(slots);
+        Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, self.rules), self.rules)
+    }
+
+    fn evidence_window(&self, window: &Window) -> EvidenceWindow {
+        let (start_ms, end_ms) = (window.start_ms(), window.end_ms());
+        let end_slot = self.clock.slot_at(end_ms).min(self.snapshot.slot);
+        let start_slot = self.clock.slot_at(start_ms).min(end_slot);
+        EvidenceWindow { start_slot, end_slot, start_ms, end_ms }
+    }
+
+    fn device_window(&self, key: &Key, device: &Device) -> Window {
+        self.window(key, device.header.status.is_in_service(device.suspended_from))
+    }
+
+    fn link_window(&self, key: &Key, link: &Link) -> Window {
+        self.window(key, link.header.status.is_in_service(link.suspended_from))
+    }
+
+    /// Judges every device and link that is to be judged, reading telemetry by `read`; sorted by kind and address.
+    ///
+    /// # Errors
+    /// The store could not be read: nothing is judged, because half of a network says nothing of the whole.
+    pub fn judge(
+        &self,
+        mut read: impl FnMut(&WindowQuery) -> Result<DeviceTelemetry, StoreError>,
+    ) -> Result<Vec<Judged>, StoreError> {
+        let ends = ends_by_device(self.snapshot);
+        let mut telemetry: BTreeMap<Key, DeviceTelemetry> = BTreeMap::new();
+        for (key, device) in &self.snapshot.devices {
+            let links = ends.get(key).map_or(&[][..], Vec::as_slice);
+            telemetry.insert(*key, read(&self.query(key, device, links))?);
+        }
+        let mut judged = Vec::new();
+        for (key, device) in &self.snapshot.devices {
+            if let (true, Some(found)) = (is_judged_device(device.header.status), telemetry.get(key)) {
+                let links = ends.get(key).map_or(&[][..], Vec::as_slice);
+                judged.push(self.judge_device(key, device, links, found));
+            }
+        }
+        for (key, link) in self.snapshot.links.iter().filter(|(_, link)| is_judged_link(link.header.status)) {
+            let Some(context) = self.snapshot.link_context(link) else { continue };
+            let (Some(a), Some(z)) = (telemetry.get(&link.device_a), telemetry.get(&link.device_z)) else { continue };
+            let devices = [context.device_a, context.device_z];
+            judged.push(self.judge_link(key, link, devices, [a, z]));
+        }
+        Ok(judged)
+    }
+
+    /// What is needed of a device: for itself and for its links.
+    fn query(&self, key: &Key, device: &Device, links: &[End<'_>]) -> WindowQuery {
+        let own = self.device_window(key, device);
+        let links: Vec<&End<'_>> = links.iter().filter(|end| is_judged_link(end.link.header.status)).collect();
+        let from = links.iter().map(|end| self.link_window(&end.key, end.link).start).fold(own.start, u64::min);
+        let fabric: Vec<_> = links.iter().map(|end| end.interface()).collect();
+        let dia = device.interfaces.iter().filter(|i| i.role == InterfaceRole::Dia).map(|i| i.name);
+        WindowQuery {
+            device: device.code,
+            from,
+            to: own.end,
+            interfaces: fabric.iter().copied().chain(dia).collect(),
+            adjacencies: fabric,
+            probes: links.iter().map(|end| (ProbeKind::Link, end.link.code)).collect(),
+        }
+    }
+
+    fn judge_device(&self, key: &Key, device: &Device, ends: &[End<'_>], telemetry: &DeviceTelemetry) -> Judged {
+        let window = self.device_window(key, device);
+        let facts = device_facts(device, ends, self.clock);
+        Judged {
+            key: *key,
+            code: device.code,
+            kind: Kind::Device,
+            in_service: device.header.status.is_in_service(device.suspended_from),
+            verdict: evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms),
+            window: self.evidence_window(&window),
+            telemetry: vec![TelemetryDigest::new(device.code, telemetry.chain)],
+        }
+    }
+
+    fn judge_link(&self, key: &Key, link: &Link, devices: [&Device; 2], telemetry: [&DeviceTelemetry; 2]) -> Judged {
+        let window = self.link_window(key, link);
+        let [a, z] = devices;
+        let facts = LinkFacts {
+            code: link.code,
+            status: link.header.status,
+            status_since_ms: self.clock.time_of(link.header.status_since_slot),
+            ends: [(a.code, link.interface_a), (z.code, link.interface_z)],
+        };
+        let digests = devices.iter().zip(telemetry).map(|(d, t)| TelemetryDigest::new(d.code, t.chain));
+        Judged {
+            key: *key,
+            code: link.code,
+            kind: Kind::Link,
+            in_service: link.header.status.is_in_service(link.suspended_from),
+            verdict: evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms),
+            window: self.evidence_window(&window),
+            telemetry: digests.collect(),
+        }
+    }
+}
+
+/// A link as one of its devices sees it.
+#[derive(Clone, Copy)]
+struct End<'a> {
+    key: Key,
+    link: &'a Link,
+    is_a: bool,
+}
+
+impl End<'_> {
+    fn interface(&self) -> causeway_interface::InterfaceName {
+        if self.is_a { self.link.interface_a } else { self.link.interface_z }
+    }
+}
+
+fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
+    let mut ends: BTreeMap<Key, Vec<End<'_>>> = BTreeMap::new();
+    for (key, link) in &snapshot.links {
+        for (device, is_a) in [(link.device_a, true), (link.device_z, false)] {
+            ends.entry(device).or_default().push(End { key: *key, link, is_a });
+        }
+    }
+    ends
+}
+
+fn device_facts(device: &Device, ends: &[End<'_>], clock: &SlotClock) -> DeviceFacts {
+    let in_service = |kind: LinkType| {
+        let counts = |end: &&End<'_>| {
+            end.link.header.kind == kind
+                && matches!(
+                    end.link.header.status,
+                    LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained
+                )
+        };
+        u32::try_from(ends.iter().filter(counts).count()).unwrap_or(u32::MAX)
+    };
+    let changes = ends.iter().filter(|end| link_change_shows(end.link)).map(|end| end.link.header.status_since_slot);
+    let own = if device_change_shows(device.header.status) { device.header.status_since_slot } else { 0 };
+    let changed_slot = changes.fold(own, u64::max);
+    DeviceFacts {
+        public_ip: device.public_ip,
+        dz_prefixes: device.dz_prefixes.iter().take(usize::from(device.dz_prefix_count)).copied().collect(),
+        loopbacks: device
+            .interfaces
+            .iter()
+            .filter(|i| i.loopback != LoopbackType::None)
+            .map(|i| LoopbackFact { name: i.name, kind: i.loopback, address: i.address })
+            .collect(),
+        dia: device.interfaces.iter().filter(|i| i.role == InterfaceRole::Dia).map(|i| i.name).collect(),
+        activated: ends
+            .iter()
+            .filter(|end| end.link.header.status == LinkStatus::Activated)
+            .map(|end| ActivatedLink {
+                code: end.link.code,
+                interface: end.interface(),
+                since_ms: clock.time_of(end.link.header.status_since_slot),
+            })
+            .collect(),
+        device_type: device.header.kind,
+        has_cyoa: device.interfaces.iter().any(|i| i.role == InterfaceRole::Cyoa),
+        wan_in_service: in_service(LinkType::Wan),
+        dzx_in_service: in_service(LinkType::Dzx),
+        changed_slot,
+        changed_ms: clock.time_of(changed_slot),
+    }
+}
+
+/// Whether entering this status changes the text of the device's configuration. A generation is that of the text, so
+/// only of such a change can it be asked that what runs is younger.
+const fn device_change_shows(status: DeviceStatus) -> bool {
+    match status {
+        DeviceStatus::DeviceProvisioning | DeviceStatus::Drained | DeviceStatus::Suspended => true,
+        // From device provisioning on nothing of the device's own text changes; leaving a drain does change it, but
+        // whether a device was drained before is not known from its account.
+        DeviceStatus::LinkProvisioning | DeviceStatus::Activated => false,
+        DeviceStatus::Pending | DeviceStatus::Deleting | DeviceStatus::Rejected => false,
+    }
+}
+
+/// The same of a link at both its ends, once it has its addresses.
+const fn link_change_shows(link: &Link) -> bool {
+    match link.header.status {
+        LinkStatus::Provisioning | LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained => true,
+        LinkStatus::Suspended => !link.tunnel_net.is_none(),
+        LinkStatus::Pending | LinkStatus::Requested | LinkStatus::Rejected | LinkStatus::Deleting => false,
+    }
+}
+
+/// The rank of a verdict byte of this kind.
+#[must_use]
+pub fn rank_of(kind: Kind, verdict: u8) -> u8 {
+    causeway_interface::quorum::verdict_rank(kind.account_type(), verdict).unwrap_or(0)
+}
