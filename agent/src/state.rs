@@ -159,9 +159,12 @@ impl StateStore {
     }
 }
 
-/// The old content or the new, whatever happens in between.
+/// The old content or the new, whatever happens in between. One writer at a time for each path.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
+    // The whole name stays in it: files that differ only in their extension are written side by side.
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
     let mut file = fs::File::create(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;

@@ -1,0 +1,404 @@
+//! A fake controller and a fake oracle over real sockets, and devices of a simulated network for tests.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Bytes, extract::State as AxumState, http::StatusCode, routing::post};
+use causeway_agent::{
+    AgentConfig, AgentHandle, Intervals, Status as AgentStatus,
+    apply::ApplyLimits,
+    sim::{Fabric, Family, Port, UplinkKind},
+};
+use causeway_wire::{
+    controller::{
+        ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
+        OpenSessionRequest, ProbePlan, ReportReceipt, Session, WatchConfigRequest,
+        config_server::{Config, ConfigServer},
+    },
+    signing::{bundle_message, session_message, sha256, sign, telemetry_message, verify},
+    telemetry::{Batch, SignedBatch},
+};
+use ed25519_dalek::SigningKey;
+use prost::Message;
+use tokio::{net::TcpListener, sync::broadcast, task::JoinHandle};
+use tokio_stream::{
+    StreamExt,
+    wrappers::{BroadcastStream, TcpListenerStream},
+};
+use tonic::{Request, Response, Status};
+
+pub const PROGRAM: [u8; 32] = [42; 32];
+pub const DEVICE: &str = "r1";
+/// Longest wait for something that must happen; a loaded machine needs some of it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+pub fn controller_key() -> SigningKey {
+    key(1)
+}
+
+/// What the fake controller serves and has seen.
+pub struct FakeState {
+    pub program_id: [u8; 32],
+    pub bundle: ConfigBundle,
+    pub finalized_slot: u64,
+    pub plan: ProbePlan,
+    pub session_ms: u64,
+    pub reports: Vec<ApplyReport>,
+    pub sessions: u64,
+    pub bodies: u64,
+    tokens: BTreeMap<String, Instant>,
+    nonces: BTreeSet<Vec<u8>>,
+}
+
+#[derive(Clone)]
+pub struct FakeController {
+    pub state: Arc<Mutex<FakeState>>,
+    notices: broadcast::Sender<ConfigNotice>,
+}
+
+pub struct Serving {
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+    stop: Arc<tokio::sync::Notify>,
+}
+
+impl Serving {
+    /// Closes the port and every connection.
+    pub async fn stop(self) {
+        self.task.abort();
+        self.stop.notify_waiters();
+        let _ = self.task.await;
+    }
+}
+
+pub fn bundle(generation: u64, text: &str) -> ConfigBundle {
+    signed_by(&controller_key(), DEVICE, "frr", generation, text)
+}
+
+pub fn signed_by(key: &SigningKey, device: &str, family: &str, generation: u64, text: &str) -> ConfigBundle {
+    let hash = sha256(text.as_bytes());
+    ConfigBundle {
+        device: device.into(),
+        generation,
+        family: family.into(),
+        text: text.into(),
+        sha256: hash.to_vec(),
+        signature: sign(key, &bundle_message(&PROGRAM, device, generation, family, &hash)).to_vec(),
+        controller_key: key.verifying_key().to_bytes().to_vec(),
+    }
+}
+
+impl FakeController {
+    pub fn new(bundle: ConfigBundle) -> Self {
+        let state = FakeState {
+            program_id: PROGRAM,
+            bundle,
+            finalized_slot: 0,
+            plan: ProbePlan::default(),
+            session_ms: 600_000,
+            reports: Vec::new(),
+            sessions: 0,
+            bodies: 0,
+            tokens: BTreeMap::new(),
+            nonces: BTreeSet::new(),
+        };
+        Self { state: Arc::new(Mutex::new(state)), notices: broadcast::channel(16).0 }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, FakeState> {
+        self.state.lock().unwrap()
+    }
+
+    /// Offers a bundle and tells everyone who watches.
+    pub fn offer(&self, bundle: ConfigBundle) {
+        let notice = {
+            let mut state = self.state();
+            state.bundle = bundle;
+            notice(&state)
+        };
+        let _ = self.notices.send(notice);
+    }
+
+    pub fn finalize(&self, slot: u64) {
+        let notice = {
+            let mut state = self.state();
+            state.finalized_slot = slot;
+            notice(&state)
+        };
+        let _ = self.notices.send(notice);
+    }
+
+    pub fn reports(&self, result: ApplyResult) -> Vec<ApplyReport> {
+        self.state().reports.iter().filter(|r| r.result == i32::from(result)).cloned().collect()
+    }
+
+    pub async fn serve(&self, address: &str) -> Serving {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(tokio::sync::Notify::new());
+        let stopped = stop.clone();
+        let incoming = TcpListenerStream::new(listener).map(move |stream| {
+            stream.map(|stream| Cuttable { stream, cut: Box::pin(notified(stopped.clone())) })
+        });
+        let server = tonic::transport::Server::builder().add_service(ConfigServer::new(self.clone()));
+        let task = tokio::spawn(async move {
+            server.serve_with_incoming(incoming).await.unwrap();
+        });
+        Serving { address, task, stop }
+    }
+
+    #[allow(clippy::result_large_err)]
+    fn authorized<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        let token = request.metadata().get("authorization").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let known = token.strip_prefix("Bearer ").and_then(|t| self.state().tokens.get(t).copied());
+        match known {
+            Some(until) if Instant::now() < until => Ok(()),
+            _ => Err(Status::unauthenticated("no such session")),
+        }
+    }
+}
+
+async fn notified(notify: Arc<tokio::sync::Notify>) {
+    notify.notified().await;
+}
+
+/// A connection that the test can cut.
+struct Cuttable {
+    stream: tokio::net::TcpStream,
+    cut: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+mod cuttable {
+    use std::{
+        io,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::Cuttable;
+
+    impl AsyncRead for Cuttable {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            if self.cut.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+            }
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Cuttable {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.stream).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        }
+    }
+
+    impl tonic::transport::server::Connected for Cuttable {
+        type ConnectInfo = ();
+
+        fn connect_info(&self) {}
+    }
+}
+
+fn notice(state: &FakeState) -> ConfigNotice {
+    ConfigNotice {
+        generation: state.bundle.generation,
+        sha256: state.bundle.sha256.clone(),
+        finalized_slot: state.finalized_slot,
+        probe_plan_sha256: state.plan.sha256.clone(),
+    }
+}
+
+#[tonic::async_trait]
+impl Config for FakeController {
+    async fn get_nonce(&self, _: Request<NonceRequest>) -> Result<Response<Nonce>, Status> {
+        let mut state = self.state();
+        let nonce: Vec<u8> = (0..32).map(|_| rand::random::<u8>()).collect();
+        state.nonces.insert(nonce.clone());
+        Ok(Response::new(Nonce { nonce, valid_ms: 10_000, program_id: state.program_id.to_vec() }))
+    }
+
+    async fn open_session(&self, request: Request<OpenSessionRequest>) -> Result<Response<Session>, Status> {
+        let request = request.into_inner();
+        let mut state = self.state();
+        let message = session_message(&PROGRAM, &request.device, &request.nonce);
+        let known = state.nonces.remove(&request.nonce);
+        if !known || verify(&key(2).verifying_key().to_bytes(), &message, &request.signature).is_err() {
+            return Err(Status::unauthenticated("not the agent"));
+        }
+        state.sessions += 1;
+        let token = format!("token-{}", state.sessions);
+        let until = Instant::now() + Duration::from_millis(state.session_ms);
+        state.tokens.insert(token.clone(), until);
+        Ok(Response::new(Session { token, valid_ms: state.session_ms }))
+    }
+
+    async fn get_config(&self, request: Request<GetConfigRequest>) -> Result<Response<GetConfigResponse>, Status> {
+        self.authorized(&request)?;
+        let have = request.into_inner();
+        let mut state = self.state();
+        let body = have.have_sha256 != state.bundle.sha256;
+        state.bodies += u64::from(body);
+        Ok(Response::new(GetConfigResponse {
+            generation: state.bundle.generation,
+            sha256: state.bundle.sha256.clone(),
+            finalized_slot: state.finalized_slot,
+            bundle: body.then(|| state.bundle.clone()),
+            probe_plan: (have.have_probe_plan_sha256 != state.plan.sha256).then(|| state.plan.clone()),
+        }))
+    }
+
+    type WatchConfigStream = std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<ConfigNotice, Status>> + Send>>;
+
+    async fn watch_config(
+        &self,
+        request: Request<WatchConfigRequest>,
+    ) -> Result<Response<Self::WatchConfigStream>, Status> {
+        self.authorized(&request)?;
+        let first = tokio_stream::once(Ok(notice(&self.state())));
+        let rest = BroadcastStream::new(self.notices.subscribe()).filter_map(|n| n.ok().map(Ok));
+        Ok(Response::new(Box::pin(first.chain(rest))))
+    }
+
+    async fn report(&self, request: Request<ApplyReport>) -> Result<Response<ReportReceipt>, Status> {
+        self.authorized(&request)?;
+        self.state().reports.push(request.into_inner());
+        Ok(Response::new(ReportReceipt {}))
+    }
+}
+
+/// An oracle that keeps what it gets and answers as told.
+#[derive(Clone)]
+pub struct FakeOracle {
+    pub batches: Arc<Mutex<Vec<Batch>>>,
+    pub answer: Arc<Mutex<StatusCode>>,
+    pub tries: Arc<Mutex<Vec<Bytes>>>,
+    pub url: String,
+}
+
+impl FakeOracle {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let oracle = Self {
+            batches: Arc::default(),
+            answer: Arc::new(Mutex::new(StatusCode::ACCEPTED)),
+            tries: Arc::default(),
+            url: format!("http://{}", listener.local_addr().unwrap()),
+        };
+        let router = Router::new().route("/v1/telemetry", post(take)).with_state(oracle.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        oracle
+    }
+
+    pub fn answers(&self, status: u16) {
+        *self.answer.lock().unwrap() = StatusCode::from_u16(status).unwrap();
+    }
+
+    pub fn batches(&self) -> Vec<Batch> {
+        self.batches.lock().unwrap().clone()
+    }
+
+    pub fn tries(&self) -> Vec<Bytes> {
+        self.tries.lock().unwrap().clone()
+    }
+}
+
+async fn take(AxumState(oracle): AxumState<FakeOracle>, body: Bytes) -> (StatusCode, String) {
+    oracle.tries.lock().unwrap().push(body.clone());
+    let signed = SignedBatch::decode(body).unwrap();
+    let message = telemetry_message(&PROGRAM, &signed.batch);
+    verify(&key(3).verifying_key().to_bytes(), &message, &signed.signature).unwrap();
+    let answer = *oracle.answer.lock().unwrap();
+    if answer.is_success() {
+        oracle.batches.lock().unwrap().push(Batch::decode(signed.batch.as_slice()).unwrap());
+    }
+    (answer, r#"{"code":"FAKE","cause":"told to","remedy":"none"}"#.to_owned())
+}
+
+/// Short intervals.
+pub fn config(controller: &str, oracles: &[&FakeOracle], state_dir: &std::path::Path) -> AgentConfig {
+    AgentConfig {
+        device: DEVICE.into(),
+        program_id: PROGRAM,
+        controllers: vec![controller.to_owned()],
+        controller_keys: BTreeSet::from([controller_key().verifying_key().to_bytes()]),
+        oracles: oracles.iter().map(|oracle| oracle.url.clone()).collect(),
+        agent_key: key(2),
+        telemetry_key: key(3),
+        state_dir: state_dir.to_owned(),
+        intervals: Intervals {
+            sample: Duration::from_millis(50),
+            poll: Duration::from_millis(100),
+            retry_base: Duration::from_millis(20),
+            retry_max: Duration::from_millis(100),
+            reapply_base: Duration::from_millis(400),
+            reapply_max: Duration::from_secs(2),
+        },
+        limits: limits(),
+        probes_per_sample: 3,
+        buffered_samples: 10_000,
+    }
+}
+
+pub fn limits() -> ApplyLimits {
+    ApplyLimits {
+        verb: Duration::from_millis(300),
+        verify: Duration::from_millis(300),
+        look: Duration::from_millis(20),
+        revert_after: Duration::from_millis(1_000),
+    }
+}
+
+/// r1 and r2 with one cable and internet.
+pub fn fabric() -> Fabric {
+    let fabric = Fabric::new(7);
+    for (code, ip) in [("r1", "198.18.0.1"), ("r2", "198.18.0.2")] {
+        fabric.add_device(code, Family::Frr, Some(ip.parse().unwrap())).unwrap();
+        fabric.add_uplink(Port::new(code, "eth2"), UplinkKind::Dia).unwrap();
+    }
+    fabric.add_cable(Port::new("r1", "eth3"), Port::new("r2", "eth3"), Duration::from_millis(2)).unwrap();
+    fabric
+}
+
+/// Configuration of r1 or r2, with some metric.
+pub fn text(number: u8, metric: u32) -> String {
+    format!(
+        "hostname r{number}\nrouter isis 1\n net 49.0000.0a00.000{number}.0000.00\n is-type level-2-only\nexit\n\
+         interface lo\n ip address 10.0.0.{number}/32\n ip router isis 1\n isis passive\nexit\n\
+         interface eth3\n ip address 10.1.0.{}/31\n ip router isis 1\n isis circuit-type level-2-only\n \
+         isis network point-to-point\n isis metric {metric}\nexit\n",
+        number - 1
+    )
+}
+
+/// Waits until something holds.
+pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub async fn until_status(agent: &AgentHandle, what: &str, holds: impl Fn(&AgentStatus) -> bool) {
+    eventually(what, || holds(&agent.status())).await;
+}
