@@ -13,7 +13,7 @@ use std::{
 
 use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use causeway_interface::{Code, Key};
-use causeway_sdk::{address::to_pubkey, client::{Ledger, REQUEST_TIMEOUT}, snapshot::Snapshot};
+use causeway_sdk::{address::to_pubkey, client::{Ledger, REQUEST_TIMEOUT}, snapshot::Snapshot, watch::{WatchConfig, Watcher}};
 use causeway_wire::{MAX_MESSAGE_BYTES, controller::config_server::ConfigServer};
 use ed25519_dalek::SigningKey;
 use solana_commitment_config::CommitmentConfig;
@@ -144,9 +144,10 @@ impl Controller {
     pub async fn start(config: Config) -> Result<ControllerHandle, StartError> {
         let program_id = to_pubkey(&config.program_id);
         let ledger = Ledger::new(&config.rpc_url, program_id);
+        let watcher = Watcher::start(ledger.clone(), &config.ws_url, WatchConfig::default());
         let (sender, snapshots) = watch::channel(None);
         let mut handle = Self::start_from(config, snapshots).await?;
-        handle.tasks.spawn(read_ledger(ledger.clone(), sender, Arc::clone(&handle.shared)));
+        handle.tasks.spawn(relay(watcher, sender, handle.shared.stopping.clone()));
         handle.tasks.spawn(follow_finality(ledger, Arc::clone(&handle.shared)));
         Ok(handle)
     }
@@ -314,6 +315,34 @@ async fn take_in(mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, shared: 
     }
 }
 
+/// Passes snapshots on; holds the watcher, which ends with this.
+async fn relay(
+    watcher: Watcher,
+    sender: watch::Sender<Option<Arc<Snapshot>>>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut watched = watcher.receiver();
+    loop {
+        let snapshot = watched.borrow_and_update().snapshot.clone();
+        // The watcher also tells of failures, which are its to log; only another snapshot is passed on.
+        sender.send_if_modified(|known| {
+            let same = match (known.as_ref(), snapshot.as_ref()) {
+                (Some(known), Some(snapshot)) => Arc::ptr_eq(known, snapshot),
+                (_, None) => true,
+                (None, Some(_)) => false,
+            };
+            if !same {
+                *known = snapshot;
+            }
+            !same
+        });
+        tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => return,
+            more = watched.changed() => if more.is_err() { return },
+        }
+    }
+}
+
 async fn follow_finality(ledger: Ledger, shared: Arc<Shared>) {
     let mut stopping = shared.stopping.clone();
     let mut failing = false;
@@ -331,21 +360,6 @@ async fn follow_finality(ledger: Ledger, shared: Arc<Shared>) {
                 }
                 failing = true;
             }
-        }
-        tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(FINALITY_PERIOD) => {}
-        }
-    }
-}
-
-/// Reads the whole ledger again and again.
-async fn read_ledger(ledger: Ledger, sender: watch::Sender<Option<Arc<Snapshot>>>, shared: Arc<Shared>) {
-    let mut stopping = shared.stopping.clone();
-    loop {
-        match ledger.snapshot().await {
-            Ok(snapshot) => drop(sender.send_replace(Some(Arc::new(snapshot)))),
-            Err(error) => tracing::warn!(%error, "the ledger can't be read; what is served stays"),
         }
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,

@@ -115,24 +115,33 @@ pub fn readable(snapshot: &Snapshot, served: Option<(Key, u64)>, limits: &Limits
 /// Puts the last good record in place of each device or link that is at fault now, so that the others' configurations
 /// go on as they were; the one at fault is still reported and keeps its own last configuration.
 ///
-/// Returns the snapshot to render from, and the faults as they are on the ledger.
+/// Returns the snapshot to render from, and the faults as they are on the ledger. A link is at fault only if it still is
+/// once its devices are the last good ones: a broken device is not also its neighbours' trouble.
 #[must_use]
 pub fn carry_over(last_good: Option<&Snapshot>, new: &Snapshot) -> (Snapshot, BTreeMap<Key, Fault>) {
-    let faults = Topology::new(new).faults;
     let mut carried = new.clone();
-    if let Some(last) = last_good {
-        for key in faults.keys() {
-            if let Some(device) = last.devices.get(key) {
-                carried.devices.insert(*key, device.clone());
-            } else if let Some(link) = last.links.get(key) {
-                carried.links.insert(*key, link.clone());
-            } else {
-                continue;
-            }
-            carried.undecodable.retain(|u| u.address != *key);
-        }
-    }
+    let mut faults = Topology::new(new).faults;
+    faults.retain(|key, _| !new.links.contains_key(key) || new.undecodable.iter().any(|u| u.address == *key));
+    restore(last_good, &mut carried, faults.keys());
+    let mut links = Topology::new(&carried).faults;
+    links.retain(|key, _| carried.links.contains_key(key) && !faults.contains_key(key));
+    restore(last_good, &mut carried, links.keys());
+    faults.append(&mut links);
     (carried, faults)
+}
+
+fn restore<'k>(last_good: Option<&Snapshot>, carried: &mut Snapshot, keys: impl Iterator<Item = &'k Key>) {
+    let Some(last) = last_good else { return };
+    for key in keys {
+        if let Some(device) = last.devices.get(key) {
+            carried.devices.insert(*key, device.clone());
+        } else if let Some(link) = last.links.get(key) {
+            carried.links.insert(*key, link.clone());
+        } else {
+            continue;
+        }
+        carried.undecodable.retain(|u| u.address != *key);
+    }
 }
 
 /// What a new text would take away, when that is too much to do without a person's word.

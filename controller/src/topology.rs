@@ -210,12 +210,13 @@ pub struct Topology<'a> {
     pub slot: u64,
     /// The network's account, when it is there.
     pub network: Option<&'a Network>,
-    /// Sound devices by code.
+    /// Devices by code whose code and loopbacks are sound: what others need of them.
     pub devices: BTreeMap<Code, Node<'a>>,
     /// Sound links by code.
     pub links: BTreeMap<Code, Circuit<'a>>,
-    /// What is wrong with the others, by address. An account that can't be decoded any more is here and, where an
-    /// earlier record of it is still known, in the maps as well: others go on as they were.
+    /// What is wrong, by address. A device with sound loopbacks and an unsound interface is here and in the map as well,
+    /// and so is an account that can't be decoded any more but was before: the others go on as they were, itself
+    /// it has no plan.
     pub faults: BTreeMap<Key, Fault>,
     codes: BTreeMap<Key, Code>,
     links_by_key: BTreeMap<Key, Circuit<'a>>,
@@ -232,15 +233,15 @@ impl<'a> Topology<'a> {
         }
         let mut devices: BTreeMap<Code, Node<'a>> = BTreeMap::new();
         for (key, record) in &snapshot.devices {
-            let fault = device_fault(record, snapshot).err();
-            let fault = fault.or_else(|| devices.contains_key(&record.code).then_some(Fault::CodeTwice));
-            match fault {
-                Some(fault) => {
-                    faults.insert(*key, fault);
-                }
-                None => {
-                    devices.insert(record.code, Node { key: *key, record });
-                }
+            let unknown = identity_fault(record).err();
+            let unknown = unknown.or_else(|| devices.contains_key(&record.code).then_some(Fault::CodeTwice));
+            if let Some(fault) = unknown {
+                faults.insert(*key, fault);
+                continue;
+            }
+            devices.insert(record.code, Node { key: *key, record });
+            if let Err(fault) = interfaces_fault(record, snapshot) {
+                faults.entry(*key).or_insert(fault);
             }
         }
         remove_shared_loopbacks(&mut devices, &mut faults);
@@ -291,10 +292,23 @@ impl<'a> Topology<'a> {
     }
 }
 
-fn device_fault(device: &Device, snapshot: &Snapshot) -> Result<(), Fault> {
+/// What others need of a device: its code and, where it takes part in routing, its loopbacks.
+fn identity_fault(device: &Device) -> Result<(), Fault> {
     if !device.code.is_valid() {
         return Err(Fault::Code);
     }
+    if is_routing(device.header.status) {
+        for kind in [LoopbackType::Vpnv4, LoopbackType::Ipv4] {
+            if loopback(device, kind).is_none_or(|a| a.is_zero()) {
+                return Err(Fault::Loopback { kind });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What only the device's own configuration needs.
+fn interfaces_fault(device: &Device, snapshot: &Snapshot) -> Result<(), Fault> {
     if !device.management_vrf.is_valid() {
         return Err(Fault::VrfName);
     }
@@ -318,13 +332,6 @@ fn device_fault(device: &Device, snapshot: &Snapshot) -> Result<(), Fault> {
         }
         if !interface.link.is_zero() && !snapshot.links.contains_key(&interface.link) {
             return Err(Fault::LinkUnreadable { name, link: interface.link });
-        }
-    }
-    if is_routing(device.header.status) {
-        for kind in [LoopbackType::Vpnv4, LoopbackType::Ipv4] {
-            if loopback(device, kind).is_none_or(|a| a.is_zero()) {
-                return Err(Fault::Loopback { kind });
-            }
         }
     }
     Ok(())

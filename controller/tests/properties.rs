@@ -1,0 +1,233 @@
+//! What must hold of every snapshot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use causeway_controller::{
+    plan,
+    probes::{MAX_QA_TARGETS, ProbePlanner},
+    render::{Family, RenderError, Rendered, render_device, strategy},
+    testing::{SyntheticLedger, code},
+    topology::Topology,
+};
+use causeway_interface::{
+    Code, DesiredStatus, DeviceStatus, InterfaceName, Ip4, Key, LinkStatus, VrfName, accounts::Record,
+};
+use causeway_sdk::snapshot::Snapshot;
+use proptest::prelude::*;
+
+fn texts(snapshot: &Snapshot, family: Family) -> BTreeMap<Code, Rendered> {
+    let render = |code: Code| (code, render_device(snapshot, &code, Some(family)).unwrap());
+    snapshot.devices.values().map(|d| render(d.code)).collect()
+}
+
+fn link_status() -> impl Strategy<Value = LinkStatus> {
+    prop::sample::select(LinkStatus::ALL)
+}
+
+fn device_status() -> impl Strategy<Value = DeviceStatus> {
+    prop::sample::select(DeviceStatus::ALL)
+}
+
+prop_compose! {
+    /// Up to eight devices and twelve links between them, in any status.
+    fn ledgers()(
+        devices in prop::collection::vec((device_status(), prop::sample::select(DesiredStatus::ALL)), 2..8),
+        links in prop::collection::vec((0usize..8, 1usize..8, link_status(), 10_000u64..=1_000_000_000), 0..12),
+    ) -> SyntheticLedger {
+        let mut ledger = SyntheticLedger::new(Family::Frr);
+        let names: Vec<String> = (0..devices.len()).map(|i| format!("d{i}")).collect();
+        for name in &names {
+            ledger.device(name);
+        }
+        let mut used = BTreeMap::<usize, usize>::new();
+        for (i, (a, step, status, delay_ns)) in links.into_iter().enumerate() {
+            let a = a % names.len();
+            let z = (a + 1 + step % (names.len() - 1)) % names.len();
+            // Eight fabric ports each.
+            if a == z || used.get(&a) == Some(&8) || used.get(&z) == Some(&8) {
+                continue;
+            }
+            *used.entry(a).or_default() += 1;
+            *used.entry(z).or_default() += 1;
+            let link = ledger.link(&format!("l{i}"), &names[a], &names[z]);
+            link.header.status = status;
+            link.delay_ns = delay_ns;
+        }
+        for (name, (status, desired)) in names.iter().zip(devices) {
+            let device = ledger.device_mut(name);
+            device.header.status = status;
+            device.header.desired = desired;
+        }
+        ledger
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_order_in_which_accounts_were_read_changes_no_byte(ledger in ledgers(), seed in any::<u64>()) {
+        let snapshot = &ledger.snapshot;
+        let mut accounts: Vec<(Key, Vec<u8>)> = Vec::new();
+        let bytes = |record: &dyn Fn() -> Vec<u8>| record();
+        let network = snapshot.network.as_ref().unwrap();
+        accounts.push((Key([42; 32]), bytes(&|| encode(network))));
+        accounts.extend(snapshot.devices.iter().map(|(k, d)| (*k, encode(d))));
+        accounts.extend(snapshot.links.iter().map(|(k, l)| (*k, encode(l))));
+        let read = |accounts: &[(Key, Vec<u8>)]| {
+            Snapshot::from_accounts(snapshot.program_id, 1, accounts.iter().map(|(k, b)| (*k, b.as_slice())))
+        };
+        let straight = read(&accounts);
+        accounts.sort_by_key(|(k, _)| causeway_wire::signing::sha256(&[&seed.to_le_bytes()[..], &k.0].concat()));
+        let shuffled = read(&accounts);
+        for family in [Family::Frr, Family::Eos] {
+            prop_assert_eq!(texts(&straight, family), texts(&shuffled, family));
+            prop_assert_eq!(texts(&straight, family), texts(snapshot, family));
+        }
+    }
+
+    #[test]
+    fn changing_one_link_changes_only_its_ends(ledger in ledgers(), to in link_status(), delay_ns in 10_000u64..=1_000_000_000) {
+        let Some((key, link)) = ledger.snapshot.links.iter().next() else { return Ok(()) };
+        let ends: BTreeSet<Code> =
+            [link.device_a, link.device_z].iter().map(|d| ledger.snapshot.devices[d].code).collect();
+        let mut after = ledger.snapshot.clone();
+        let changed = after.links.get_mut(key).unwrap();
+        changed.header.status = to;
+        changed.delay_ns = delay_ns;
+        for family in [Family::Frr, Family::Eos] {
+            let (before, after) = (texts(&ledger.snapshot, family), texts(&after, family));
+            for (code, text) in &before {
+                prop_assert!(ends.contains(code) || after[code].text == text.text, "{code} changed too");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_depends_on_its_inputs_only(ledger in ledgers()) {
+        for rendered in texts(&ledger.snapshot, Family::Frr).values() {
+            let mut reduced = ledger.snapshot.clone();
+            reduced.links.retain(|key, _| rendered.inputs.contains(key));
+            reduced.devices.retain(|key, device| {
+                rendered.inputs.contains(key) || reduced.links.values().any(|l| l.device_a == *key || l.device_z == *key)
+                    || device.code == rendered.device
+            });
+            // Other devices may miss links now; this one may not notice.
+            let again = render_device(&reduced, &rendered.device, Some(Family::Frr)).unwrap();
+            prop_assert_eq!(&again.text, &rendered.text);
+        }
+    }
+
+    #[test]
+    fn no_bytes_of_the_ledger_can_add_a_line(name in any::<[u8; 24]>(), vrf in any::<[u8; 16]>(), raw in any::<[u8; 32]>(), which in 0..4u8) {
+        let lines = |text: &str| text.lines().count();
+        for family in [Family::Frr, Family::Eos] {
+            let mut ledger = SyntheticLedger::ring(family);
+            let plain = render_device(&ledger.snapshot, &code("ams"), None).unwrap();
+            let mut device = code("ams");
+            match which {
+                0 => ledger.device_mut("ams").management_vrf = VrfName(vrf),
+                1 => ledger.device_mut("ams").interfaces[9].name = InterfaceName(name),
+                2 => {
+                    device = Code(raw);
+                    ledger.device_mut("ams").code = device;
+                }
+                _ => ledger.link_mut("ams-fra").code = Code(raw),
+            }
+            match render_device(&ledger.snapshot, &device, None) {
+                // A VRF is two or three lines of its own.
+                Ok(rendered) => {
+                    let more = lines(&rendered.text) - lines(&plain.text);
+                    prop_assert!(more <= if which == 0 { 3 } else { 0 }, "{}", rendered.text);
+                    prop_assert!(rendered.text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)));
+                }
+                Err(error) => prop_assert!(matches!(error, RenderError::Plan(_) | RenderError::Token(_))),
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_compared_with_itself_does_not_differ_and_any_lost_line_shows(ledger in ledgers(), at in any::<prop::sample::Index>()) {
+        for family in [Family::Frr, Family::Eos] {
+            let strategy = strategy(family);
+            for rendered in texts(&ledger.snapshot, family).values() {
+                prop_assert!(strategy.compare(&rendered.text, &rendered.text).is_empty());
+                let lines: Vec<&str> = rendered.text.lines().collect();
+                let lost = at.index(lines.len());
+                let words = lines[lost].trim();
+                let state = !words.starts_with('!') && !words.starts_with("exit") && words != "end"
+                    && !words.starts_with("no ") && !words.starts_with("default ");
+                let less: Vec<&str> = lines.iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, l)| *l).collect();
+                let difference = strategy.compare(&rendered.text, &less.join("\n"));
+                prop_assert_eq!(!difference.missing.is_empty(), state, "without {:?}", words);
+            }
+        }
+    }
+
+    #[test]
+    fn probes_are_bounded_sorted_and_never_to_oneself(ledger in ledgers()) {
+        let topology = Topology::new(&ledger.snapshot);
+        let planner = ProbePlanner::new(&topology);
+        for code in topology.devices.keys() {
+            let plan = planner.plan(code);
+            let keys: Vec<_> = plan.targets.iter().map(|t| (t.kind, t.code.clone())).collect();
+            prop_assert!(keys.is_sorted());
+            prop_assert!(plan.targets.iter().filter(|t| t.kind == 2).count() <= MAX_QA_TARGETS);
+            prop_assert!(plan.targets.iter().all(|t| t.kind == 1 || t.code != code.as_str()));
+            prop_assert_eq!(ProbePlanner::new(&topology).plan(code), plan);
+        }
+    }
+}
+
+fn encode(record: &impl Record) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    record.serialize(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn metrics_are_microseconds_rounded_up_or_the_overrides() {
+    for (delay_ns, override_ns, expected) in [
+        (400_000_000, 0, 400_000),
+        (1_000, 0, 1),
+        (400_000_000, 50_000, 50),
+        (10_001, 0, 11),
+        (10_000, 0, 10),
+        (1_000_000_000, 0, 1_000_000),
+    ] {
+        assert_eq!(plan::metric(delay_ns, override_ns), expected, "{delay_ns} {override_ns}");
+    }
+}
+
+#[test]
+fn entity_titles_are_made_of_the_loopback() {
+    for (loopback, expected) in [
+        (Ip4([14, 14, 14, 14]), "49.0000.0e0e.0e0e.0000.00"),
+        (Ip4([172, 16, 0, 6]), "49.0000.ac10.0006.0000.00"),
+    ] {
+        assert_eq!(plan::net(loopback), expected);
+    }
+}
+
+#[test]
+fn a_family_can_be_asked_for_and_else_is_the_platforms() {
+    let ledger = SyntheticLedger::ring(Family::Eos);
+    assert_eq!(render_device(&ledger.snapshot, &code("ams"), None).unwrap().family, Family::Eos);
+    assert_eq!(render_device(&ledger.snapshot, &code("ams"), Some(Family::Frr)).unwrap().family, Family::Frr);
+}
+
+#[test]
+fn a_snapshot_that_went_through_json_renders_the_same_bytes() {
+    let ledger = SyntheticLedger::ring(Family::Frr);
+    let json = serde_json::to_string(&ledger.snapshot).unwrap();
+    let again = Snapshot::from_json(&json).unwrap();
+    assert_eq!(texts(&again, Family::Frr), texts(&ledger.snapshot, Family::Frr));
+}
+
+#[test]
+fn the_two_ends_of_a_link_have_the_two_addresses_of_its_net() {
+    let ledger = SyntheticLedger::ring(Family::Frr);
+    let texts = texts(&ledger.snapshot, Family::Frr);
+    assert!(texts[&code("ams")].text.contains(" ip address 198.18.128.0/31\n"));
+    assert!(texts[&code("fra")].text.contains(" ip address 198.18.128.1/31\n"));
+}
