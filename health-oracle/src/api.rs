@@ -141,7 +141,12 @@ fn problem(status: StatusCode, code: &'static str, cause: String, remedy: &'stat
 fn store_failed(error: &dyn std::error::Error) -> Response {
     error!(%error, cause = ?error.source(), "evidence not read");
     let cause = "The evidence store could not be read.".to_owned();
-    problem(StatusCode::SERVICE_UNAVAILABLE, "CW-ORACLE-STORE", cause, "Try again; the oracle's log says what is wrong.")
+    problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "CW-ORACLE-STORE",
+        cause,
+        "Try again; the oracle's log says what is wrong.",
+    )
 }
 
 fn is_ready(api: &Api, published: &Published) -> bool {

@@ -172,9 +172,7 @@ impl Metrics {
     pub(crate) fn subjects<'a>(&self, levels: impl Iterator<Item = (&'a str, &'a str)>) {
         self.subjects.clear();
         for (subject, level) in levels {
-            self.subjects
-                .get_or_create(&SubjectLevel { subject: subject.to_owned(), level: level.to_owned() })
-                .inc();
+            self.subjects.get_or_create(&SubjectLevel { subject: subject.to_owned(), level: level.to_owned() }).inc();
         }
     }
 

@@ -1,12 +1,6 @@
 //! A running oracle: the endpoints, the rounds, the housekeeping, and their end.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use causeway_interface::{Code, Key};
 use causeway_sdk::address::to_key;
@@ -126,8 +120,7 @@ impl Oracle {
         let round_ms = u64::try_from(config.round_interval.as_millis()).unwrap_or(u64::MAX);
         info!(name = config.name, %addr, oracle = %oracle, "oracle started");
 
-        let ingest =
-            Ingest { program_id, directory: known, writer, limits: config.limits, metrics: metrics.clone() };
+        let ingest = Ingest { program_id, directory: known, writer, limits: config.limits, metrics: metrics.clone() };
         let api = Api {
             name: config.name.clone(),
             oracle: to_key(&oracle),
@@ -296,3 +289,7 @@ impl OracleHandle {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "oracle_tests.rs"]
+mod tests;

@@ -129,6 +129,7 @@ pub struct Judge<C> {
     sent: HashMap<Key, Held>,
     /// Since which slot a subject could be advanced.
     due_since: HashMap<Key, u64>,
+    warned_of_hold: bool,
 }
 
 /// The parts that a judge is made of.
@@ -181,6 +182,7 @@ impl<C: Chain> Judge<C> {
             watch: Watch::default(),
             sent: HashMap::new(),
             due_since: HashMap::new(),
+            warned_of_hold: false,
         }
     }
 
@@ -251,14 +253,8 @@ impl<C: Chain> Judge<C> {
         let (snapshot, network) = (snapshot.clone(), network.clone());
         let (stages, store, rules) = (self.stages.clone(), self.store.clone(), rules.clone());
         let judging = tokio::task::spawn_blocking(move || {
-            let court = Court {
-                snapshot: &snapshot,
-                network: &network,
-                clock: &clock,
-                rules: &rules,
-                stages: &stages,
-                now_ms,
-            };
+            let court =
+                Court { snapshot: &snapshot, network: &network, clock: &clock, rules: &rules, stages: &stages, now_ms };
             court.judge(|query| store.window(query))
         });
         judging.await.map_err(|_| RoundError::CutOff)?.map_err(RoundError::Store)
@@ -289,8 +285,7 @@ impl<C: Chain> Judge<C> {
     /// This oracle's word as the ledger holds it or will, once what was sent shows.
     fn held(&mut self, snapshot: &Snapshot, subject: &Key, place: usize) -> Option<Held> {
         let entry = snapshot.attestations.get(subject).and_then(|a| a.entries.get(place));
-        let onchain =
-            entry.map(|e| Held { verdict: e.verdict, failed: e.failed, epoch: e.epoch, slot: e.slot });
+        let onchain = entry.map(|e| Held { verdict: e.verdict, failed: e.failed, epoch: e.epoch, slot: e.slot });
         match self.sent.get(subject).copied() {
             Some(sent) if onchain.is_none_or(|o| o.slot < sent.slot) => Some(sent),
             Some(_) => {
@@ -302,13 +297,14 @@ impl<C: Chain> Judge<C> {
     }
 
     /// The rules with the longest gap cut to the maximum age, so that nothing older is attested on.
-    fn rules(&self, network: &Network, clock: &SlotClock) -> Rules {
+    fn rules(&mut self, network: &Network, clock: &SlotClock) -> Rules {
         let mut rules = self.settings.rules.clone();
         let max_age_ms = clock.duration_ms(network.attestation_max_age_slots);
         rules.max_gap_ms = rules.max_gap_ms.min(max_age_ms).max(rules.bucket_ms);
         let safe_ms = rules.safe_hold_ms(max_age_ms, self.settings.round_ms);
-        if rules.hold_ms < safe_ms {
-            debug!(hold_ms = rules.hold_ms, safe_ms, "a streak may outlive a break that was never attested");
+        if rules.hold_ms < safe_ms && !self.warned_of_hold {
+            warn!(hold_ms = rules.hold_ms, safe_ms, "short hold: a streak may outlive a break that was never attested");
+            self.warned_of_hold = true;
         }
         rules
     }
@@ -322,11 +318,8 @@ impl<C: Chain> Judge<C> {
         rules: &Rules,
         now_ms: u64,
     ) {
-        let terms = Terms {
-            epoch: network.oracle_epoch,
-            max_age: network.attestation_max_age_slots,
-            now: snapshot.slot,
-        };
+        let terms =
+            Terms { epoch: network.oracle_epoch, max_age: network.attestation_max_age_slots, now: snapshot.slot };
         let mut due = Vec::new();
         let mut too_small = Vec::new();
         for judged in round {

@@ -146,8 +146,7 @@ pub struct Court<'a> {
 
 impl Court<'_> {
     fn window(&self, key: &Key, in_service: bool) -> Window {
-        let slots =
-            if in_service { self.network.burn_in_maintenance_slots } else { self.network.burn_in_new_slots };
+        let slots = if in_service { self.network.burn_in_maintenance_slots } else { self.network.burn_in_new_slots };
         let burn_in_ms = self.clock.duration_ms(slots);
         Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, self.rules), self.rules)
     }

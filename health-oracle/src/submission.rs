@@ -121,7 +121,8 @@ mod tests {
         for seed in 0..50u8 {
             let subject = Key([seed; 32]);
             for oracles in 1..=7 {
-                let now_for = |delay| (0..oracles).filter(|i| may_advance(&subject, *i, oracles, 100, 100 + delay, 10)).count();
+                let now_for =
+                    |delay| (0..oracles).filter(|i| may_advance(&subject, *i, oracles, 100, 100 + delay, 10)).count();
                 for waited in 0..oracles {
                     assert_eq!(now_for(waited as u64 * 10), waited + 1, "{seed} {oracles} {waited}");
                 }

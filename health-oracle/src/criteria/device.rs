@@ -76,16 +76,19 @@ pub fn evaluate_device(
         d2(facts),
         d3(facts),
         d4(window, facts, telemetry, rules),
-        reported(Criterion::D5, "interface counters", series::reported(&telemetry.interface_reports, window, rules), rules),
+        reported(
+            Criterion::D5,
+            "interface counters",
+            series::reported(&telemetry.interface_reports, window, rules),
+            rules,
+        ),
         d6(facts, telemetry, rules, now_ms),
         reported(Criterion::D7, "probes", series::reported(&telemetry.probe_reports, window, rules), rules),
         u1(facts),
         u2(window, facts, telemetry, rules),
         u3(facts),
     ];
-    let stage = |users: bool| {
-        Outcome::all(criteria.iter().filter(|c| c.id.is_for_users() == users).map(|c| c.passed))
-    };
+    let stage = |users: bool| Outcome::all(criteria.iter().filter(|c| c.id.is_for_users() == users).map(|c| c.passed));
     let health = match (below(stage(false)), stage(true)) {
         (Below::Impaired, _) => DeviceHealth::Impaired,
         (Below::Pending, _) => DeviceHealth::Pending,
@@ -161,7 +164,8 @@ fn reported(id: Criterion, what: &str, judgement: Judgement, rules: &Rules) -> C
 /// recent, did the agent reach the controller, and does it run what the ledger asks for by now?
 fn d6(facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules, now_ms: u64) -> CriterionResult {
     let limit = rules.max_poll_age_ms / 1_000;
-    let required = format!("polled within {limit} s, applied is what is offered, generation at least {}", facts.changed_slot);
+    let required =
+        format!("polled within {limit} s, applied is what is offered, generation at least {}", facts.changed_slot);
     let result = |passed, observed: String, detail: &str| CriterionResult {
         id: Criterion::D6,
         passed,
@@ -237,7 +241,11 @@ fn u3(facts: &DeviceFacts) -> CriterionResult {
 pub(super) fn coverage_words(rules: &Rules) -> String {
     let (percent, rest) = (rules.min_share_ppm / 10_000, rules.min_share_ppm % 10_000);
     let share = if rest == 0 { percent.to_string() } else { format!("{percent}.{rest:04}") };
-    format!("in at least {share} % of buckets of {} s, no gap over {} s", rules.bucket_ms / 1_000, rules.max_gap_ms / 1_000)
+    format!(
+        "in at least {share} % of buckets of {} s, no gap over {} s",
+        rules.bucket_ms / 1_000,
+        rules.max_gap_ms / 1_000
+    )
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

@@ -61,7 +61,8 @@ pub fn evaluate_link(
 
 fn every(id: Criterion, ends: Vec<(String, Judgement)>, required: &str, rules: &Rules) -> CriterionResult {
     let passed = Outcome::all(ends.iter().map(|(_, judgement)| judgement.outcome));
-    let words: Vec<String> = ends.into_iter().map(|(end, judgement)| format!("{end}: {}", judgement.observed)).collect();
+    let words: Vec<String> =
+        ends.into_iter().map(|(end, judgement)| format!("{end}: {}", judgement.observed)).collect();
     let observed = words.join("; ");
     CriterionResult { id, passed, observed, required: required.to_owned(), detail: coverage_words(rules) }
 }

@@ -210,11 +210,8 @@ fn stories<T: Copy>(good: T, bad: T) -> Vec<(&'static str, Series<T>, Outcome)> 
 
 #[test]
 fn interfaces_d4_u2_l1() {
-    let bad = [
-        InterfaceBucket { down: 1, ..UP },
-        InterfaceBucket { errors: 1, ..UP },
-        InterfaceBucket { flaps: 1, ..UP },
-    ];
+    let bad =
+        [InterfaceBucket { down: 1, ..UP }, InterfaceBucket { errors: 1, ..UP }, InterfaceBucket { flaps: 1, ..UP }];
     for bad in bad {
         for (name, story, expected) in stories(UP, bad) {
             let mut t = telemetry();
@@ -403,7 +400,8 @@ fn a_stage_begins_with_a_clean_slate() {
 #[test]
 fn bits_are_fixed() {
     use Criterion::*;
-    let device: Vec<u32> = [D1, D2, D3, D4, D5, D6, D7, U1, U2, U3, U4].iter().map(|c| c.bit().trailing_zeros()).collect();
+    let device: Vec<u32> =
+        [D1, D2, D3, D4, D5, D6, D7, U1, U2, U3, U4].iter().map(|c| c.bit().trailing_zeros()).collect();
     assert_eq!(device, [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11]);
     assert_eq!([L1, L2, L3].map(|c| c.bit().trailing_zeros()), [0, 1, 2]);
 }

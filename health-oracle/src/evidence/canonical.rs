@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_and_nothing_is_loose() {
-        let value: Value = serde_json::from_str(r#"{ "b": [1, {"z": null, "a": true}], "A": "\u00e9\n", "aa": -1 }"#).unwrap();
+        let value: Value =
+            serde_json::from_str(r#"{ "b": [1, {"z": null, "a": true}], "A": "\u00e9\n", "aa": -1 }"#).unwrap();
         let expected = "{\"A\":\"é\\n\",\"aa\":-1,\"b\":[1,{\"a\":true,\"z\":null}]}";
         assert_eq!(String::from_utf8(to_bytes(&value).unwrap()).unwrap(), expected);
     }

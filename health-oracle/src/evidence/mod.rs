@@ -136,8 +136,14 @@ pub(crate) mod tests {
         assert_eq!((name, bytes.clone()), evidence("l-1").document().unwrap());
         assert_eq!(serde_json::from_slice::<Evidence>(&bytes).unwrap(), evidence("l-1"));
         let text = String::from_utf8(bytes).unwrap();
-        assert!(text.starts_with(r#"{"at_ms":40000,"code":"l-1","ledger_slot":100,"not_judged":["U4"],"oracle":"#), "{text}");
-        assert!(text.contains(r#""verdict":{"criteria":[{"detail":"\"quoted\"\n","id":"L2","observed":"1 of 20"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"at_ms":40000,"code":"l-1","ledger_slot":100,"not_judged":["U4"],"oracle":"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#""verdict":{"criteria":[{"detail":"\"quoted\"\n","id":"L2","observed":"1 of 20"#),
+            "{text}"
+        );
         assert_ne!(evidence("l-2").document().unwrap().0, name);
     }
 }

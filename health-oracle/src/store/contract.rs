@@ -76,20 +76,42 @@ fn sums_by_bucket_and_window(store: &dyn TelemetryStore) {
         AdjacencySample { at_unix_ms: 1_100, interface: "eth1".into(), up: false, neighbor: String::new() },
     ];
     b.batch.probes = vec![
-        ProbeSample { at_unix_ms: 2_000, kind: 1, target: "l-1".into(), sent: 10, received: 9, rtt_max_ns: 5, ..Default::default() },
-        ProbeSample { at_unix_ms: 2_500, kind: 1, target: "l-1".into(), sent: 10, received: 10, rtt_max_ns: 4, ..Default::default() },
+        ProbeSample {
+            at_unix_ms: 2_000,
+            kind: 1,
+            target: "l-1".into(),
+            sent: 10,
+            received: 9,
+            rtt_max_ns: 5,
+            ..Default::default()
+        },
+        ProbeSample {
+            at_unix_ms: 2_500,
+            kind: 1,
+            target: "l-1".into(),
+            sent: 10,
+            received: 10,
+            rtt_max_ns: 4,
+            ..Default::default()
+        },
     ];
     assert_eq!(store.append(&[b]).unwrap(), [STORED]);
     let telemetry = store.window(&query("sums", 0, 100)).unwrap();
     let series = &telemetry.interfaces[&eth1()];
     assert_eq!(series.first_ms, Some(1_000));
-    assert_eq!(series.buckets.iter().map(|(n, b)| (*n, b.samples, b.down, b.octets)).collect::<Vec<_>>(), [
-        (1, 2, 1, 200),
-        (3, 1, 0, 600)
-    ]);
-    assert_eq!(telemetry.adjacencies[&eth1()].buckets.iter().map(|(n, b)| (*n, b.samples, b.down)).collect::<Vec<_>>(), [(1, 2, 1)]);
+    assert_eq!(
+        series.buckets.iter().map(|(n, b)| (*n, b.samples, b.down, b.octets)).collect::<Vec<_>>(),
+        [(1, 2, 1, 200), (3, 1, 0, 600)]
+    );
+    assert_eq!(
+        telemetry.adjacencies[&eth1()].buckets.iter().map(|(n, b)| (*n, b.samples, b.down)).collect::<Vec<_>>(),
+        [(1, 2, 1)]
+    );
     let probes = &telemetry.probes[&(ProbeKind::Link, "l-1".parse().unwrap())].buckets;
-    assert_eq!(probes.iter().map(|(n, b)| (*n, b.sent, b.received, b.rtt_max_ns)).collect::<Vec<_>>(), [(2, 20, 19, 5)]);
+    assert_eq!(
+        probes.iter().map(|(n, b)| (*n, b.sent, b.received, b.rtt_max_ns)).collect::<Vec<_>>(),
+        [(2, 20, 19, 5)]
+    );
     assert_eq!(telemetry.interface_reports.buckets.iter().filter(|(_, n)| *n > 0).count(), 2);
     assert_eq!(telemetry.probe_reports.first_ms, Some(2_000));
     let part = store.window(&query("sums", 2, 3)).unwrap();
@@ -128,14 +150,18 @@ fn counters_go_on_over_batches_and_restarts(open: &dyn Fn() -> Box<dyn Telemetry
 }
 
 fn hostile_samples_are_left_out(store: &dyn TelemetryStore) {
-    let mut b = batch("hostile", 1, vec![
-        interface(1_000, "eth 1", 1),
-        interface(1_000, "", 1),
-        interface(1_000, &"x".repeat(200), 1),
-        interface(0, "eth1", 1),
-        interface(1_000, "eth1", u64::MAX),
-        interface(1_000, "eth1", 5),
-    ]);
+    let mut b = batch(
+        "hostile",
+        1,
+        vec![
+            interface(1_000, "eth 1", 1),
+            interface(1_000, "", 1),
+            interface(1_000, &"x".repeat(200), 1),
+            interface(0, "eth1", 1),
+            interface(1_000, "eth1", u64::MAX),
+            interface(1_000, "eth1", 5),
+        ],
+    );
     b.batch.interfaces[4].in_errors = u64::MAX;
     b.batch.probes = vec![
         ProbeSample { at_unix_ms: 1_000, kind: 99, target: "l-1".into(), ..Default::default() },
@@ -215,4 +241,25 @@ fn sqlite_refuses_a_file_that_is_no_store() {
     let path = folder.path().join("telemetry.sqlite");
     std::fs::write(&path, vec![b'x'; 10_000]).unwrap();
     assert!(super::sqlite::SqliteStore::open(&path, 1_000).is_err());
+}
+
+/// The files as a power cut would leave them, taken while the store is open.
+#[test]
+fn sqlite_keeps_what_it_accepted_when_it_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telemetry.sqlite");
+    let store = super::sqlite::SqliteStore::open(&path, BUCKET_MS).unwrap();
+    for sequence in 1..=20u64 {
+        let sample = interface(sequence * BUCKET_MS, "eth1", sequence * 10);
+        assert_eq!(store.append(&[batch("killed", sequence, vec![sample])]).unwrap(), [STORED]);
+        let after = tempfile::tempdir().unwrap();
+        for name in ["telemetry.sqlite", "telemetry.sqlite-wal"] {
+            std::fs::copy(folder.path().join(name), after.path().join(name)).unwrap();
+        }
+        let again = super::sqlite::SqliteStore::open(&after.path().join("telemetry.sqlite"), BUCKET_MS).unwrap();
+        assert_eq!(again.last_sequence(&"killed".parse().unwrap()).unwrap(), Some(sequence));
+        let telemetry = again.window(&query("killed", 0, 100)).unwrap();
+        assert_eq!(telemetry.interfaces[&eth1()].buckets.len() as u64, sequence);
+        assert_eq!(telemetry.chain, store.window(&query("killed", 0, 1)).unwrap().chain);
+    }
 }

@@ -100,8 +100,8 @@ pub fn interface(before: Option<&Counters>, sample: &InterfaceSample) -> Interfa
     let now = Counters::of(sample);
     let mut bucket = InterfaceBucket { samples: 1, down: u32::from(!sample.oper_up), ..InterfaceBucket::default() };
     if let Some(before) = before {
-        let restarted = now.octets.iter().zip(before.octets).any(|(now, before)| *now < before)
-            || now.carrier < before.carrier;
+        let restarted =
+            now.octets.iter().zip(before.octets).any(|(now, before)| *now < before) || now.carrier < before.carrier;
         bucket.compared = 1;
         bucket.octets = both(before.octets, now.octets);
         bucket.errors = both(before.errors, now.errors);

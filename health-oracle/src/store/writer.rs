@@ -52,7 +52,8 @@ impl Writer {
 
     fn with_queue(store: Arc<dyn TelemetryStore>, queue: usize) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::sync_channel(queue);
-        let thread = std::thread::Builder::new().name("telemetry-writer".to_owned()).spawn(move || write(&*store, &jobs))?;
+        let thread =
+            std::thread::Builder::new().name("telemetry-writer".to_owned()).spawn(move || write(&*store, &jobs))?;
         Ok((Self { queue }, thread))
     }
 
