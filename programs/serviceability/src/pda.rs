@@ -1,4 +1,4 @@
-//! Program-derived addresses: finding the canonical one, and creating an account at it.
+//! Program-derived addresses: recognising the canonical one, and creating an account at it.
 //!
 //! Creation is the only place where an address is derived. An account that exists and belongs to this program was
 //! created here, so its address is canonical, and its fields say what it is.
@@ -19,17 +19,36 @@ use crate::{
 /// What the runtime appends before hashing.
 const MARKER: &[u8] = b"ProgramDerivedAddress";
 
-/// The address of these seeds under `program` with the highest bump that is off the curve, and the bump.
-///
-/// The same search as the runtime's own, by the two cheaper calls that it consists of: about 300 CU a step, not 1 500.
+/// The address of these seeds under `program` with this bump, on the curve or off it.
 #[inline(always)]
-pub fn find(seeds: [&[u8]; 2], program: &Address) -> Outcome<(Key, u8)> {
+fn at(seeds: [&[u8]; 2], bump: u8, program: &Address) -> [u8; 32] {
     let [kind, name] = seeds;
+    syscalls::sha256(&[kind, name, &[bump], program.as_array(), MARKER])
+}
+
+/// Checks that `address` is that of these seeds under `program`: the one with the highest bump that is off the curve.
+///
+/// # Errors
+/// [`ErrorCode::WrongAddress`].
+pub fn check(address: &Key, seeds: [&[u8]; 2], program: &Address) -> Outcome {
+    let bump = bump_of(address, seeds, program)?;
+    if syscalls::is_on_curve(&at(seeds, bump, program)) { Err(ErrorCode::WrongAddress) } else { Ok(()) }
+}
+
+/// The highest bump with which the seeds give `address`, where all higher ones are on the curve.
+///
+/// The same search as the runtime's own, by the two cheaper calls that it consists of: 350 CU a step, not 1 500.
+/// Whether `address` itself is off the curve is not looked at: the runtime refuses to sign for it otherwise.
+#[inline(always)]
+fn bump_of(address: &Key, seeds: [&[u8]; 2], program: &Address) -> Outcome<u8> {
     let mut bump = u8::MAX;
     loop {
-        let address = syscalls::sha256(&[kind, name, &[bump], program.as_array(), MARKER]);
-        if !syscalls::is_on_curve(&address) {
-            return Ok((Key(address), bump));
+        let candidate = at(seeds, bump, program);
+        if candidate == address.0 {
+            return Ok(bump);
+        }
+        if !syscalls::is_on_curve(&candidate) {
+            return Err(ErrorCode::WrongAddress);
         }
         bump = bump.checked_sub(1).ok_or(ErrorCode::WrongAddress)?;
     }
@@ -76,10 +95,7 @@ impl<'a> Creator<'a> {
     /// Lamports that somebody has sent to the address beforehand are used, and stop nothing.
     #[inline(never)]
     fn allocate(&self, vacant: &Vacant, seeds: &[&[u8]; 2], space: usize) -> Outcome<u8> {
-        let (address, bump) = find(*seeds, self.program)?;
-        if address != *vacant.key() {
-            return Err(ErrorCode::WrongAddress);
-        }
+        let bump = bump_of(vacant.key(), *seeds, self.program)?;
         let to: &AccountView = vacant.view();
         if !to.is_data_empty() || !to.owned_by(&pinocchio_system::ID) {
             return Err(ErrorCode::AlreadyInitialized);

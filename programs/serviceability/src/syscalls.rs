@@ -1,12 +1,15 @@
-//! The runtime's services that the framework has no safe form of. The only module with `unsafe` beside the entry.
+//! What the framework has no safe form of. The only module with `unsafe` beside the entry.
 //!
 //! Off the ledger (lints, documentation) there is no runtime: nothing is hashed, and no address is ever derived.
 #![allow(unsafe_code)]
 
-use pinocchio::{Address, sysvars::{clock::CLOCK_ID, get_sysvar, rent::RENT_ID}};
+use causeway_interface::{ErrorCode, Key};
+use pinocchio::{
+    AccountView, Address,
+    sysvars::{clock::CLOCK_ID, get_sysvar, rent::RENT_ID},
+};
 
 use crate::Outcome;
-use causeway_interface::ErrorCode;
 
 /// Bytes that an account costs beside its data, for rent.
 const STORAGE_OVERHEAD: u64 = 128;
@@ -132,6 +135,15 @@ pub use runtime::*;
 
 /// The address as the interface crate has it.
 #[inline(always)]
-pub fn key(address: &Address) -> &causeway_interface::Key {
+pub fn key(address: &Address) -> &Key {
     bytemuck::cast_ref(address.as_array())
+}
+
+/// An account's address beside the account itself, so that it can be named while its data is being changed.
+#[inline(always)]
+pub fn split_key(account: &mut AccountView) -> (&Key, &mut AccountView) {
+    let address: *const Key = key(account.address());
+    // SAFETY: the address lies in the runtime's input, apart from the account's data, lives as long as it, and is
+    // written by nothing: the framework has no way to, and closing an account begins behind it.
+    (unsafe { &*address }, account)
 }

@@ -19,7 +19,10 @@ use pinocchio::{
     account::{Ref, RefMut},
 };
 
-use crate::{Outcome, syscalls::key};
+use crate::{
+    Outcome,
+    syscalls::{key, split_key},
+};
 
 /// An account's fixed part, which begins with the header.
 pub trait Record: Account {
@@ -105,7 +108,7 @@ pub(super) fn check_owner(program: &Address, account: &AccountView) -> Outcome {
 /// An account that is read.
 pub struct Read<'a, T> {
     bytes: Ref<'a, [u8]>,
-    key: Key,
+    key: &'a Key,
     record: PhantomData<T>,
 }
 
@@ -120,13 +123,13 @@ impl<'a, T: Record> Read<'a, T> {
         check_owner(program, account)?;
         let bytes = account.try_borrow().map_err(|_| ErrorCode::DuplicateAccount)?;
         check_layout::<T>(&bytes)?;
-        Ok(Self { bytes, key: *key(account.address()), record: PhantomData })
+        Ok(Self { bytes, key: key(account.address()), record: PhantomData })
     }
 
     /// Its key.
     #[inline(always)]
-    pub fn key(&self) -> &Key {
-        &self.key
+    pub fn key(&self) -> &'a Key {
+        self.key
     }
 }
 
@@ -150,7 +153,7 @@ impl<T: Record> Deref for Read<'_, T> {
 /// An account that is changed.
 pub struct Write<'a, T> {
     bytes: RefMut<'a, [u8]>,
-    key: Key,
+    key: &'a Key,
     record: PhantomData<T>,
 }
 
@@ -167,7 +170,7 @@ impl<'a, T: Record> Write<'a, T> {
         if !account.is_writable() {
             return Err(ErrorCode::NotWritable);
         }
-        let key = *key(account.address());
+        let (key, account) = split_key(account);
         let bytes = account.try_borrow_mut().map_err(|_| ErrorCode::DuplicateAccount)?;
         check_layout::<T>(&bytes)?;
         Ok(Self { bytes, key, record: PhantomData })
@@ -179,7 +182,7 @@ impl<'a, T: Record> Write<'a, T> {
     /// [`ErrorCode::WrongLength`] where the account is not of that size.
     #[inline(always)]
     pub fn begin(account: &'a mut AccountView, entries: usize, bump: u8, slot: u64) -> Outcome<Self> {
-        let key = *key(account.address());
+        let (key, account) = split_key(account);
         let mut bytes = account.try_borrow_mut().map_err(|_| ErrorCode::DuplicateAccount)?;
         if bytes.len() != T::len_with(entries) {
             return Err(ErrorCode::WrongLength);
@@ -200,8 +203,8 @@ impl<'a, T: Record> Write<'a, T> {
 
     /// Its key.
     #[inline(always)]
-    pub fn key(&self) -> &Key {
-        &self.key
+    pub fn key(&self) -> &'a Key {
+        self.key
     }
 }
 

@@ -14,8 +14,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
     let act = Act { tag: Tag::AcceptAuthority, actor: signer.key(), slot: slot()? };
     let from = triple(&network.header);
-    let key = *network.key();
+    let key = network.key();
     network.authority = *signer.key();
     network.pending_authority = Key::ZERO;
-    act.changed(AccountType::Network, &key, from, &mut network.header)
+    act.changed(AccountType::Network, key, from, &mut network.header)
 }

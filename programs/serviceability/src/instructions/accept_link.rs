@@ -40,12 +40,12 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let interface_z = if data.interface_z.is_zero() { link.interface_z } else { data.interface_z };
 
     let act = Act { tag: Tag::AcceptLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), *link.key());
-    attach(&mut device_z, &interface_z, &key)?;
+    let (from, key) = (triple(&link.header), link.key());
+    attach(&mut device_z, &interface_z, key)?;
     increment(&mut contributor_z.link_count)?;
     touch(&mut contributor_z.header)?;
     link.interface_z = interface_z;
     link.header.flags |= LINK_FLAG_Z_ATTACHED;
     checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, &key, from, &mut link.header)
+    act.changed(AccountType::Link, key, from, &mut link.header)
 }

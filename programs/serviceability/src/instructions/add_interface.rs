@@ -31,8 +31,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     Write::<RawDevice>::set_count(device, index + 1)?;
     let mut device: Write<RawDevice> = Write::new(program, device)?;
     let act = Act { tag: Tag::AddInterface, actor: payer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     let (record, list) = device.split();
     *list.get_mut(index).ok_or(ErrorCode::WrongLength)? = added;
-    act.changed(AccountType::Device, &key, from, &mut record.header)
+    act.changed(AccountType::Device, key, from, &mut record.header)
 }

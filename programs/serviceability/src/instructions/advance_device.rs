@@ -40,7 +40,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
         Err(_) => state.status,
     };
 
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     let healthier = state.health.byte() != from.health;
     let moved = status.byte() != from.status;
     if !healthier && !moved {
@@ -54,5 +54,5 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
     if moved {
         checks::set_device_status(&mut device, status, now);
     }
-    act.changed(AccountType::Device, &key, from, &mut device.header)
+    act.changed(AccountType::Device, key, from, &mut device.header)
 }

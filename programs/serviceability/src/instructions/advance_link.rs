@@ -49,7 +49,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
         Err(_) => state.status,
     };
 
-    let (from, key) = (triple(&link.header), *link.key());
+    let (from, key) = (triple(&link.header), link.key());
     let healthier = state.health.byte() != from.health;
     let moved = status.byte() != from.status;
     if !healthier && !moved {
@@ -67,5 +67,5 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
         }
         checks::set_link_status(&mut link, status, now);
     }
-    act.changed(AccountType::Link, &key, from, &mut link.header)
+    act.changed(AccountType::Link, key, from, &mut link.header)
 }

@@ -18,7 +18,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_device(&state, device::Event::Delete, &facts, roles)?;
 
     let act = Act { tag: Tag::DeleteDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     checks::set_device_status(&mut device, status, act.slot);
-    act.changed(AccountType::Device, &key, from, &mut device.header)
+    act.changed(AccountType::Device, key, from, &mut device.header)
 }

@@ -20,7 +20,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_link(&checks::link_state(&link)?, link::Event::Delete, &facts, roles)?;
 
     let act = Act { tag: Tag::DeleteLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), *link.key());
+    let (from, key) = (triple(&link.header), link.key());
     checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, &key, from, &mut link.header)
+    act.changed(AccountType::Link, key, from, &mut link.header)
 }

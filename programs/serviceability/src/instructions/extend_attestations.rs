@@ -24,6 +24,6 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     Write::<RawAttestations>::set_count(attestations, entries)?;
     let mut record: Write<RawAttestations> = Write::new(program, attestations)?;
     let act = Act { tag: Tag::ExtendAttestations, actor: payer.key(), slot: slot()? };
-    let (from, key) = (triple(&record.header), *record.key());
-    act.changed_with(AccountType::Attestations, &key, from, &mut record.header, more as u32)
+    let (from, key) = (triple(&record.header), record.key());
+    act.changed_with(AccountType::Attestations, key, from, &mut record.header, more as u32)
 }

@@ -25,6 +25,6 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     Write::<RawPrefixTable>::set_count(prefix_table, entries)?;
     let mut table: Write<RawPrefixTable> = Write::new(program, prefix_table)?;
     let act = Act { tag: Tag::ExtendPrefixTable, actor: payer.key(), slot: slot()? };
-    let (from, key) = (triple(&table.header), *table.key());
-    act.changed_with(AccountType::PrefixTable, &key, from, &mut table.header, more as u32)
+    let (from, key) = (triple(&table.header), table.key());
+    act.changed_with(AccountType::PrefixTable, key, from, &mut table.header, more as u32)
 }

@@ -61,8 +61,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
 /// The loader's own record of this program names the signer.
 fn check_upgrade_authority(program: &Address, program_data: &AccountView, signer: &Key) -> Outcome {
-    let (address, _) = pda::find([program.as_array(), &[]], &UPGRADEABLE_LOADER)?;
-    ensure(*crate::syscalls::key(program_data.address()) == address, ErrorCode::WrongAddress)?;
+    pda::check(crate::syscalls::key(program_data.address()), [program.as_array(), &[]], &UPGRADEABLE_LOADER)?;
     ensure(program_data.owned_by(&UPGRADEABLE_LOADER), ErrorCode::WrongOwner)?;
     let state = program_data.try_borrow().map_err(|_| ErrorCode::DuplicateAccount)?;
     let named = state.starts_with(&PROGRAM_DATA_STATE)

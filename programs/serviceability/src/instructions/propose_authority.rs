@@ -13,7 +13,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
     let act = Act { tag: Tag::ProposeAuthority, actor: signer.key(), slot: slot()? };
     let from = triple(&network.header);
-    let key = *network.key();
+    let key = network.key();
     network.pending_authority = data.authority;
-    act.changed(AccountType::Network, &key, from, &mut network.header)
+    act.changed(AccountType::Network, key, from, &mut network.header)
 }

@@ -28,7 +28,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_device(&checks::device_state(&device)?, device::Event::Provision, &facts, roles)?;
 
     let act = Act { tag: Tag::ProvisionDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     let (record, list) = device.split();
     for loopback in [LoopbackType::Vpnv4, LoopbackType::Ipv4] {
         let interface = interfaces::routing_mut(list, loopback).ok_or(ErrorCode::DeviceFieldsMissing)?;
@@ -39,7 +39,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         }
     }
     checks::set_device_status(record, status, act.slot);
-    act.changed(AccountType::Device, &key, from, &mut record.header)
+    act.changed(AccountType::Device, key, from, &mut record.header)
 }
 
 /// Whether every field that provisioning needs is there.

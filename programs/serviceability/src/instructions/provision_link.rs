@@ -40,9 +40,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_link(&checks::link_state(&link)?, link::Event::Provision, &facts, roles)?;
 
     let act = Act { tag: Tag::ProvisionLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), *link.key());
+    let (from, key) = (triple(&link.header), link.key());
     link.tunnel_net = Prefix::new(pools::allocate(&mut nets)?, 31);
     link.tunnel_id.set(pools::allocate(&mut ids)?);
     checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, &key, from, &mut link.header)
+    act.changed(AccountType::Link, key, from, &mut link.header)
 }

@@ -18,8 +18,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_device(&state, device::Event::Reject, &facts, roles)?;
 
     let act = Act { tag: Tag::RejectDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     device.reject_reason = reason.byte();
     checks::set_device_status(&mut device, status, act.slot);
-    act.changed_with(AccountType::Device, &key, from, &mut device.header, reason.byte().into())
+    act.changed_with(AccountType::Device, key, from, &mut device.header, reason.byte().into())
 }

@@ -20,8 +20,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_link(&checks::link_state(&link)?, link::Event::Reject, &facts, roles)?;
 
     let act = Act { tag: Tag::RejectLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), *link.key());
+    let (from, key) = (triple(&link.header), link.key());
     link.reject_reason = reason.byte();
     checks::set_link_status(&mut link, status, act.slot);
-    act.changed_with(AccountType::Link, &key, from, &mut link.header, reason.byte().into())
+    act.changed_with(AccountType::Link, key, from, &mut link.header, reason.byte().into())
 }

@@ -28,13 +28,13 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         ensure(checks::is_owner_or_operations(&contributor, signer.key()), ErrorCode::NotDeviceOwner)?;
 
         let act = Act { tag: Tag::RemoveInterface, actor: signer.key(), slot: slot()? };
-        let (from, key) = (triple(&bound.header), *bound.key());
+        let (from, key) = (triple(&bound.header), bound.key());
         let left = present.len() - 1;
         let (record, list) = bound.split();
         let tail: &mut [u8] = bytemuck::cast_slice_mut(list.get_mut(index..).unwrap_or_default());
         let behind = tail.len().saturating_sub(RawInterface::LEN);
         shift(tail, RawInterface::LEN, 0, behind);
-        act.changed(AccountType::Device, &key, from, &mut record.header)?;
+        act.changed(AccountType::Device, key, from, &mut record.header)?;
         left
     };
     let len = RawDevice::len_with(left);

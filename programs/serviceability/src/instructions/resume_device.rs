@@ -16,8 +16,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_device(&state, device::Event::Resume, &facts, roles)?;
 
     let act = Act { tag: Tag::ResumeDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     device.suspended_from = DeviceStatus::Pending.byte();
     checks::set_device_status(&mut device, status, act.slot);
-    act.changed(AccountType::Device, &key, from, &mut device.header)
+    act.changed(AccountType::Device, key, from, &mut device.header)
 }

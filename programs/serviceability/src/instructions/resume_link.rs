@@ -16,8 +16,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_link(&state, link::Event::Resume, &facts, roles)?;
 
     let act = Act { tag: Tag::ResumeLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), *link.key());
+    let (from, key) = (triple(&link.header), link.key());
     link.suspended_from = LinkStatus::Pending.byte();
     checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, &key, from, &mut link.header)
+    act.changed(AccountType::Link, key, from, &mut link.header)
 }

@@ -17,7 +17,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(device.header.desired != desired.byte(), ErrorCode::NoChange)?;
 
     let act = Act { tag: Tag::SetDeviceDesired, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     device.header.desired = desired.byte();
-    act.changed(AccountType::Device, &key, from, &mut device.header)
+    act.changed(AccountType::Device, key, from, &mut device.header)
 }

@@ -21,7 +21,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
     let act = Act { tag: Tag::SetOracleSet, actor: signer.key(), slot: slot()? };
     let from = triple(&network.header);
-    let key = *network.key();
+    let key = network.key();
     network.oracle_epoch.set(epoch);
     network.quorum = data.quorum;
     network.oracle_count = oracles.len() as u8;
@@ -29,5 +29,5 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     for (place, oracle) in network.oracles.iter_mut().zip(set) {
         *place = oracle;
     }
-    act.changed_with(AccountType::Network, &key, from, &mut network.header, data.quorum.into())
+    act.changed_with(AccountType::Network, key, from, &mut network.header, data.quorum.into())
 }

@@ -16,8 +16,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
     let act = Act { tag: Tag::SetPaused, actor: signer.key(), slot: slot()? };
     let from = triple(&network.header);
-    let key = *network.key();
+    let key = network.key();
     network.header.status = status.byte();
     network.header.status_since_slot.set(act.slot);
-    act.changed(AccountType::Network, &key, from, &mut network.header)
+    act.changed(AccountType::Network, key, from, &mut network.header)
 }

@@ -16,8 +16,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_device(&state, device::Event::Suspend, &facts, roles)?;
 
     let act = Act { tag: Tag::SuspendDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), *device.key());
+    let (from, key) = (triple(&device.header), device.key());
     device.suspended_from = state.status.byte();
     checks::set_device_status(&mut device, status, act.slot);
-    act.changed(AccountType::Device, &key, from, &mut device.header)
+    act.changed(AccountType::Device, key, from, &mut device.header)
 }

@@ -20,7 +20,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::move_link(&state, link::Event::Suspend, &facts, roles)?;
 
     let act = Act { tag: Tag::SuspendLink, actor: signer.key(), slot: slot()? };
-    let (from, link_key) = (triple(&link.header), *link.key());
+    let (from, link_key) = (triple(&link.header), link.key());
     // Only a link in service counts at its devices; one that was never accepted may have outlived device Z.
     if let Some(counted) = Counted::of(state.status, status) {
         let mut device_a: Write<RawDevice> = Write::new(program, device_a)?;
@@ -30,5 +30,5 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     }
     link.suspended_from = state.status.byte();
     checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, &link_key, from, &mut link.header)
+    act.changed(AccountType::Link, link_key, from, &mut link.header)
 }

@@ -16,8 +16,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     }
 
     let act = Act { tag: Tag::UpdateContributor, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&contributor.header), *contributor.key());
+    let (from, key) = (triple(&contributor.header), contributor.key());
     contributor.owner = data.owner;
     contributor.operations_key = data.operations_key;
-    act.changed(AccountType::Contributor, &key, from, &mut contributor.header)
+    act.changed(AccountType::Contributor, key, from, &mut contributor.header)
 }

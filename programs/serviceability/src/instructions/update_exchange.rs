@@ -14,11 +14,11 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     checks::authority(&network, signer.key())?;
 
     let act = Act { tag: Tag::UpdateExchange, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&exchange.header), *exchange.key());
+    let (from, key) = (triple(&exchange.header), exchange.key());
     exchange.name = data.name;
     exchange.country = data.country;
     exchange.lat_e6 = data.lat_e6;
     exchange.lng_e6 = data.lng_e6;
     exchange.bgp_community = data.bgp_community;
-    act.changed(AccountType::Exchange, &key, from, &mut exchange.header)
+    act.changed(AccountType::Exchange, key, from, &mut exchange.header)
 }

@@ -27,11 +27,11 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(allowed(&contributor, signer.key()), ErrorCode::NotLinkParty)?;
 
     let act = Act { tag: Tag::UpdateLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), *link.key());
+    let (from, key) = (triple(&link.header), link.key());
     link.bandwidth_bps = data.bandwidth_bps;
     link.mtu = data.mtu;
     link.delay_ns = data.delay_ns;
     link.jitter_ns = data.jitter_ns;
     link.delay_override_ns = data.delay_override_ns;
-    act.changed(AccountType::Link, &key, from, &mut link.header)
+    act.changed(AccountType::Link, key, from, &mut link.header)
 }

@@ -19,10 +19,10 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
     let act = Act { tag: Tag::UpdateNetwork, actor: signer.key(), slot: slot()? };
     let from = triple(&network.header);
-    let key = *network.key();
+    let key = network.key();
     network.core_asn = data.core_asn;
     network.burn_in_new_slots = data.burn_in_new_slots;
     network.burn_in_maintenance_slots = data.burn_in_maintenance_slots;
     network.attestation_max_age_slots = data.attestation_max_age_slots;
-    act.changed(AccountType::Network, &key, from, &mut network.header)
+    act.changed(AccountType::Network, key, from, &mut network.header)
 }
