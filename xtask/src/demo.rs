@@ -10,6 +10,9 @@ use crate::{
     workspace::Workspace,
 };
 
+const FIRST_BUILD: &str = "about a thousand crates, among them Solana's validator and its C++ database, because the demo \
+                           runs a real ledger; 15 to 30 minutes on two cores";
+
 /// Builds the demo and runs it in place of this process; returns only if that fails.
 ///
 /// # Errors
@@ -17,7 +20,7 @@ use crate::{
 pub fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     setup::ensure(&[Need::Native, Need::Program])?;
     let built = program::build(workspace)?;
-    let demo = binary::build(workspace, "causeway-demo")?;
+    let demo = binary::build(workspace, "causeway-demo", FIRST_BUILD)?;
     progress::step("starting the demo");
     let error = process::plain(&demo).args(arguments).env(program::VARIABLE, &built.path).exec();
     Err(error).with_context(|| format!("can't run {}", demo.display()))

@@ -1,14 +1,12 @@
 //! One page per error code.
 //!
-//! The program's codes come from the interface crate. Off-chain codes are words (`CW-RPC-UNREACHABLE`) and are declared
-//! in the crates that raise them, as three literals in a row: code, cause, remedy. They are read from the sources,
-//! because this command can't depend on those crates; a code that is used and declared nowhere, or declared twice, is an
-//! error.
+//! The program's codes come from the interface crate. Off-chain codes are words (`CW-RPC-UNREACHABLE`); they are read
+//! from the sources, because this command can't depend on the crates that raise them:
+//! - A code that is declared as three literals in a row (code, cause, remedy) gets its page from them.
+//! - Any other code has a page written by hand, `docs/errors/cw-....md`, with the code as its title, a cause and a
+//!   remedy in the same form; it is checked and listed, and stale once no source names the code.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Result, bail};
 use causeway_interface::{
@@ -25,25 +23,46 @@ use super::{
 /// Where the pages are.
 pub const FOLDER: &str = "docs/errors";
 
-/// Every page and the index.
-pub fn pages(root: &Path) -> Result<Pages> {
+/// Every page and the index, and what stands in the way of more.
+pub fn pages(root: &Path) -> Result<(Pages, Vec<String>)> {
     let sources = sources::read(root)?;
-    let declared = declared(&sources)?;
-    let mut pages = Pages::new();
-    let mut index = Vec::new();
+    let (mut pages, mut index, mut problems) = (Pages::new(), Vec::new(), Vec::new());
     for error in ErrorCode::ALL {
         let file = format!("{}-{}.md", error.code(), kebab(error.name()));
         let code = format!("CW-{}", error.code());
         index.push(vec![format!("[{code}]({file})"), error.name().to_owned(), error.cause().to_owned()]);
         pages.insert(format!("{FOLDER}/{file}"), of_program(*error, &raised(*error, &sources)));
     }
-    for (code, entry) in &declared {
+    for (code, declared) in offchain(&sources)? {
         let file = format!("{}.md", code.to_lowercase());
-        index.push(vec![format!("[{code}]({file})"), String::new(), entry.cause.clone()]);
-        pages.insert(format!("{FOLDER}/{file}"), of_offchain(code, entry, &used(code, entry, &sources)));
+        let path = format!("{FOLDER}/{file}");
+        let (cause, page) = match declared {
+            Some(entry) => (entry.cause.clone(), of_offchain(&code, &entry, &used(&code, &entry, &sources))),
+            None => {
+                let page = fs::read_to_string(root.join(&path)).unwrap_or_default();
+                let Some(cause) = cause_by_hand(&code, &page) else {
+                    problems.push(format!("{path}, or a declaration of {code} with cause and remedy as literals"));
+                    continue;
+                };
+                (cause, page)
+            }
+        };
+        index.push(vec![format!("[{code}]({file})"), String::new(), cause]);
+        pages.insert(path, page);
     }
     pages.insert(format!("{FOLDER}/README.md"), overview(index));
-    Ok(pages)
+    Ok((pages, problems))
+}
+
+/// The cause on a page written by hand, if it is the page of this code and complete.
+fn cause_by_hand(code: &str, page: &str) -> Option<String> {
+    let paragraph = |begins: &str| {
+        let text = page.split("\n\n").find_map(|p| p.trim().strip_prefix(begins))?.trim();
+        (!text.is_empty()).then(|| text.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    let title = page.lines().next()? == format!("# {code}");
+    paragraph("**Remedy.**").filter(|_| title)?;
+    paragraph("**Cause.**")
 }
 
 fn overview(index: Vec<Vec<String>>) -> String {
@@ -170,23 +189,22 @@ fn used(code: &str, entry: &Declared, sources: &[Source]) -> Vec<String> {
     sources.iter().filter(uses).map(|s| s.path.clone()).collect()
 }
 
-/// Every declared off-chain code.
-fn declared(sources: &[Source]) -> Result<BTreeMap<String, Declared>> {
-    let mut declared: BTreeMap<String, Declared> = BTreeMap::new();
-    let mut mentioned = BTreeSet::new();
+/// Every off-chain code that a source names, with its declaration where it has one.
+fn offchain(sources: &[Source]) -> Result<BTreeMap<String, Option<Declared>>> {
+    let mut codes: BTreeMap<String, Option<Declared>> = BTreeMap::new();
     for source in sources {
         for found in sources::codes(source) {
-            mentioned.insert((found.code.clone(), source.path.clone()));
-            let Some(entry) = found.declared else { continue };
-            if let Some(other) = declared.insert(found.code.clone(), entry) {
-                bail!("{} is declared twice, in {} and {}", found.code, other.path, source.path);
+            let known = codes.entry(found.code.clone()).or_default();
+            match (known.as_ref(), found.declared) {
+                (_, None) => {}
+                (None, declared) => *known = declared,
+                (Some(other), Some(_)) => {
+                    bail!("{} is declared twice, in {} and {}", found.code, other.path, source.path)
+                }
             }
         }
     }
-    match mentioned.iter().find(|(code, _)| !declared.contains_key(code)) {
-        Some((code, path)) => bail!("{path} uses {code}, which is declared nowhere with its cause and remedy"),
-        None => Ok(declared),
-    }
+    Ok(codes)
 }
 
 fn kebab(name: &str) -> String {
@@ -216,11 +234,20 @@ mod tests {
     }
 
     #[test]
-    fn an_undeclared_code_and_a_code_declared_twice_are_refused() {
+    fn a_code_declared_twice_is_refused() {
         let source = |text: &str| Source { path: "x.rs".into(), text: text.into() };
         let entry = r#"A = "CW-A-B", "Cause.", "Remedy.";"#;
-        assert_eq!(declared(&[source(entry)]).unwrap().len(), 1);
-        assert!(declared(&[source(r#"code("CW-A-B")"#)]).is_err());
-        assert!(declared(&[source(entry), source(entry)]).is_err());
+        assert!(offchain(&[source(entry), source(r#"f("CW-A-B")"#)]).unwrap()["CW-A-B"].is_some());
+        assert!(offchain(&[source(r#"code("CW-A-B")"#)]).unwrap()["CW-A-B"].is_none());
+        assert!(offchain(&[source(entry), source(entry)]).is_err());
+    }
+
+    #[test]
+    fn a_page_by_hand_needs_its_title_a_cause_and_a_remedy() {
+        let page = "# CW-A-B\n\n**Cause.** It\nbroke.\n\n**Remedy.** Mend it.\n";
+        assert_eq!(cause_by_hand("CW-A-B", page).as_deref(), Some("It broke."));
+        assert_eq!(cause_by_hand("CW-A-C", page), None);
+        assert_eq!(cause_by_hand("CW-A-B", "# CW-A-B\n\n**Cause.** It broke.\n"), None);
+        assert_eq!(cause_by_hand("CW-A-B", ""), None);
     }
 }

@@ -1,7 +1,8 @@
 //! The generated pages: what they are, writing them, and checking that what is committed is current.
 //!
 //! Everything comes from the interface crate or from the sources themselves, so a page can't say what the code does
-//! not do. Pages written by hand are left alone, but a page of an error code that no longer exists is stale.
+//! not do. Pages of error codes that are written by hand are checked and kept. A page of a code that is gone is
+//! stale.
 
 mod accounts;
 mod errors;
@@ -21,20 +22,21 @@ pub type Pages = BTreeMap<String, String>;
 
 const STATES: &str = "docs/states.md";
 
-fn pages(root: &Path) -> Result<Pages> {
-    let mut pages = errors::pages(root)?;
+/// Every page, and what stands in the way of more.
+fn pages(root: &Path) -> Result<(Pages, Vec<String>)> {
+    let (mut pages, problems) = errors::pages(root)?;
     pages.insert(STATES.into(), states::page());
     pages.insert("docs/reference/accounts.md".into(), accounts::page()?);
     pages.insert("docs/reference/instructions.md".into(), instructions::page());
-    Ok(pages)
+    Ok((pages, problems))
 }
 
 /// Writes every page and removes stale ones.
 ///
 /// # Errors
-/// A source is inconsistent, or a file can't be written.
+/// A source is inconsistent, a page that is written by hand is missing, or a file can't be written.
 pub fn write(workspace: &Workspace) -> Result<()> {
-    let pages = pages(&workspace.root)?;
+    let (pages, problems) = pages(&workspace.root)?;
     for path in stale(&workspace.root, &pages)? {
         fs::remove_file(workspace.root.join(&path))?;
         progress::note(&format!("removed {path}"));
@@ -44,7 +46,10 @@ pub fn write(workspace: &Workspace) -> Result<()> {
         written += usize::from(write_one(&workspace.root, path, text)?);
     }
     progress::step(&format!("{} generated pages, {written} of them changed", pages.len()));
-    Ok(())
+    if problems.is_empty() {
+        return Ok(());
+    }
+    bail!("pages are missing:\n  {}", problems.join("\n  "))
 }
 
 /// Writes the page of the state machines.
@@ -71,8 +76,8 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 }
 
 fn differences(root: &Path) -> Result<Vec<String>> {
-    let pages = pages(root)?;
-    let mut differences: Vec<String> = stale(root, &pages)?.into_iter().map(|path| format!("stale: {path}")).collect();
+    let (pages, mut differences) = pages(root)?;
+    differences.extend(stale(root, &pages)?.into_iter().map(|path| format!("stale: {path}")));
     for (path, text) in &pages {
         match fs::read_to_string(root.join(path)) {
             Ok(there) if there == *text => {}
