@@ -219,6 +219,12 @@ impl OracleHandle {
         self.addr
     }
 
+    /// Where agents and people find this oracle: `http://HOST:PORT`.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
     /// The address of the telemetry endpoint.
     #[must_use]
     pub fn telemetry_url(&self) -> String {
