@@ -474,4 +474,57 @@ proptest! {
         let expected = if gap { Outcome::NotObserved } else { Outcome::Failed };
         prop_assert_eq!(of(&verdict, Criterion::L3), expected);
     }
+
+    /// The promise itself, against the program's own streaks: whatever is bad, however late it arrives and whichever
+    /// words land, no streak onchain reaches over a bad bucket that is older than the longest delay.
+    #[test]
+    fn no_streak_outlives_a_break(
+        bad in proptest::collection::btree_set(0..180u64, 0..4),
+        outages in proptest::collection::vec((0..180u64, 1..40u64), 0..3),
+        lost in proptest::collection::vec((0..200u64, 1..30u64), 0..4),
+    ) {
+        const SLOT_MS: u64 = 400;
+        const MAX_AGE: u64 = 25;
+        const ROUND_MS: u64 = 1_000;
+        let mut rules = rules();
+        rules.hold_ms = rules.safe_hold_ms(MAX_AGE * SLOT_MS, ROUND_MS);
+        let origin = 10_000u64;
+        let within = |ranges: &[(u64, u64)], at: u64| ranges.iter().find(|(s, l)| (*s..s + l).contains(&at)).copied();
+        // A bucket is seen once it is over and no outage is under way; outages may follow each other.
+        let seen_at = |bucket: u64| {
+            let mut at = bucket + 1;
+            while let Some((start, length)) = within(&outages, at) {
+                at = start + length;
+            }
+            at
+        };
+        let mut word = causeway_interface::quorum::Word::default();
+        for step in 1..200u64 {
+            let now_ms = (origin + step) * BUCKET;
+            let visible: Vec<(u64, AdjacencyBucket)> = (0..step)
+                .filter(|n| seen_at(*n) <= step)
+                .map(|n| (origin + n, AdjacencyBucket { samples: 1, down: u32::from(bad.contains(&n)) }))
+                .collect();
+            let series = Series { first_ms: Some(origin * BUCKET), buckets: visible };
+            let window = Window::new(now_ms, 1_000_000, None, &rules);
+            let judged = super::series::adjacency(Some(&series), &window, &rules);
+            if within(&lost, step).is_some() {
+                continue;
+            }
+            let rank = u8::from(judged.outcome == Outcome::Passed);
+            word = word.next(now_ms / SLOT_MS, 1, rank, MAX_AGE);
+            if rank == 0 {
+                continue;
+            }
+            let since_ms = word.since[0] * SLOT_MS;
+            let latest = rules.max_gap_ms + rules.bucket_ms + rules.lag_ms;
+            for b in &bad {
+                let ended_ms = (origin + b + 1) * BUCKET;
+                prop_assert!(
+                    since_ms >= ended_ms || ended_ms + latest >= now_ms,
+                    "a streak since {since_ms} at {now_ms} over the bad bucket that ended at {ended_ms}"
+                );
+            }
+        }
+    }
 }
