@@ -129,10 +129,8 @@ impl Session {
     /// # Errors
     /// See [`ClientError`].
     pub async fn get_config(&mut self, have: &[u8], have_plan: &[u8]) -> Result<GetConfigResponse, ClientError> {
-        let request = self.signed(GetConfigRequest {
-            have_sha256: have.to_vec(),
-            have_probe_plan_sha256: have_plan.to_vec(),
-        });
+        let request =
+            self.signed(GetConfigRequest { have_sha256: have.to_vec(), have_probe_plan_sha256: have_plan.to_vec() });
         call("GetConfig", self.client.get_config(request)).await
     }
 

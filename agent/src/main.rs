@@ -89,8 +89,11 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn config(options: &Options) -> anyhow::Result<AgentConfig> {
-    let keys: anyhow::Result<BTreeSet<[u8; 32]>> =
-        options.controller_keys.iter().map(|key| base58(key).with_context(|| format!("controller key {key:?}"))).collect();
+    let keys: anyhow::Result<BTreeSet<[u8; 32]>> = options
+        .controller_keys
+        .iter()
+        .map(|key| base58(key).with_context(|| format!("controller key {key:?}")))
+        .collect();
     Ok(AgentConfig {
         device: options.device.clone(),
         program_id: base58(&options.program_id).context("program id")?,

@@ -109,8 +109,7 @@ impl<D: Driver> Puller<D> {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Ended, ClientError> {
         let config = self.config.clone();
-        let identity =
-            Identity { device: &config.device, program_id: &config.program_id, key: &config.agent_key };
+        let identity = Identity { device: &config.device, program_id: &config.program_id, key: &config.agent_key };
         let opened = until_stopped(stop, Session::open(url, &identity)).await;
         let Some(session) = opened else { return Ok(Ended::Stop) };
         let mut session = session?;
@@ -331,8 +330,7 @@ impl<D: Driver> Puller<D> {
             Ok(true) => {
                 self.shared.status().startup = Some(applied.sha256);
                 let took = std::time::Duration::ZERO;
-                let saved =
-                    Applying { outcome: Outcome::Unchanged, diff: String::new(), warnings: Vec::new(), took };
+                let saved = Applying { outcome: Outcome::Unchanged, diff: String::new(), warnings: Vec::new(), took };
                 let report = self.report(applied, &saved).await;
                 self.queue(report);
             }

@@ -106,8 +106,7 @@ impl StateStore {
             }
             Ok(_) => {
                 let bytes = fs::read(&path).map_err(failed("read"))?;
-                serde_json::from_slice(&bytes)
-                    .map_err(|source| StateError::Content { path: path.clone(), source })?
+                serde_json::from_slice(&bytes).map_err(|source| StateError::Content { path: path.clone(), source })?
             }
         };
         let last_sequence = memory.sequence_reserved;
@@ -154,8 +153,11 @@ impl StateStore {
     fn write(&self, memory: &Memory) -> Result<(), StateError> {
         let bytes = serde_json::to_vec_pretty(memory)
             .map_err(|source| StateError::Content { path: self.path.clone(), source })?;
-        write_atomically(&self.path, &bytes)
-            .map_err(|source| StateError::Io { path: self.path.clone(), doing: "written", source })
+        write_atomically(&self.path, &bytes).map_err(|source| StateError::Io {
+            path: self.path.clone(),
+            doing: "written",
+            source,
+        })
     }
 }
 

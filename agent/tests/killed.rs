@@ -128,7 +128,9 @@ async fn a_device_that_hangs_or_dies_at_any_step_keeps_old_or_new() {
             bench.runs_old_or_new();
             match &ended.outcome {
                 Outcome::Refused(_) => assert!(matches!(verb, Verb::Load | Verb::Compare), "{what}"),
-                Outcome::Reverted(_) | Outcome::Lost(_) => assert!(matches!(verb, Verb::Commit | Verb::Confirm), "{what}"),
+                Outcome::Reverted(_) | Outcome::Lost(_) => {
+                    assert!(matches!(verb, Verb::Commit | Verb::Confirm), "{what}")
+                }
                 Outcome::Applied => assert_eq!((verb, moment, dies), (Verb::Confirm, Moment::After, false), "{what}"),
                 Outcome::Unchanged => panic!("{what}"),
             }

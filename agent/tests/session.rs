@@ -79,7 +79,8 @@ async fn an_unchanged_text_moves_the_generation_only_with_a_signature() {
     until_status(&agent, "5", |s| s.applied.is_some_and(|a| a.generation.0 == 5)).await;
     bench.controller.offer(bundle(8, &text(1, 100)));
     until_status(&agent, "8", |s| s.applied.is_some_and(|a| a.generation.0 == 8)).await;
-    eventually("unchanged", || bench.controller.reports(ApplyResult::Unchanged).iter().any(|r| r.generation == 8)).await;
+    eventually("unchanged", || bench.controller.reports(ApplyResult::Unchanged).iter().any(|r| r.generation == 8))
+        .await;
     assert_eq!(bench.controller.reports(ApplyResult::Applied).len(), 1);
     let mut forged = bundle(8, &text(1, 100));
     forged.generation = u64::MAX;
@@ -188,7 +189,12 @@ async fn without_a_controller_everything_goes_on_by_the_old_plan() {
     let bench = Bench::new(5, &text(1, 100)).await;
     bench.controller.state().plan = ProbePlan {
         sha256: vec![1; 32],
-        targets: vec![ProbeTarget { kind: 3, code: "r2".into(), interface: String::new(), address: "198.18.0.2".into() }],
+        targets: vec![ProbeTarget {
+            kind: 3,
+            code: "r2".into(),
+            interface: String::new(),
+            address: "198.18.0.2".into(),
+        }],
     };
     let oracle = FakeOracle::start().await;
     let agent = bench.start(&[&oracle]);
@@ -217,11 +223,7 @@ async fn without_a_controller_everything_goes_on_by_the_old_plan() {
     agent.shutdown().await;
 }
 
-fn bench_start_at(
-    bench: &Bench,
-    address: std::net::SocketAddr,
-    oracle: &FakeOracle,
-) -> causeway_agent::AgentHandle {
+fn bench_start_at(bench: &Bench, address: std::net::SocketAddr, oracle: &FakeOracle) -> causeway_agent::AgentHandle {
     let config = config(&format!("http://{address}"), &[oracle], bench.state.path());
     Agent::start(config, bench.fabric.driver(DEVICE).unwrap()).unwrap()
 }
@@ -248,7 +250,8 @@ async fn the_next_controller_is_used_when_one_fails() {
     let bench = Bench::new(5, &text(1, 100)).await;
     let mut config = bench.config(&[]);
     config.controllers.insert(0, "http://127.0.0.1:1".into());
-    config.controller_keys = BTreeSet::from([key(9).verifying_key().to_bytes(), controller_key().verifying_key().to_bytes()]);
+    config.controller_keys =
+        BTreeSet::from([key(9).verifying_key().to_bytes(), controller_key().verifying_key().to_bytes()]);
     let agent = Agent::start(config, bench.fabric.driver(DEVICE).unwrap()).unwrap();
     until_status(&agent, "5", |s| s.applied.is_some()).await;
     agent.shutdown().await;

@@ -42,8 +42,7 @@ fn each_failing_step_ends_as_it_must() {
         (Action::Verify, false),
         (Action::Confirm, false),
     ] {
-        let (outcome, actions) =
-            run(|action| if action == failing { Event::Failed(failure("X")) } else { Event::Ok });
+        let (outcome, actions) = run(|action| if action == failing { Event::Failed(failure("X")) } else { Event::Ok });
         let expected = if refused { Outcome::Refused(failure("X")) } else { Outcome::Reverted(failure("X")) };
         assert_eq!(outcome, expected, "{failing:?}");
         assert_eq!(actions.contains(&Action::Commit), !refused, "{failing:?}");
@@ -88,7 +87,8 @@ fn every_state_ends_under_every_sequence_of_events() {
             let event = events[seed % 3].clone();
             seed /= 3;
             committed |= state.action() == Action::Commit;
-            confirmed |= matches!(state.action(), Action::Confirm | Action::LookUp) && !matches!(event, Event::Failed(_));
+            confirmed |=
+                matches!(state.action(), Action::Confirm | Action::LookUp) && !matches!(event, Event::Failed(_));
             state = state.next(event);
         }
         let State::Done(outcome) = state else { panic!("{state:?}") };

@@ -51,7 +51,9 @@ impl SimDriver {
             Fault::Hang { device, verb: v, moment } if *device == self.code && *v == verb && *moment == at => {
                 Some(Spoiled::Hangs)
             }
-            Fault::ManagementDies { device, verb: v, moment } if *device == self.code && *v == verb && *moment == at => {
+            Fault::ManagementDies { device, verb: v, moment }
+                if *device == self.code && *v == verb && *moment == at =>
+            {
                 Some(Spoiled::Dies)
             }
             _ => None,

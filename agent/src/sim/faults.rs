@@ -152,7 +152,8 @@ pub(super) fn rejected_line<'a>(
             _ => None,
         })
         .collect();
-    text.lines().enumerate().find(|(_, line)| patterns.iter().any(|pattern| line.contains(pattern))).map(
-        |(index, line)| format!("line {}: {family} rejects it (injected fault): {:?}", index + 1, line.trim()),
-    )
+    text.lines()
+        .enumerate()
+        .find(|(_, line)| patterns.iter().any(|pattern| line.contains(pattern)))
+        .map(|(index, line)| format!("line {}: {family} rejects it (injected fault): {:?}", index + 1, line.trim()))
 }

@@ -11,10 +11,10 @@ mod device;
 mod driver;
 mod fabric;
 mod faults;
-mod traffic;
-mod world;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod world;
 
 pub use config::Family;
 pub use derive::Route;

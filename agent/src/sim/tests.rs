@@ -23,7 +23,8 @@ fn end(interface: &'static str, address: &'static str, metric: &'static str) -> 
 
 /// FRR text of test device `number` with some links.
 fn frr(number: u8, peers: &[u8], isis: &[&str], ends: &[End]) -> String {
-    let mut text = format!("hostname r{number}\nrouter isis 1\n net 49.0000.0a00.00{number:02x}.0000.00\n is-type level-2-only\n");
+    let mut text =
+        format!("hostname r{number}\nrouter isis 1\n net 49.0000.0a00.00{number:02x}.0000.00\n is-type level-2-only\n");
     isis.iter().for_each(|line| text += &format!(" {line}\n"));
     text += &format!("exit\ninterface lo\n ip address 10.0.0.{number}/32\n ip router isis 1\n isis passive\nexit\n");
     for end in ends {
@@ -254,7 +255,11 @@ async fn counters_grow_with_traffic_and_errors_with_faults() {
     fabric.inject(Fault::LinkCut { port: port("r2:eth1") });
     assert_eq!(grown(8_000, "r1:eth1"), (0, 0, 0));
     fabric.heal_device("r2");
-    assert_eq!(counters(&fabric, "r1:eth1").carrier_transitions, 1 + 2, "up once with the devices, then cut and healed");
+    assert_eq!(
+        counters(&fabric, "r1:eth1").carrier_transitions,
+        1 + 2,
+        "up once with the devices, then cut and healed"
+    );
     fabric.advance_to(1);
     assert_eq!(fabric.now_ms(), 9_000, "time never goes back");
 }
@@ -307,10 +312,7 @@ async fn a_refused_candidate_changes_nothing_and_a_reboot_runs_startup() {
 fn wiring_that_can_not_be_is_refused() {
     let fabric = triangle();
     assert_eq!(fabric.add_device("r1", Family::Frr, None), Err(FabricError::DeviceExists("r1".into())));
-    assert_eq!(
-        fabric.add_cable(port("r1:eth1"), port("r3:eth7"), DELAY),
-        Err(FabricError::PortInUse(port("r1:eth1")))
-    );
+    assert_eq!(fabric.add_cable(port("r1:eth1"), port("r3:eth7"), DELAY), Err(FabricError::PortInUse(port("r1:eth1"))));
     assert_eq!(fabric.add_cable(port("r1:e"), port("r1:e"), DELAY), Err(FabricError::Loop(port("r1:e"))));
     assert_eq!(fabric.add_management(port("r1:eth9")), Err(FabricError::PortInUse(port("r1:eth9"))));
     assert!(matches!(fabric.driver("r9"), Err(FabricError::UnknownDevice(_))));

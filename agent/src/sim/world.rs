@@ -1,8 +1,8 @@
 //! The state of the simulated world, and what keeps its derived parts in step with it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 use rand::{SeedableRng, rngs::StdRng};
 

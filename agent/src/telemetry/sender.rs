@@ -220,10 +220,20 @@ mod tests {
 
     #[test]
     fn answers_mean_what_the_protocol_says() {
-        for (status, expected) in
-            [(200, "accepted"), (202, "accepted"), (400, "refused"), (401, "refused"), (404, "refused"), (409, "replay"),
-             (413, "refused"), (408, "retry"), (429, "retry"), (500, "retry"), (503, "retry"), (302, "retry")]
-        {
+        for (status, expected) in [
+            (200, "accepted"),
+            (202, "accepted"),
+            (400, "refused"),
+            (401, "refused"),
+            (404, "refused"),
+            (409, "replay"),
+            (413, "refused"),
+            (408, "retry"),
+            (429, "retry"),
+            (500, "retry"),
+            (503, "retry"),
+            (302, "retry"),
+        ] {
             let found = match Answer::read(StatusCode::from_u16(status).unwrap(), "{}") {
                 Answer::Accepted => "accepted",
                 Answer::Replay(_) => "replay",

@@ -147,9 +147,8 @@ impl FakeController {
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(tokio::sync::Notify::new());
         let stopped = stop.clone();
-        let incoming = TcpListenerStream::new(listener).map(move |stream| {
-            stream.map(|stream| Cuttable { stream, cut: Box::pin(notified(stopped.clone())) })
-        });
+        let incoming = TcpListenerStream::new(listener)
+            .map(move |stream| stream.map(|stream| Cuttable { stream, cut: Box::pin(notified(stopped.clone())) }));
         let server = tonic::transport::Server::builder().add_service(ConfigServer::new(self.clone()));
         let task = tokio::spawn(async move {
             server.serve_with_incoming(incoming).await.unwrap();

@@ -13,7 +13,7 @@ use super::{
 const GRAMMAR: Grammar = Grammar {
     rules: RULES,
     free: &["access-list", "route-map", "management", "snmp", "router-other"],
-    interface: is_interface,
+    interface: full_name,
 };
 
 /// Reads EOS text.
@@ -24,16 +24,15 @@ pub fn parse(text: &str) -> Result<RunningConfig, Refusal> {
     grammar::parse(&GRAMMAR, text)
 }
 
-/// `Ethernet1`, `Ethernet1/1`, `Ethernet1.100`, `Loopback255` and so on: a known stem and numbers.
-fn is_interface(name: &str) -> bool {
-    let stems = ["Ethernet", "Loopback", "Management", "Port-Channel", "Tunnel", "Vlan"];
-    stems.iter().any(|stem| {
-        name.strip_prefix(stem).is_some_and(|numbers| {
-            let (port, unit) = numbers.split_once('.').map_or((numbers, None), |(port, unit)| (port, Some(unit)));
-            let digits = |text: &str| (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-            port.split('/').all(digits) && unit.is_none_or(digits)
-        })
-    })
+/// `Ethernet1`, `Ethernet1/1`, `Ethernet1.100`, `Loopback255` and so on: a known stem and numbers. A stem may be cut short
+/// in any case, as in `eth30`; the system knows the interface by its full name.
+fn full_name(name: &str) -> Option<String> {
+    let (stem, numbers) = name.split_at_checked(name.find(|c: char| c.is_ascii_digit())?)?;
+    let (port, unit) = numbers.split_once('.').map_or((numbers, None), |(port, unit)| (port, Some(unit)));
+    let digits = |text: &str| (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let mut known = ["Ethernet", "Loopback", "Management", "Port-Channel", "Tunnel", "Vlan"].into_iter();
+    let full = known.find(|full| full.get(..stem.len()).is_some_and(|start| start.eq_ignore_ascii_case(stem)))?;
+    (stem.len() >= 2 && port.split('/').all(digits) && unit.is_none_or(digits)).then(|| format!("{full}{numbers}"))
 }
 
 const fn at(at: &'static str, sense: Sense, form: &'static str, act: grammar::Act) -> Rule {
@@ -247,7 +246,12 @@ const RULES: &[Rule] = &[
         if exists { on::peer_activate(draft, args) } else { Ok(()) }
     }),
     at("bgp-family", Both, "neighbor {address} next-hop-self", keep_peer),
-    at("bgp-family", Both, "neighbor {address} encapsulation mpls next-hop-self source-interface {interface}", keep_peer),
+    at(
+        "bgp-family",
+        Both,
+        "neighbor {address} encapsulation mpls next-hop-self source-interface {interface}",
+        keep_peer,
+    ),
     at("bgp-family", Both, "neighbor default encapsulation mpls next-hop-self source-interface {interface}", on::keep),
     at("bgp-family", Both, "neighbor {address} route-map {word} in|out", keep_peer),
     at("bgp-family", Both, "neighbor {address} route-reflector-client", keep_peer),
@@ -289,7 +293,9 @@ fn address(draft: &mut Draft, args: &Args) -> Outcome {
     };
     let overlap = draft.config.interfaces.iter().find(|(other, interface)| {
         let in_vrf = |name: &str| draft.keeps(&format!("interface {name} / vrf "));
-        **other != name && in_vrf(other) == in_vrf(&name) && interface.addresses.iter().any(|a| a.contains(&prefix) || prefix.contains(a))
+        **other != name
+            && in_vrf(other) == in_vrf(&name)
+            && interface.addresses.iter().any(|a| a.contains(&prefix) || prefix.contains(a))
     });
     if let (false, Some((other, _))) = (args.unset, overlap) {
         return Err(format!("{prefix} overlaps with {other}"));

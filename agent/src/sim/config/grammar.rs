@@ -121,7 +121,8 @@ pub struct Grammar {
     pub rules: &'static [Rule],
     /// Contexts in which any printable line is kept.
     pub free: &'static [&'static str],
-    pub interface: fn(&str) -> bool,
+    /// The full name of an interface; none where there can be no such interface.
+    pub interface: fn(&str) -> Option<String>,
 }
 
 /// A configuration in the making.
@@ -227,12 +228,9 @@ fn read_line(grammar: &Grammar, draft: &mut Draft, line: &str) -> Result<(), Str
                     draft.stack.pop();
                     Ok(())
                 }
-                Node::Global
-                | Node::Interface(_)
-                | Node::Isis
-                | Node::SegmentRouting
-                | Node::Bgp
-                | Node::Kept(..) => Err("not in an address family".to_owned()),
+                Node::Global | Node::Interface(_) | Node::Isis | Node::SegmentRouting | Node::Bgp | Node::Kept(..) => {
+                    Err("not in an address family".to_owned())
+                }
             };
         }
         _ => {}
@@ -327,8 +325,9 @@ fn read_value(grammar: &Grammar, kind: &str, word: &str) -> Result<Value, String
             true => word.parse().map(Value::Prefix).map_err(|_| format!("{word:?} is not an IPv4 prefix")),
             false => Err(format!("{word:?} has no prefix length")),
         },
-        "interface" if (grammar.interface)(word) => Ok(Value::Word(word.to_owned())),
-        "interface" => Err(format!("{word:?} is not an interface of this system")),
+        "interface" => (grammar.interface)(word)
+            .map(Value::Word)
+            .ok_or_else(|| format!("{word:?} is not an interface of this system")),
         "word" => Ok(Value::Word(word.to_owned())),
         range => {
             let bounds = range.split_once('-').and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));

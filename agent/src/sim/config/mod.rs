@@ -270,7 +270,11 @@ impl RunningConfig {
         let mut wanted = BTreeSet::new();
         for (name, interface) in &self.interfaces {
             let level_two = self.isis_level(name).is_some_and(Level::has_two) && !is_loopback(name);
-            if level_two && !interface.isis.passive && !interface.shutdown && interface.routed_addresses().next().is_some() {
+            if level_two
+                && !interface.isis.passive
+                && !interface.shutdown
+                && interface.routed_addresses().next().is_some()
+            {
                 wanted.insert(name.clone());
             }
         }

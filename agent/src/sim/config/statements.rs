@@ -113,8 +113,7 @@ pub fn router_isis(draft: &mut Draft, args: &Args, level: Level, wide: bool) -> 
         Some(isis) if isis.tag != tag => return Err(format!("IS-IS instance {} exists already", isis.tag)),
         Some(_) => {}
         None => {
-            draft.config.isis =
-                Some(IsisConfig { tag: tag.to_owned(), net: None, overload: false, level, wide });
+            draft.config.isis = Some(IsisConfig { tag: tag.to_owned(), net: None, overload: false, level, wide });
         }
     }
     draft.enter(Node::Isis);

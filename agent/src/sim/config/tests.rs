@@ -151,7 +151,8 @@ fn frr_text_becomes_the_model_that_it_describes() {
     assert_eq!(config.interfaces["lo"].addresses.len(), 2);
     let bgp = config.bgp.as_ref().unwrap();
     assert!(bgp.neighbors[&"10.9.9.9".parse().unwrap()].shutdown);
-    let families: Vec<&str> = bgp.neighbors[&"14.14.14.20".parse().unwrap()].families.iter().map(String::as_str).collect();
+    let families: Vec<&str> =
+        bgp.neighbors[&"14.14.14.20".parse().unwrap()].families.iter().map(String::as_str).collect();
     assert_eq!(families, ["ipv4 unicast", "ipv4 vpn"]);
     assert_eq!(config.wants_adjacency(), BTreeSet::from(["eth3".to_owned()]));
 }
@@ -174,8 +175,16 @@ fn eos_text_becomes_the_model_that_it_describes() {
 #[test]
 fn no_line_is_read_over() {
     let defaults = [
-        "exit", "end", "!", "exit-vrf", "exit-address-family", "no ", "default interface", "metric-style wide",
-        "isis hello padding", "address-family",
+        "exit",
+        "end",
+        "!",
+        "exit-vrf",
+        "exit-address-family",
+        "no ",
+        "default interface",
+        "metric-style wide",
+        "isis hello padding",
+        "address-family",
     ];
     for (family, text) in [(Family::Frr, FRR), (Family::Eos, EOS)] {
         let whole = family.parse(text).unwrap();
@@ -212,7 +221,9 @@ fn what_a_router_refuses_is_refused_with_its_line() {
         (Family::Frr, "router bgp 1\n exit-address-family", 2, "not in an address family"),
         (Family::Frr, "router bgp 1\n address-family ipv4 unicast\n  neighbor 10.0.0.1 activate", 3, "no remote-as"),
         (Family::Frr, "hostname a\u{7}", 1, "control character"),
-        (Family::Eos, "interface eth1", 1, "not an interface"),
+        (Family::Eos, "interface e1", 1, "not an interface"),
+        (Family::Eos, "interface ethernets1", 1, "not an interface"),
+        (Family::Eos, "interface Ethernet1.x", 1, "not an interface"),
         (Family::Eos, "interface Ethernet1\n   isis metric 16777215", 2, "1 to 16777214"),
         (Family::Eos, "interface Ethernet1\n   isis circuit-type level-2-only", 2, "is not one of"),
         (Family::Eos, "interface Ethernet1\n   ip router isis 1", 2, "unknown command"),
@@ -243,7 +254,10 @@ fn statements_can_be_taken_back() {
         ("interface eth1\n isis metric 5\n no isis metric", "interface eth1"),
         ("interface eth1\n shutdown\n no shutdown", "interface eth1"),
         ("interface eth1\n description x\nno interface eth1", ""),
-        ("router bgp 1\n neighbor 1.1.1.1 remote-as 1\n neighbor 1.1.1.1 timers 1 3\n no neighbor 1.1.1.1", "router bgp 1"),
+        (
+            "router bgp 1\n neighbor 1.1.1.1 remote-as 1\n neighbor 1.1.1.1 timers 1 3\n no neighbor 1.1.1.1",
+            "router bgp 1",
+        ),
         ("router isis 1\n set-overload-bit\nno router isis 1", ""),
     ] {
         assert_eq!(Family::Frr.parse(text), Family::Frr.parse(same), "{text:?}");
@@ -256,6 +270,13 @@ fn a_removal_of_a_peer_leaves_the_family_as_on_a_router() {
                 neighbor 1.1.1.1 activate";
     let refusal = Family::Eos.parse(text).expect_err("the last line stands in router bgp");
     assert_eq!(refusal.lines[0].line, 5);
+}
+
+#[test]
+fn eos_knows_an_interface_by_its_full_name() {
+    let config = Family::Eos.parse("interface eth30.200\ninterface po1\ninterface LOOPBACK255").unwrap();
+    let names: Vec<&str> = config.interfaces.keys().map(String::as_str).collect();
+    assert_eq!(names, ["Ethernet30.200", "Loopback255", "Port-Channel1"]);
 }
 
 #[test]
