@@ -78,12 +78,14 @@ fn registry_active(snapshot: &Snapshot, contributor: &Key, device: &Device) -> R
     Ok(active(c.header.status) && active(l.header.status) && active(e.header.status))
 }
 
-/// Whether the fields that provisioning needs are there: a public address, a dz prefix and both routing loopbacks.
+/// Whether the fields that provisioning needs are there: a public address, the agent's key, the telemetry key and both
+/// routing loopbacks.
 #[must_use]
 pub fn fields_complete(device: &Device) -> bool {
     let loopback = |kind: LoopbackType| device.interfaces.iter().any(|i| i.loopback == kind);
     !device.public_ip.is_zero()
-        && device.dz_prefix_count > 0
+        && !device.agent_key.is_zero()
+        && !device.telemetry_key.is_zero()
         && loopback(LoopbackType::Vpnv4)
         && loopback(LoopbackType::Ipv4)
 }
