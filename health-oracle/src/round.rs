@@ -230,13 +230,14 @@ impl<C: Chain> Judge<C> {
     async fn tell_time(&mut self, slot: u64, now_ms: u64) -> SlotClock {
         let clock = match self.clock {
             Some(clock) => clock.observe(slot, now_ms),
-            None => {
-                let then = slot.saturating_sub(PACE_SLOTS);
-                match self.chain.slot_time_ms(then).await {
-                    Some(at_ms) if then < slot => SlotClock::new(then, at_ms).observe(slot, now_ms),
-                    Some(_) | None => SlotClock::new(slot, now_ms),
-                }
-            }
+            None => match slot.checked_sub(PACE_SLOTS) {
+                Some(then) => match self.chain.slot_time_ms(then).await {
+                    Some(at_ms) => SlotClock::new(then, at_ms).observe(slot, now_ms),
+                    None => SlotClock::new(slot, now_ms),
+                },
+                // A ledger this young is observed from now on.
+                None => SlotClock::new(slot, now_ms),
+            },
         };
         self.clock = Some(clock);
         clock

@@ -6,8 +6,8 @@
 
 /// Pace before anything was measured, in microseconds per slot: Solana's nominal 400 ms.
 pub const NOMINAL_SLOT_US: u64 = 400_000;
-/// Anchors closer than this say nothing about the pace: block times have a resolution of one second.
-const MIN_SPAN_MS: u64 = 20_000;
+/// Anchors closer than this say little about the pace: what is observed is late by as much as an answer takes.
+const MIN_SPAN_MS: u64 = 3_000;
 /// Bounds of a believable pace, in microseconds per slot. Outside of them the clock or the endpoint is wrong.
 const PACE_LIMITS_US: std::ops::RangeInclusive<u64> = 50_000..=4_000_000;
 
@@ -39,15 +39,16 @@ impl SlotClock {
         if slot < self.last.0 || at_ms < self.last.1 {
             return Self { first: (slot, at_ms), last: (slot, at_ms), slot_us: self.slot_us };
         }
-        let mut next = Self { last: (slot, at_ms), ..self };
+        let next = Self { last: (slot, at_ms), ..self };
         let (slots, span) = (slot - self.first.0, at_ms - self.first.1);
-        if span >= MIN_SPAN_MS
-            && let Some(pace) = span.saturating_mul(1_000).checked_div(slots)
-            && PACE_LIMITS_US.contains(&pace)
-        {
-            next.slot_us = pace;
+        if span < MIN_SPAN_MS {
+            return next;
         }
-        next
+        match span.saturating_mul(1_000).checked_div(slots).filter(|pace| PACE_LIMITS_US.contains(pace)) {
+            Some(slot_us) => Self { slot_us, ..next },
+            // An anchor that leads to the unbelievable is given up, or nothing could be measured ever after.
+            None => Self { first: next.last, ..next },
+        }
     }
 
     /// Milliseconds that this many slots take, rounded up.
@@ -101,7 +102,7 @@ mod tests {
     fn the_nominal_pace_holds_until_one_is_measured() {
         let clock = SlotClock::new(1_000, 1_000_000);
         assert_eq!(clock.duration_ms(5_000), 2_000_000);
-        assert_eq!(clock.observe(1_020, 1_005_000).duration_ms(10), 4_000);
+        assert_eq!(clock.observe(1_020, 1_002_000).duration_ms(10), 4_000);
         let slow = clock.observe(1_100, 1_060_000);
         assert_eq!(slow.duration_ms(10), 6_000);
         assert_eq!(slow.time_of(1_100), 1_060_000);
@@ -116,6 +117,13 @@ mod tests {
         assert_eq!(clock.observe(1_001, 2_000_000).duration_ms(1), 400);
         assert_eq!(clock.observe(9_000_000, 1_030_000).duration_ms(1), 400);
         assert_eq!(clock.observe(1_000, 1_030_000).duration_ms(1), 400);
+    }
+
+    #[test]
+    fn a_wrong_anchor_is_given_up() {
+        let clock = SlotClock::new(1_000, 0).observe(1_010, 1_000_000_000).observe(1_110, 1_000_010_000);
+        assert_eq!(clock.duration_ms(10), 1_000);
+        assert_eq!(clock.time_of(1_100), 1_000_009_000);
     }
 
     #[test]
