@@ -171,6 +171,7 @@ impl World {
     /// # Errors
     /// It did not land.
     pub fn send(&mut self, instructions: &[Instruction], signers: &[&Keypair]) -> Result<Done, Failure> {
+        crate::drill::attend(self, instructions, signers);
         // Each transaction is another one, also when it says the same again.
         self.svm.expire_blockhash();
         let payer = signers.first().map(|s| s.pubkey());
