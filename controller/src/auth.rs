@@ -239,10 +239,7 @@ mod tests {
         let signature = signed(&key, "ams", &nonce);
         let token = gate.open(&code("ams"), public, &nonce, &signature, [8; 32], 1_000_001).unwrap();
         assert_eq!(gate.check(&token, |_| Some(public), 1_000_002), Ok(code("ams")));
-        assert_eq!(
-            gate.open(&code("ams"), public, &nonce, &signature, [9; 32], 1_000_002),
-            Err(AuthError::UsedNonce)
-        );
+        assert_eq!(gate.open(&code("ams"), public, &nonce, &signature, [9; 32], 1_000_002), Err(AuthError::UsedNonce));
     }
 
     #[test]
@@ -275,8 +272,7 @@ mod tests {
         ] {
             let mut gate = Gate::new([1; 32], PROGRAM);
             let nonce = gate.nonce(&code("ams"), [5; 8], 0);
-            let token =
-                gate.open(&code("ams"), public, &nonce, &signed(&key, "ams", &nonce), [8; 32], 0).unwrap();
+            let token = gate.open(&code("ams"), public, &nonce, &signed(&key, "ams", &nonce), [8; 32], 0).unwrap();
             assert_eq!(gate.check(&token, |_| ledger_key, later).err(), expected);
         }
     }

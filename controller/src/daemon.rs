@@ -3,17 +3,16 @@
 //! [`Controller::start`] binds its ports before it returns, so that what it returns can be used at once, and so that a port
 //! in use is an error of the start. Nothing is served before the ledger was read once.
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use causeway_interface::{Code, Key};
-use causeway_sdk::{address::to_pubkey, client::{Ledger, REQUEST_TIMEOUT}, snapshot::Snapshot, watch::{WatchConfig, Watcher}};
+use causeway_sdk::{
+    address::to_pubkey,
+    client::{Ledger, REQUEST_TIMEOUT},
+    snapshot::Snapshot,
+    watch::{WatchConfig, Watcher},
+};
 use causeway_wire::{MAX_MESSAGE_BYTES, controller::config_server::ConfigServer};
 use ed25519_dalek::SigningKey;
 use solana_commitment_config::CommitmentConfig;
@@ -316,11 +315,7 @@ async fn take_in(mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, shared: 
 }
 
 /// Passes snapshots on; holds the watcher, which ends with this.
-async fn relay(
-    watcher: Watcher,
-    sender: watch::Sender<Option<Arc<Snapshot>>>,
-    mut stopping: watch::Receiver<bool>,
-) {
+async fn relay(watcher: Watcher, sender: watch::Sender<Option<Arc<Snapshot>>>, mut stopping: watch::Receiver<bool>) {
     let mut watched = watcher.receiver();
     loop {
         let snapshot = watched.borrow_and_update().snapshot.clone();

@@ -135,14 +135,8 @@ impl Config for ConfigService {
         let from = request.remote_addr().map(|a| a.ip());
         let request = request.into_inner();
         let (device, agent_key) = self.anonymous(from, &request.device)?;
-        let opened = self.shared.gate().open(
-            &device,
-            agent_key,
-            &request.nonce,
-            &request.signature,
-            rand::random(),
-            now_ms(),
-        );
+        let opened =
+            self.shared.gate().open(&device, agent_key, &request.nonce, &request.signature, rand::random(), now_ms());
         let token = opened.map_err(|e| self.refuse(e))?;
         tracing::info!(%device, "agent session opened");
         Ok(Response::new(Session { token, valid_ms: SESSION_VALID_MS }))

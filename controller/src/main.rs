@@ -84,7 +84,11 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() { logs.init() } else { logs.json().init() }
+    if std::io::stderr().is_terminal() {
+        logs.init()
+    } else {
+        logs.json().init()
+    }
     if !(0.0..=1.0).contains(&flags.hold_share) {
         bail!("--hold-share {} is not between 0 and 1", flags.hold_share);
     }
@@ -117,11 +121,7 @@ fn config(flags: Flags) -> anyhow::Result<Config> {
         key: SigningKey::from_bytes(key.secret_bytes()),
         family: flags.family,
         site_dir: flags.site_dir,
-        limits: Limits {
-            removed_share: flags.hold_share,
-            removed_at_least: flags.hold_at_least,
-            ..Limits::default()
-        },
+        limits: Limits { removed_share: flags.hold_share, removed_at_least: flags.hold_at_least, ..Limits::default() },
         operator_token,
         tls,
         allow_plain: flags.allow_plain,

@@ -7,8 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use causeway_interface::{
-    Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, Ip4, Key, LinkStatus, LoopbackType,
-    Prefix,
+    Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, Ip4, Key, LinkStatus, LoopbackType, Prefix,
     accounts::{Interface, Link},
     values,
 };

@@ -175,8 +175,7 @@ pub enum ApplyState {
 
 impl ApplyState {
     /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Never, Self::Current, Self::Drifted, Self::Behind, Self::Refused, Self::Reverted];
+    pub const ALL: [Self; 6] = [Self::Never, Self::Current, Self::Drifted, Self::Behind, Self::Refused, Self::Reverted];
 
     /// Its name.
     #[must_use]

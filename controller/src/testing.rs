@@ -5,12 +5,12 @@
 //! are what the test says, without the transitions that lead there.
 
 use causeway_interface::{
-    AccountType, Code, Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceName, Ip4,
-    Key, Label, LinkHealth, LinkStatus, LinkType, LoopbackType, NetworkStatus, Platform, Prefix, RegistryStatus,
-    RejectReason, Unused, VrfName,
+    AccountType, Code, Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceName, Ip4, Key, Label,
+    LinkHealth, LinkStatus, LinkType, LoopbackType, NetworkStatus, Platform, Prefix, RegistryStatus, RejectReason,
+    Unused, VrfName,
     accounts::{
-        Contributor, Device, Exchange, Header, Interface, LAYOUT_VERSION, LINK_FLAG_Z_ATTACHED, Link, Location, MAX_ORACLES,
-        Network,
+        Contributor, Device, Exchange, Header, Interface, LAYOUT_VERSION, LINK_FLAG_Z_ATTACHED, Link, Location,
+        MAX_ORACLES, Network,
     },
     recipe,
 };

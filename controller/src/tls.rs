@@ -84,7 +84,8 @@ impl TlsMaterial {
     /// See [`TlsError`].
     pub fn server_config(&self, protocol: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
         let pem = |e: rustls::pki_types::pem::Error| TlsError::Pem(e.to_string());
-        let chain = CertificateDer::pem_slice_iter(&self.certificate_pem).collect::<Result<Vec<_>, _>>().map_err(pem)?;
+        let chain =
+            CertificateDer::pem_slice_iter(&self.certificate_pem).collect::<Result<Vec<_>, _>>().map_err(pem)?;
         let key = PrivateKeyDer::from_pem_slice(&self.key_pem).map_err(pem)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

@@ -261,7 +261,16 @@ impl<'a> Topology<'a> {
         remove_shared_nets(&mut links, &mut faults);
         let codes = devices.values().map(|n| (n.key, n.record.code)).collect();
         let links_by_key = links.values().map(|l| (l.key, *l)).collect();
-        Self { slot: snapshot.slot, network: snapshot.network.as_ref(), devices, links, faults, codes, links_by_key, snapshot }
+        Self {
+            slot: snapshot.slot,
+            network: snapshot.network.as_ref(),
+            devices,
+            links,
+            faults,
+            codes,
+            links_by_key,
+            snapshot,
+        }
     }
 
     /// Code of the sound device at this address.

@@ -64,12 +64,7 @@ impl ApiError {
 
     /// A request that can't be meant.
     pub fn bad_request(cause: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "request-invalid",
-            cause,
-            "See /api/v1/openapi.json for what can be asked.",
-        )
+        Self::new(StatusCode::BAD_REQUEST, "request-invalid", cause, "See /api/v1/openapi.json for what can be asked.")
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the API returns, and how it is read out of the store.
 
 use causeway_interface::{
-    AccountType, Code, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceKind, InterfaceRole,
-    LinkHealth, LinkStatus, LinkType, NetworkStatus, Platform,
+    AccountType, Code, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceKind, InterfaceRole, LinkHealth,
+    LinkStatus, LinkType, NetworkStatus, Platform,
     accounts::{Device, Link},
 };
 use causeway_sdk::snapshot::Snapshot;

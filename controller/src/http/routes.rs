@@ -57,10 +57,7 @@ pub async fn devices(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<Devic
     get, path = "/api/v1/devices/{code}", params(("code" = String, Path)),
     responses((status = 200, body = DeviceView), (status = 404, body = ErrorBody))
 )]
-pub async fn device(
-    State(shared): State<Arc<Shared>>,
-    Path(code): Path<String>,
-) -> Result<Json<DeviceView>, ApiError> {
+pub async fn device(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Result<Json<DeviceView>, ApiError> {
     let store = shared.store();
     let code = device_code(&store, &code)?;
     let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
@@ -262,7 +259,8 @@ pub async fn approve(
 }
 
 fn authorize(shared: &Shared, from: SocketAddr, headers: &HeaderMap) -> Result<(), ApiError> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    let given =
+        headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
     // A page of another site can make this machine's browser send a request, but not one without this header's marks.
     let foreign_page = headers.contains_key(header::ORIGIN) && !same_origin(headers);
     let allowed = match (&shared.operator_token, given) {

@@ -38,6 +38,12 @@ impl ConfigTree {
     /// From text in which a deeper indent is a section of the line before it.
     #[must_use]
     pub fn from_indented(text: &str) -> Self {
+        Self::from_indented_with(text, |line| Some(line))
+    }
+
+    /// The same, with each line first brought into one form: `same` says which, or that it says nothing.
+    #[must_use]
+    pub fn from_indented_with(text: &str, same: fn(&str) -> Option<&str>) -> Self {
         let mut tree = Self::default();
         // Open headers with their indents.
         let mut open: Vec<(usize, String)> = Vec::new();
@@ -50,6 +56,7 @@ impl ConfigTree {
             while open.last().is_some_and(|(outer, _)| *outer >= indent) {
                 open.pop();
             }
+            let Some(words) = same(words) else { continue };
             if words.starts_with("no ") || words.starts_with("default ") {
                 continue;
             }
@@ -73,10 +80,7 @@ impl ConfigTree {
             let header = if path.is_empty() { line } else { path };
             managed.iter().any(|m| header.starts_with(m))
         };
-        Difference {
-            missing: self.beyond(running).collect(),
-            extra: running.beyond_where(self, is_managed).collect(),
-        }
+        Difference { missing: self.beyond(running).collect(), extra: running.beyond_where(self, is_managed).collect() }
     }
 
     fn beyond<'a>(&'a self, other: &'a ConfigTree) -> impl Iterator<Item = String> + 'a {

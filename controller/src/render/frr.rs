@@ -41,10 +41,51 @@ impl DeviceFamily for Frr {
     }
 
     fn parse(&self, text: &str) -> ConfigTree {
-        ConfigTree::from_indented(text)
+        ConfigTree::from_indented_with(text, as_running)
     }
 
     fn compare(&self, intended: &str, running: &str) -> Difference {
         self.parse(intended).difference(&self.parse(running), MANAGED)
+    }
+}
+
+/// A line as `show running-config` of FRR 8.4 has it; nothing for one that says a default, which it leaves out.
+fn as_running(line: &str) -> Option<&str> {
+    match line {
+        // What is said as `lsp-gen-interval 1` comes back together with the two timers that were not said.
+        "lsp-timers gen-interval 1 refresh-interval 900 max-lifetime 1200" => Some("lsp-gen-interval 1"),
+        "metric-style wide" | "distance bgp 20 200 200" => None,
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        render::render_device,
+        testing::{SyntheticLedger, code},
+    };
+
+    /// What a real FRR 8.4.4 said after it had been given the very text of this device.
+    const RUNNING: &str = include_str!("../../tests/fixtures/frr-8.4.4-running.txt");
+
+    #[test]
+    fn what_real_frr_runs_after_the_text_differs_by_the_host_name_only() {
+        let ledger = SyntheticLedger::ring(Family::Frr);
+        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
+        let found = Frr.compare(&text, RUNNING);
+        // vtysh shows the machine's own host name, whatever it was told.
+        assert_eq!(Vec::from_iter(found.missing), ["hostname ams"]);
+        assert!(found.extra.is_empty(), "{:?}", found.extra);
+    }
+
+    #[test]
+    fn a_peer_or_metric_that_was_changed_beside_the_text_shows() {
+        let ledger = SyntheticLedger::ring(Family::Frr);
+        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
+        let found = Frr.compare(&text, &RUNNING.replacen("isis metric 4000", "isis metric 4001", 1));
+        assert!(found.missing.contains("interface eth3 / isis metric 4000"));
+        assert_eq!(Vec::from_iter(found.extra), ["interface eth3 / isis metric 4001"]);
     }
 }

@@ -154,13 +154,17 @@ impl RenderError {
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::Plan(PlanError::NoNetwork) => "Initialise the network with `causeway network init`, or check the program id and the RPC.",
+            Self::Plan(PlanError::NoNetwork) => {
+                "Initialise the network with `causeway network init`, or check the program id and the RPC."
+            }
             Self::Plan(PlanError::UnknownDevice(_)) => "`causeway device list` shows the devices that there are.",
             Self::Plan(PlanError::Device { .. } | PlanError::Link { .. }) | Self::Token(_) => {
                 "Correct the record on the ledger; until then the device keeps its last good configuration."
             }
             Self::Template { .. } => "This is a defect of this build; report it with the device's record.",
-            Self::Site(_) => "Correct the snippet in the site folder; until then the device keeps its last good configuration.",
+            Self::Site(_) => {
+                "Correct the snippet in the site folder; until then the device keeps its last good configuration."
+            }
         }
     }
 }
@@ -238,6 +242,8 @@ fn fill(family: Family, template: &str, view: &view::View) -> Result<String, Ren
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    let text = environment.render_str(template, minijinja::value::Serde(view)).map_err(|source| RenderError::Template { family, source })?;
+    let text = environment
+        .render_str(template, minijinja::value::Serde(view))
+        .map_err(|source| RenderError::Template { family, source })?;
     Ok(format!("{}\n", text.trim()))
 }

@@ -52,7 +52,8 @@ mod tests {
         for good in ["nyc-1", "Ethernet1/1.100", "198.18.0.0/31", "49.0000.0e0e.0e0e.0000.00", "1000000"] {
             assert_eq!(Token::new("value", good).map(|t| t.as_str().to_string()), Ok(good.to_string()));
         }
-        for bad in ["", " ", "a b", "a\nb", "a\r", "a\t", "a\u{0}", "!x", "a;b", "a|b", "\"a\"", "é", "a?", "{{ x }}"] {
+        for bad in ["", " ", "a b", "a\nb", "a\r", "a\t", "a\u{0}", "!x", "a;b", "a|b", "\"a\"", "é", "a?", "{{ x }}"]
+        {
             assert!(Token::new("value", bad).is_err(), "{bad:?} passed");
         }
         assert!(Token::new("value", "a".repeat(65)).is_err());

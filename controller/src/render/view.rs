@@ -120,10 +120,9 @@ fn routing(plan: &DevicePlan, routing: &Routing) -> Result<RoutingView, TokenErr
     let (vpnv4_name, ipv4_name) = (source_interface(LoopbackType::Vpnv4)?, source_interface(LoopbackType::Ipv4)?);
     let mut peers = Vec::with_capacity(routing.peers.len() * 2);
     for peer in routing.peers.iter().filter(|p| p.code != plan.code) {
-        for (address, source, source_interface, vpnv4) in [
-            (peer.ipv4, routing.ipv4_source, &ipv4_name, false),
-            (peer.vpnv4, routing.router_id, &vpnv4_name, true),
-        ] {
+        for (address, source, source_interface, vpnv4) in
+            [(peer.ipv4, routing.ipv4_source, &ipv4_name, false), (peer.vpnv4, routing.router_id, &vpnv4_name, true)]
+        {
             peers.push(PeerView {
                 code: Token::new("device code", peer.code)?,
                 address: Token::new("address", address)?,
