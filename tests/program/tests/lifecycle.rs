@@ -321,7 +321,7 @@ fn closing_gives_everything_back() {
     let mut world = World::new();
     let party = world.party("acme");
     let owner = party.owner.pubkey();
-    let device = world.add_device(&party, hybrid("warm-up"));
+    world.add_device(&party, hybrid("warm-up"));
     let (network, contributor, place) = (world.network(), world.contributor(&party.code), world.location(&code("ams")));
     let pools = [PoolKind::Loopback, PoolKind::NodeSegment, PoolKind::LinkId, PoolKind::LinkNet];
     let allocated = |world: &World| pools.map(|kind| world.pool(kind).allocated);
@@ -362,7 +362,6 @@ fn closing_gives_everything_back() {
     assert_eq!(world.location(&code("ams")).device_count, place.device_count);
     let fees = funds - world.account(&owner).unwrap().lamports;
     assert!(fees < 1_000_000, "all rent came back, {fees} lamports went to fees");
-    let _ = device;
 }
 
 #[test]

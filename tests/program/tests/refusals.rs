@@ -1,0 +1,648 @@
+//! Who may not do what, and which values are not taken.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
+
+use causeway_interface::{
+    Code, DesiredStatus, DeviceHealth, Digest, ErrorCode, InterfaceKind, InterfaceName, InterfaceRole, Ip4, Key,
+    LinkType, LoopbackType, Prefix, RegistryStatus, RejectReason, VrfName,
+    accounts::{MAX_INTERFACES, PREFIX_TABLE_CAPACITY},
+    instruction::{
+        CreateDevice, CreateLink, InitNetwork, SetInterface, UpdateContributor, UpdateLink, UpdateNetwork, Verdict,
+    },
+};
+use causeway_program_tests::{
+    Done, Failure, Party, World,
+    parties::{exchange, location},
+    plant::{edge, hybrid, interface, transit},
+    world::{FIRST_SLOT, MAX_AGE, code, prefix, refused},
+};
+use causeway_sdk::{
+    DeviceRefs, RegistryTarget, Window,
+    address::{SYSTEM_PROGRAM, to_key},
+};
+use solana_sdk::{
+    account::Account,
+    instruction::{AccountMeta, Instruction},
+    pubkey::Pubkey,
+    signature::{Keypair, Signer},
+};
+
+#[test]
+fn only_the_upgrade_authority_initialises_and_only_once() {
+    let mut world = World::bare();
+    let stranger = world.somebody();
+    let data = world.init_data();
+    let ix = world.ix.init_network(&stranger.pubkey(), &stranger.pubkey(), data.clone());
+    assert_eq!(refused(world.by(&stranger, ix)), ErrorCode::NotUpgradeAuthority);
+    world.init(data.clone()).unwrap();
+    assert_eq!(refused(world.init(data)), ErrorCode::AlreadyInitialized);
+}
+
+#[test]
+fn a_network_begins_with_sound_numbers_only() {
+    let mut world = World::bare();
+    let good = world.init_data();
+    let cases: Vec<(InitNetwork, ErrorCode)> = vec![
+        (InitNetwork { authority: Key::ZERO, ..good.clone() }, ErrorCode::KeyMissing),
+        (InitNetwork { core_asn: 0, ..good.clone() }, ErrorCode::AsnInvalid),
+        (InitNetwork { core_asn: 23_456, ..good.clone() }, ErrorCode::AsnInvalid),
+        (InitNetwork { burn_in_new_slots: 0, ..good.clone() }, ErrorCode::SlotsOutOfRange),
+        (InitNetwork { burn_in_maintenance_slots: 101, ..good.clone() }, ErrorCode::SlotsOutOfRange),
+        (InitNetwork { attestation_max_age_slots: 160_000_001, ..good.clone() }, ErrorCode::SlotsOutOfRange),
+        (InitNetwork { link_block: prefix("172.16.0.1/16"), ..good.clone() }, ErrorCode::AddressBlockInvalid),
+        (InitNetwork { link_block: prefix("172.16.0.0/31"), ..good.clone() }, ErrorCode::AddressBlockInvalid),
+        (InitNetwork { link_block: prefix("172.17.0.0/24"), ..good.clone() }, ErrorCode::AddressBlocksOverlap),
+    ];
+    for (data, expected) in cases {
+        assert_eq!(refused(world.init(data.clone())), expected, "{data:?}");
+    }
+    world.init(good).unwrap();
+}
+
+#[test]
+fn an_address_that_somebody_has_funded_beforehand_can_still_be_created() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = code("a");
+    for lamports in [1, 10_000_000_000] {
+        let address = world.ix.addresses().device(&device);
+        world.svm.set_account(address, Account { lamports, ..Account::default() }).unwrap();
+        world.add_device(&party, hybrid("a"));
+        let refs = world.device_refs(&device);
+        let owner = party.owner.pubkey();
+        let delete = world.ix.delete_device(&owner, &refs, 0);
+        let close = world.ix.close_device(&owner, &refs, &owner, 0);
+        world.send(&[delete, close], &[&party.owner]).unwrap();
+    }
+}
+
+#[test]
+fn a_payer_who_can_not_pay_is_told_so() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    world.add_device(&party, hybrid("a"));
+    let data = world.device_data(hybrid("b"));
+    world.tamper(&party.owner.pubkey(), |account| account.lamports = 1_000_000);
+    assert_eq!(refused(world.create_device(&party, data)), ErrorCode::NotRentExempt);
+}
+
+#[test]
+fn what_exists_is_not_created_again() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    world.add_device(&party, hybrid("a"));
+    world.add_device(&party, hybrid("b"));
+    let data = world.device_data(hybrid("a"));
+    assert_eq!(refused(world.create_device(&party, data)), ErrorCode::AlreadyInitialized);
+    let (a, b) = (code("a"), code("b"));
+    world.add_wan(&party, "l", (&a, "eth3"), (&b, "eth3"));
+    let data = world.link_data("l", LinkType::Wan, "eth4", "eth4");
+    assert_eq!(refused(world.create_link(&party, &a, &b, data)), ErrorCode::AlreadyInitialized);
+    let authority = world.authority.pubkey();
+    let ix = world.ix.create_location(&authority, &authority, location("ams"));
+    assert_eq!(refused(world.as_authority(ix)), ErrorCode::AlreadyInitialized);
+    let ix = world.ix.create_exchange(&authority, &authority, exchange("ams"));
+    assert_eq!(refused(world.as_authority(ix)), ErrorCode::AlreadyInitialized);
+}
+
+#[test]
+fn a_closed_account_can_not_be_revived_in_its_transaction() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    let refs = world.device_refs(&device);
+    let owner = party.owner.pubkey();
+    let instructions = [
+        world.ix.delete_device(&owner, &refs, 0),
+        world.ix.close_device(&owner, &refs, &owner, 0),
+        transfer(&owner, &refs.device),
+        world.ix.set_device_desired(&owner, &refs, DesiredStatus::Pending, 0),
+    ];
+    assert_eq!(refused(world.send(&instructions, &[&party.owner])), ErrorCode::WrongOwner);
+}
+
+/// The transfer that would revive a closed account.
+fn transfer(from: &Pubkey, to: &Pubkey) -> Instruction {
+    let mut data = vec![2, 0, 0, 0];
+    data.extend(10_000_000_u64.to_le_bytes());
+    let accounts = vec![AccountMeta::new(*from, true), AccountMeta::new(*to, false)];
+    Instruction { program_id: SYSTEM_PROGRAM, accounts, data }
+}
+
+#[test]
+fn tampered_accounts_are_refused() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    let refs = world.device_refs(&device);
+    let good = world.account(&refs.device).unwrap();
+    type Change = fn(&mut Vec<u8>);
+    let cases: [(Change, ErrorCode); 8] = [
+        (|data| data[0] = 6, ErrorCode::WrongType),
+        (|data| data[0] = 200, ErrorCode::WrongType),
+        (|data| data[1] = 2, ErrorCode::WrongVersion),
+        (|data| data.truncate(data.len() - 1), ErrorCode::WrongLength),
+        (|data| data.push(0), ErrorCode::WrongLength),
+        (Vec::clear, ErrorCode::WrongLength),
+        (|data| data[3] = 99, ErrorCode::CorruptAccount),
+        (|data| data.truncate(24), ErrorCode::WrongLength),
+    ];
+    for (change, expected) in cases {
+        world.tamper(&refs.device, |account| change(&mut account.data));
+        assert_eq!(refused(want_at(&mut world, &party, &refs)), expected);
+        world.svm.set_account(refs.device, good.clone()).unwrap();
+    }
+}
+
+/// Sets a wish on the device at an address, whatever its bytes are by now.
+fn want_at(world: &mut World, party: &Party, refs: &DeviceRefs) -> Result<Done, Failure> {
+    let ix = world.ix.set_device_desired(&party.owner.pubkey(), refs, DesiredStatus::Pending, 0);
+    world.by(&party.owner, ix)
+}
+
+#[test]
+fn every_role_is_refused_what_is_not_its_own() {
+    let mut world = World::new();
+    let (a, other) = (world.party("acme"), world.party("other"));
+    let device = world.add_device(&a, hybrid("a"));
+    let second = world.add_device(&a, hybrid("b"));
+    let link = world.add_wan(&a, "l", (&device, "eth3"), (&second, "eth3"));
+    let refs = world.device_refs(&device);
+    let link_refs = world.link_refs(&link);
+    let stranger = world.somebody();
+    let network = world.network();
+    let update = UpdateNetwork {
+        expected_sequence: 0,
+        core_asn: network.core_asn,
+        burn_in_new_slots: 1,
+        burn_in_maintenance_slots: 1,
+        attestation_max_age_slots: 1,
+    };
+    let device_data = CreateDevice { code: code("new"), ..world.device_data(hybrid("new")) };
+    let figures = UpdateLink {
+        expected_sequence: 0,
+        bandwidth_bps: 100_000_000_000,
+        mtu: 9_000,
+        delay_ns: 5_000_000,
+        jitter_ns: 60_000,
+        delay_override_ns: 0,
+    };
+    let keys = UpdateContributor { expected_sequence: 0, owner: Key([1; 32]), operations_key: Key::ZERO };
+    // Everybody who is not allowed, tried in turn.
+    let nobodies: [&Keypair; 3] = [&stranger, &other.owner, &a.operations];
+    for signer in nobodies {
+        let key = signer.pubkey();
+        let ix = &world.ix;
+        let cases = [
+            (ix.update_network(&key, update.clone()), ErrorCode::NotAuthority),
+            (ix.set_paused(&key, true, 0), ErrorCode::NotAuthority),
+            (ix.set_oracle_set(&key, vec![Key([1; 32])], 1, 0), ErrorCode::NotAuthority),
+            (ix.propose_authority(&key, Key([1; 32]), 0), ErrorCode::NotAuthority),
+            (ix.accept_authority(&key, 0), ErrorCode::NoPendingAuthority),
+            (ix.update_contributor(&key, &a.code, keys.clone()), ErrorCode::NotAuthority),
+            (
+                ix.set_registry_status(&key, RegistryTarget::Contributor(&a.code), RegistryStatus::Suspended, 0),
+                ErrorCode::NotAuthority,
+            ),
+            (ix.close_registry(&key, RegistryTarget::Contributor(&other.code), &key, 0), ErrorCode::NotAuthority),
+            (ix.create_location(&key, &key, location("new")), ErrorCode::NotAuthority),
+            (ix.create_exchange(&key, &key, exchange("new")), ErrorCode::NotAuthority),
+            (
+                ix.create_device(&key, &a.code, &code("ams"), &code("ams"), device_data.clone()),
+                ErrorCode::NotDeviceOwner,
+            ),
+            (ix.provision_device(&key, &refs, 0), ErrorCode::NotDeviceOwner),
+            (ix.suspend_device(&key, &refs.device, 0), ErrorCode::NotAuthority),
+            (ix.reject_device(&key, &refs.device, RejectReason::Other, 0), ErrorCode::NotAuthority),
+            (ix.delete_device(&key, &world.device_refs(&second), 0), ErrorCode::NotDeviceOwner),
+            (ix.provision_link(&key, &link_refs, 0), ErrorCode::NotLinkParty),
+            (ix.suspend_link(&key, &link_refs, 0), ErrorCode::NotAuthority),
+            (ix.reject_link(&key, &link_refs, RejectReason::Other, 0), ErrorCode::NotLinkParty),
+            (ix.delete_link(&key, &link_refs.a.contributor, &link_refs.link, 0), ErrorCode::NotLinkParty),
+            (ix.update_link(&key, &link_refs.a.contributor, &link_refs.link, figures.clone()), ErrorCode::NotLinkParty),
+        ];
+        for (instruction, expected) in cases {
+            let tag = causeway_sdk::instructions::tag_of(&instruction).unwrap();
+            assert_eq!(refused(world.by(signer, instruction)), expected, "{tag}");
+        }
+    }
+    // The operations key may set wishes and the override; a stranger and the other contributor may not.
+    for signer in [&stranger, &other.owner] {
+        let key = signer.pubkey();
+        let desired = world.ix.set_device_desired(&key, &refs, DesiredStatus::Pending, 0);
+        assert_eq!(refused(world.by(signer, desired)), ErrorCode::NotDeviceOwner);
+        let desired =
+            world.ix.set_link_desired(&key, &link_refs.a.contributor, &link_refs.link, DesiredStatus::Pending, 0);
+        assert_eq!(refused(world.by(signer, desired)), ErrorCode::NotLinkParty);
+        let window = world.window();
+        let verdict = Verdict { verdict: 1, failed: 0 };
+        let attest = world.ix.attest(&key, window, &[(to_key(&refs.device), verdict)]);
+        assert_eq!(refused(world.by(signer, attest)), ErrorCode::NotOracle);
+    }
+    // The other contributor's account opens nothing either.
+    let foreign = DeviceRefs { contributor: world.ix.addresses().contributor(&other.code), ..refs };
+    let ix = world.ix.set_device_desired(&other.owner.pubkey(), &foreign, DesiredStatus::Pending, 0);
+    assert_eq!(refused(world.by(&other.owner, ix)), ErrorCode::AccountMismatch);
+    let operational = UpdateLink { jitter_ns: 50_000, delay_override_ns: 20_000, ..figures };
+    let key = a.operations.pubkey();
+    let ix = world.ix.update_link(&key, &link_refs.a.contributor, &link_refs.link, operational);
+    world.by(&a.operations, ix).unwrap();
+}
+
+#[test]
+fn authority_changes_hands_in_two_steps() {
+    let mut world = World::new();
+    let (old, next) = (world.authority.insecure_clone(), world.somebody());
+    let ix = world.ix.propose_authority(&old.pubkey(), to_key(&next.pubkey()), 0);
+    world.by(&old, ix).unwrap();
+    assert_eq!(world.network().authority, to_key(&old.pubkey()), "not before it is accepted");
+    let ix = world.ix.accept_authority(&next.pubkey(), 0);
+    world.by(&next, ix).unwrap();
+    let network = world.network();
+    assert_eq!((network.authority, network.pending_authority), (to_key(&next.pubkey()), Key::ZERO));
+    let ix = world.ix.set_paused(&old.pubkey(), true, 0);
+    assert_eq!(refused(world.by(&old, ix)), ErrorCode::NotAuthority);
+}
+
+#[test]
+fn an_oracle_set_has_distinct_keys_and_an_allowed_quorum() {
+    let mut world = World::bare();
+    let data = world.init_data();
+    world.init(data).unwrap();
+    let keys = |n: u8| (1..=n).map(|b| Key([b; 32])).collect::<Vec<_>>();
+    let cases = [
+        (keys(32), 22, ErrorCode::OracleSetTooLarge),
+        (vec![Key([1; 32]), Key([1; 32])], 2, ErrorCode::OracleDuplicate),
+        (vec![Key([1; 32]), Key::ZERO], 2, ErrorCode::OracleDuplicate),
+        (keys(1), 0, ErrorCode::QuorumNotAllowed),
+        (keys(2), 1, ErrorCode::QuorumNotAllowed),
+        (keys(3), 1, ErrorCode::QuorumNotAllowed),
+        (keys(4), 2, ErrorCode::QuorumNotAllowed),
+        (keys(6), 4, ErrorCode::QuorumNotAllowed),
+        (keys(7), 8, ErrorCode::QuorumNotAllowed),
+    ];
+    let authority = world.authority.pubkey();
+    for (set, quorum, expected) in cases {
+        let ix = world.ix.set_oracle_set(&authority, set, quorum, 0);
+        assert_eq!(refused(world.as_authority(ix)), expected);
+    }
+    for (n, quorum) in [(1, 1), (2, 2), (3, 2), (4, 3), (31, 21)] {
+        let ix = world.ix.set_oracle_set(&authority, keys(n), quorum, 0);
+        world.as_authority(ix).unwrap();
+    }
+    assert_eq!(world.network().oracle_epoch, 5);
+}
+
+#[test]
+fn a_device_has_sound_values_only() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let good = world.device_data(hybrid("a"));
+    let prefixes = |list: &[&str]| {
+        let mut all = [Prefix::NONE; 4];
+        for (place, text) in all.iter_mut().zip(list) {
+            *place = prefix(text);
+        }
+        (u8::try_from(list.len()).unwrap(), all)
+    };
+    let with = |list: &[&str]| {
+        let (dz_prefix_count, dz_prefixes) = prefixes(list);
+        CreateDevice { dz_prefix_count, dz_prefixes, ..good.clone() }
+    };
+    let ip = |text: &str| CreateDevice { public_ip: text.parse::<Ip4>().unwrap(), ..good.clone() };
+    let cases: Vec<(CreateDevice, ErrorCode)> = vec![
+        (CreateDevice { code: Code([b'A'; 32]), ..good.clone() }, ErrorCode::CodeInvalid),
+        (CreateDevice { management_vrf: VrfName([b' '; 16]), ..good.clone() }, ErrorCode::VrfInvalid),
+        (ip("10.1.2.3"), ErrorCode::PublicIpNotRoutable),
+        (ip("192.168.0.1"), ErrorCode::PublicIpNotRoutable),
+        (ip("127.0.0.1"), ErrorCode::PublicIpNotRoutable),
+        (ip("224.0.0.5"), ErrorCode::PublicIpNotRoutable),
+        (ip("255.255.255.255"), ErrorCode::PublicIpNotRoutable),
+        (with(&["198.19.0.0/30"]), ErrorCode::DzPrefixInvalid),
+        (with(&["198.0.0.0/7"]), ErrorCode::DzPrefixInvalid),
+        (with(&["198.19.0.1/29"]), ErrorCode::DzPrefixInvalid),
+        (with(&["198.19.0.0/24", "198.19.0.128/29"]), ErrorCode::DzPrefixOverlap),
+        (CreateDevice { dz_prefix_count: 5, ..good.clone() }, ErrorCode::DzPrefixTooMany),
+        (CreateDevice { dz_prefix_count: 0, ..good.clone() }, ErrorCode::InstructionData),
+    ];
+    for (data, expected) in cases {
+        let text = format!("{data:?}");
+        assert_eq!(refused(world.create_device(&party, data)), expected, "{text}");
+    }
+    // The benchmarking range counts as public.
+    world.create_device(&party, ip("198.18.0.1")).unwrap();
+    // Garbage where the data holds an enum or a flag.
+    let refs = world.device_refs(&code("a"));
+    let mut ix = world.ix.set_device_desired(&party.owner.pubkey(), &refs, DesiredStatus::Pending, 0);
+    *ix.data.last_mut().unwrap() = 5;
+    assert_eq!(refused(world.by(&party.owner, ix)), ErrorCode::InstructionData);
+    let mut ix = world.ix.set_paused(&world.authority.pubkey(), true, 0);
+    *ix.data.last_mut().unwrap() = 2;
+    assert_eq!(refused(world.as_authority(ix)), ErrorCode::InstructionData);
+    let mut ix = world.ix.set_paused(&world.authority.pubkey(), true, 0);
+    ix.data[0] = 200;
+    assert_eq!(refused(world.as_authority(ix)), ErrorCode::UnknownInstruction);
+}
+
+#[test]
+fn dz_prefixes_of_two_devices_never_overlap_whatever_came_and_went() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let owner = party.owner.pubkey();
+    // Three that are inserted out of order, so that the table has to sort them.
+    let blocks = ["198.51.0.0/24", "198.50.0.0/16", "203.0.0.0/22"];
+    for (n, text) in blocks.iter().enumerate() {
+        let mut data = world.device_data(hybrid(&format!("d{n}")));
+        data.dz_prefixes[0] = prefix(text);
+        world.create_device(&party, data).unwrap();
+    }
+    let overlapping = ["198.51.0.0/29", "198.48.0.0/12", "203.0.3.248/29", "198.50.255.0/24", "200.0.0.0/6"];
+    for text in overlapping {
+        let mut data = world.device_data(hybrid("x"));
+        data.dz_prefixes[0] = prefix(text);
+        let expected = if text.ends_with("/6") { ErrorCode::DzPrefixInvalid } else { ErrorCode::DzPrefixOverlap };
+        assert_eq!(refused(world.create_device(&party, data)), expected, "{text}");
+    }
+    let table = world.prefix_table();
+    assert_eq!(table.used, 3);
+    assert!(table.ranges[..3].windows(2).all(|w| w[0].last < w[1].first));
+    // The one in the middle goes, and its addresses are free again.
+    let refs = world.device_refs(&code("d0"));
+    let delete = world.ix.delete_device(&owner, &refs, 0);
+    let close = world.ix.close_device(&owner, &refs, &owner, 0);
+    world.send(&[delete, close], &[&party.owner]).unwrap();
+    assert_eq!(world.prefix_table().used, 2);
+    let mut data = world.device_data(hybrid("x"));
+    data.dz_prefixes[0] = prefix("198.51.0.0/25");
+    world.create_device(&party, data).unwrap();
+}
+
+#[test]
+fn the_prefix_table_grows_when_it_is_full() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    world.add_device(&party, hybrid("a"));
+    let address = world.ix.addresses().prefix_table();
+    let full = u32::try_from(PREFIX_TABLE_CAPACITY).unwrap();
+    // A full table, made behind the program's back: 1 270 devices would be slow.
+    world.tamper(&address, |account| {
+        account.data[24..28].copy_from_slice(&full.to_le_bytes());
+        for (n, entry) in account.data[32..].chunks_exact_mut(8).enumerate() {
+            let first = 0x0100_0000 + u32::try_from(n).unwrap() * 16;
+            entry[..4].copy_from_slice(&first.to_le_bytes());
+            entry[4..].copy_from_slice(&(first + 7).to_le_bytes());
+        }
+    });
+    let data = world.device_data(hybrid("b"));
+    assert_eq!(refused(world.create_device(&party, data.clone())), ErrorCode::PrefixTableFull);
+    let payer = world.somebody();
+    let ix = world.ix.extend_prefix_table(&payer.pubkey(), 100);
+    world.by(&payer, ix).unwrap();
+    assert_eq!(world.prefix_table().ranges.len(), PREFIX_TABLE_CAPACITY + 100);
+    world.create_device(&party, data).unwrap();
+}
+
+fn port(name: &str) -> SetInterface {
+    SetInterface {
+        expected_sequence: 0,
+        name: interface(name),
+        kind: InterfaceKind::Physical,
+        role: InterfaceRole::Fabric,
+        loopback: LoopbackType::None,
+        vlan_id: 0,
+        mtu: 9_000,
+        bandwidth_bps: 0,
+        address: Prefix::NONE,
+    }
+}
+
+#[test]
+fn an_interface_has_a_shape() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    let refs = world.device_refs(&device);
+    let sub = SetInterface { kind: InterfaceKind::SubInterface, vlan_id: 7, ..port("eth3.7") };
+    let loopback = SetInterface { kind: InterfaceKind::Loopback, ..port("lo9") };
+    let at = |text: &str| SetInterface { address: prefix(text), ..port("x1") };
+    let cases = [
+        (SetInterface { name: InterfaceName([b'!'; 24]), ..port("x") }, ErrorCode::InterfaceNameInvalid),
+        (port("eth3"), ErrorCode::InterfaceExists),
+        (SetInterface { name: interface("eth99.7"), ..sub.clone() }, ErrorCode::InterfaceShape),
+        (SetInterface { name: interface("Loopback255.7"), ..sub.clone() }, ErrorCode::InterfaceShape),
+        (SetInterface { name: interface("eth3.x"), ..sub.clone() }, ErrorCode::InterfaceShape),
+        (SetInterface { vlan_id: 0, ..sub.clone() }, ErrorCode::VlanOutOfRange),
+        (SetInterface { vlan_id: 4_095, ..sub.clone() }, ErrorCode::VlanOutOfRange),
+        (SetInterface { vlan_id: 1, ..port("x1") }, ErrorCode::VlanOutOfRange),
+        (SetInterface { mtu: 1_499, ..port("x1") }, ErrorCode::MtuOutOfRange),
+        (SetInterface { mtu: 9_217, ..port("x1") }, ErrorCode::MtuOutOfRange),
+        (SetInterface { loopback: LoopbackType::Vpnv4, ..port("x1") }, ErrorCode::InterfaceShape),
+        (SetInterface { role: InterfaceRole::Dia, ..loopback.clone() }, ErrorCode::InterfaceShape),
+        (SetInterface { loopback: LoopbackType::Vpnv4, ..loopback.clone() }, ErrorCode::LoopbackDuplicate),
+        (
+            SetInterface { loopback: LoopbackType::Ipv4, address: prefix("1.1.1.1/32"), ..loopback.clone() },
+            ErrorCode::InterfaceManaged,
+        ),
+        (at("198.18.0.0/24"), ErrorCode::InterfaceAddressInvalid),
+        (at("198.18.0.255/24"), ErrorCode::InterfaceAddressInvalid),
+        (at("127.0.0.1/8"), ErrorCode::InterfaceAddressInvalid),
+        (at("239.0.0.1/24"), ErrorCode::InterfaceAddressInvalid),
+    ];
+    for (data, expected) in cases {
+        let ix = world.ix.add_interface(&party.owner.pubkey(), &refs, data.clone());
+        assert_eq!(refused(world.by(&party.owner, ix)), expected, "{data:?}");
+    }
+    let before = world.device(&device).interfaces;
+    let ix = world.ix.add_interface(&party.operations.pubkey(), &refs, sub);
+    world.by(&party.operations, ix).unwrap();
+    let after = world.device(&device).interfaces;
+    assert_eq!(after[..before.len()], before[..], "the order stays");
+    assert_eq!(after.last().unwrap().name, interface("eth3.7"));
+    // The parent of a sub-interface stays, and routing loopbacks are the program's once provisioned.
+    let owner = party.owner.pubkey();
+    let ix = world.ix.remove_interface(&owner, &refs, &owner, interface("eth3"), 0);
+    assert_eq!(refused(world.by(&party.owner, ix)), ErrorCode::InterfaceInUse);
+    world.provision_device(&party, &device).unwrap();
+    let ix = world.ix.remove_interface(&owner, &refs, &owner, interface("Loopback255"), 0);
+    assert_eq!(refused(world.by(&party.owner, ix)), ErrorCode::InterfaceManaged);
+    let ix = world.ix.remove_interface(&owner, &refs, &owner, interface("eth99"), 0);
+    assert_eq!(refused(world.by(&party.owner, ix)), ErrorCode::InterfaceNotFound);
+    let ix = world.ix.remove_interface(&owner, &refs, &owner, interface("eth3.7"), 0);
+    world.by(&party.owner, ix).unwrap();
+    assert_eq!(world.device(&device).interfaces.len(), before.len());
+}
+
+#[test]
+fn a_device_has_a_limit_of_interfaces_and_gives_their_rent_back() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    let refs = world.device_refs(&device);
+    let owner = party.owner.pubkey();
+    let rent = world.account(&refs.device).unwrap().lamports;
+    let present = world.device(&device).interfaces.len();
+    for n in present..MAX_INTERFACES {
+        let ix = world.ix.add_interface(&owner, &refs, port(&format!("x{n}")));
+        world.by(&party.owner, ix).unwrap();
+    }
+    let ix = world.ix.add_interface(&owner, &refs, port("one-more"));
+    assert_eq!(refused(world.by(&party.owner, ix)), ErrorCode::InterfaceLimit);
+    for n in present..MAX_INTERFACES {
+        let ix = world.ix.remove_interface(&owner, &refs, &owner, interface(&format!("x{n}")), 0);
+        world.by(&party.owner, ix).unwrap();
+    }
+    assert_eq!(world.account(&refs.device).unwrap().lamports, rent);
+}
+
+#[test]
+fn a_link_has_sound_values_and_fitting_ends_only() {
+    let mut world = World::new();
+    let (a, z) = (world.party("acme"), world.party("zeta"));
+    let hub = world.add_device(&a, hybrid("hub"));
+    let spoke = world.add_device(&a, transit("spoke"));
+    let leaf = world.add_device(&a, edge("leaf"));
+    let far = world.add_device(&z, hybrid("far"));
+    let good = world.link_data("l", LinkType::Wan, "eth3", "eth3");
+    let ends = |a: &str, z: &str| CreateLink { interface_a: interface(a), interface_z: interface(z), ..good.clone() };
+    let dzx = CreateLink { link_type: LinkType::Dzx, ..good.clone() };
+    let cases = [
+        (&spoke, CreateLink { code: Code([b'!'; 32]), ..good.clone() }, ErrorCode::CodeInvalid),
+        (&spoke, CreateLink { bandwidth_bps: 9_999_999_999, ..good.clone() }, ErrorCode::BandwidthOutOfRange),
+        (&spoke, CreateLink { bandwidth_bps: 400_000_000_001, ..good.clone() }, ErrorCode::BandwidthOutOfRange),
+        (&spoke, CreateLink { mtu: 1_499, ..good.clone() }, ErrorCode::MtuOutOfRange),
+        (&spoke, CreateLink { delay_ns: 9_999, ..good.clone() }, ErrorCode::DelayOutOfRange),
+        (&spoke, CreateLink { delay_ns: 1_000_000_001, ..good.clone() }, ErrorCode::DelayOutOfRange),
+        (&spoke, CreateLink { jitter_ns: 9_999, ..good.clone() }, ErrorCode::DelayOutOfRange),
+        (&hub, good.clone(), ErrorCode::LinkSameDevice),
+        (&leaf, good.clone(), ErrorCode::LinkShapeBroken),
+        (&far, good.clone(), ErrorCode::LinkTypeMismatch),
+        (&spoke, dzx.clone(), ErrorCode::LinkTypeMismatch),
+        (&spoke, ends("eth99", "eth3"), ErrorCode::InterfaceNotFound),
+        (&spoke, ends("eth1", "eth3"), ErrorCode::InterfaceUnfit),
+        (&spoke, ends("eth3", "eth1"), ErrorCode::InterfaceUnfit),
+        (&spoke, ends("Loopback255", "eth3"), ErrorCode::InterfaceUnfit),
+        (&spoke, ends("eth0", "eth3"), ErrorCode::InterfaceUnfit),
+        (&spoke, CreateLink { interface_a: InterfaceName::ZERO, ..good.clone() }, ErrorCode::InterfaceNameInvalid),
+    ];
+    for (end, data, expected) in cases {
+        assert_eq!(refused(world.create_link(&a, &hub, end, data.clone())), expected, "{data:?}");
+    }
+    assert_eq!(refused(world.create_link(&z, &hub, &far, dzx)), ErrorCode::NotLinkParty, "side A has to be the signer's");
+    world.create_link(&a, &hub, &spoke, good.clone()).unwrap();
+    let again = CreateLink { code: code("again"), ..good };
+    assert_eq!(refused(world.create_link(&a, &hub, &spoke, again)), ErrorCode::InterfaceInUse);
+    let refs = world.device_refs(&hub);
+    let owner = a.owner.pubkey();
+    let ix = world.ix.update_interface(&owner, &refs, port("eth3"));
+    assert_eq!(refused(world.by(&a.owner, ix)), ErrorCode::InterfaceInUse);
+    let ix = world.ix.remove_interface(&owner, &refs, &owner, interface("eth3"), 0);
+    assert_eq!(refused(world.by(&a.owner, ix)), ErrorCode::InterfaceInUse);
+    let ix = world.ix.delete_device(&owner, &refs, 0);
+    assert_eq!(refused(world.by(&a.owner, ix)), ErrorCode::DeviceHasLinks);
+}
+
+#[test]
+fn a_suspended_registry_account_blocks_what_is_beneath_it() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    let authority = world.authority.pubkey();
+    let ams = code("ams");
+    let targets =
+        [RegistryTarget::Contributor(&party.code), RegistryTarget::Location(&ams), RegistryTarget::Exchange(&ams)];
+    for target in targets {
+        let ix = world.ix.set_registry_status(&authority, target, RegistryStatus::Suspended, 0);
+        world.as_authority(ix.clone()).unwrap();
+        assert_eq!(refused(world.as_authority(ix)), ErrorCode::NoChange);
+        assert_eq!(refused(world.provision_device(&party, &device)), ErrorCode::RegistrySuspended);
+        let data = world.device_data(hybrid("b"));
+        assert_eq!(refused(world.create_device(&party, data)), ErrorCode::RegistrySuspended);
+        let close = world.ix.close_registry(&authority, target, &authority, 0);
+        assert_eq!(refused(world.as_authority(close)), ErrorCode::RegistryInUse);
+        let ix = world.ix.set_registry_status(&authority, target, RegistryStatus::Activated, 0);
+        world.as_authority(ix).unwrap();
+    }
+    world.provision_device(&party, &device).unwrap();
+}
+
+#[test]
+fn provisioning_needs_every_field() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let good = world.device_data(hybrid("unused"));
+    let cases = [
+        CreateDevice { code: code("no-ip"), public_ip: Ip4::ZERO, ..good.clone() },
+        CreateDevice { code: code("no-agent"), agent_key: Key::ZERO, ..good.clone() },
+        CreateDevice { code: code("no-telemetry"), telemetry_key: Key::ZERO, ..good.clone() },
+        CreateDevice { code: code("no-loopbacks"), skip_recipe: true, ..good },
+    ];
+    for data in cases {
+        let data = CreateDevice { dz_prefix_count: 0, dz_prefixes: [Prefix::NONE; 4], ..data };
+        let device = data.code;
+        world.create_device(&party, data).unwrap();
+        assert_eq!(refused(world.provision_device(&party, &device)), ErrorCode::DeviceFieldsMissing, "{device}");
+    }
+}
+
+#[test]
+fn an_attestation_is_checked() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    let key = world.device_key(&device);
+    let oracle = world.oracles[0].insecure_clone();
+    let good = DeviceHealth::ReadyForUsers.byte();
+    for verdict in [0, 5, 255] {
+        assert_eq!(refused(world.attest(0, &[(key, verdict)])), ErrorCode::VerdictInvalid);
+    }
+    let now = world.slot;
+    for (start_slot, end_slot) in [(now, now - 1), (now, now + 1), (0, now - MAX_AGE - 1)] {
+        let window = Window { start_slot, end_slot, evidence_root: Digest::ZERO };
+        let ix = world.ix.attest(&oracle.pubkey(), window, &[(key, Verdict { verdict: good, failed: 0 })]);
+        assert_eq!(refused(world.by(&oracle, ix)), ErrorCode::WindowInvalid);
+    }
+    let ix = world.ix.attest(&oracle.pubkey(), world.window(), &[]);
+    assert_eq!(refused(world.by(&oracle, ix)), ErrorCode::BatchMismatch);
+    world.attest(0, &[(key, good), (key, good)]).unwrap();
+    let entry = &world.attestations(&key).entries[0];
+    assert_eq!((entry.verdict, entry.slot, entry.since), (good, FIRST_SLOT, [FIRST_SLOT; 2]));
+    assert!(world.attestations(&key).entries[1..].iter().all(|e| e.slot == 0), "only its own entry");
+    // A larger set needs room.
+    let oracles = (0..7).map(|_| Keypair::new()).collect();
+    world.set_oracles(oracles, 5).unwrap();
+    assert_eq!(refused(world.attest(6, &[(key, good)])), ErrorCode::AttestationsTooSmall);
+    let payer = world.somebody();
+    let ix = world.ix.extend_attestations(&payer.pubkey(), &key, 0);
+    world.by(&payer, ix.clone()).unwrap();
+    assert_eq!(refused(world.by(&payer, ix)), ErrorCode::NoChange);
+    world.attest(6, &[(key, good)]).unwrap();
+}
+
+#[test]
+fn another_subjects_attestations_advance_nothing() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let a = world.add_device(&party, hybrid("a"));
+    let b = world.add_device(&party, hybrid("b"));
+    let sender = world.somebody();
+    let mut ix = world.ix.advance_device(&sender.pubkey(), &world.device_refs(&a), 0);
+    ix.accounts[3].pubkey = world.ix.addresses().attestations(&world.device_key(&b));
+    assert_eq!(refused(world.by(&sender, ix)), ErrorCode::AttestationsMismatch);
+}
+
+#[test]
+fn an_exhausted_pool_refuses_and_takes_freed_values_again() {
+    let mut world = World::bare();
+    let data = InitNetwork { loopback_block: prefix("172.17.0.0/30"), ..world.init_data() };
+    world.init(data).unwrap();
+    let party = world.party("acme");
+    let a = world.add_device(&party, hybrid("a"));
+    let b = world.add_device(&party, hybrid("b"));
+    world.provision_device(&party, &a).unwrap();
+    assert_eq!(refused(world.provision_device(&party, &b)), ErrorCode::PoolExhausted);
+    let owner = party.owner.pubkey();
+    let refs = world.device_refs(&a);
+    let delete = world.ix.delete_device(&owner, &refs, 0);
+    let close = world.ix.close_device(&owner, &refs, &owner, 0);
+    world.send(&[delete, close], &[&party.owner]).unwrap();
+    world.provision_device(&party, &b).unwrap();
+}
