@@ -1,0 +1,42 @@
+//! An operator's snippets: what gets in, and what doesn't.
+
+use std::fs;
+
+use causeway_controller::{
+    render::{
+        Family, RenderError, render_device_at,
+        site::{Site, SiteError},
+    },
+    testing::{SyntheticLedger, code},
+};
+
+fn render(snippet: &str) -> Result<String, RenderError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("frr")).unwrap();
+    fs::write(folder.path().join("frr/10-ntp.conf"), snippet).unwrap();
+    fs::write(folder.path().join("frr/notes.txt"), "not a snippet").unwrap();
+    let site = Site::read(folder.path()).unwrap();
+    let ledger = SyntheticLedger::ring(Family::Frr);
+    let eos = render_device_at(&ledger.snapshot, &code("ams"), Some(Family::Eos), &site).unwrap();
+    assert!(!eos.text.contains("snippet"), "the other family's snippets stay out");
+    Ok(render_device_at(&ledger.snapshot, &code("ams"), None, &site)?.text)
+}
+
+#[test]
+fn a_snippet_goes_to_the_end_and_can_name_the_device() {
+    let text = render("ip prefix-list snippet-{{ device.code }} permit {{ device.router_id }}/32\n").unwrap();
+    assert!(text.ends_with("\nip prefix-list snippet-ams permit 198.18.0.1/32\nend\n"), "{text}");
+}
+
+#[test]
+fn a_snippet_that_asks_for_what_is_not_there_or_opens_a_managed_section_is_refused() {
+    assert!(matches!(render("{{ device.nothing }}"), Err(RenderError::Site(SiteError::Template { .. }))));
+    for line in ["router bgp 1", " interface eth3", "router isis 1", "hostname evil", "end", "a\u{7}b"] {
+        assert!(matches!(render(line), Err(RenderError::Site(SiteError::Line { .. }))), "{line:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said_at_start() {
+    assert!(matches!(Site::read("/no/such/folder".as_ref()), Err(SiteError::Read { .. })));
+}
