@@ -34,7 +34,8 @@ fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
     if std::env::var_os(REWRITE).is_some() {
         std::fs::write(&path, hex(bytes)).unwrap();
     }
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}; {REWRITE}=1 writes it", path.display()));
+    let text =
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}; {REWRITE}=1 writes it", path.display()));
     let expected = unhex(&text);
     assert_eq!(hex(bytes), hex(&expected), "{name} changed: bump the layout version or take the change back");
     expected

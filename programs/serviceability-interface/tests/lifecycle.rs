@@ -142,10 +142,9 @@ fn link_reference(state: &link::State, event: link::Event, facts: &link::Facts, 
     let goes = |when: bool, to: S| if when { Says::To(to) } else { Says::Refused };
     match event {
         link::Event::Create => Says::Refused,
-        link::Event::Accept => goes(
-            state.status == S::Requested && role == Role::SideZ && forward && facts.interfaces_fit,
-            S::Pending,
-        ),
+        link::Event::Accept => {
+            goes(state.status == S::Requested && role == Role::SideZ && forward && facts.interfaces_fit, S::Pending)
+        }
         link::Event::Provision => goes(
             state.status == S::Pending
                 && role == Role::Contributor
@@ -211,7 +210,8 @@ fn a_link_moves_as_the_design_says() {
                                         devices: [a, z],
                                     };
                                     for event in link::Event::ALL {
-                                        for role in [Role::Contributor, Role::Authority, Role::SideZ, Role::Operations] {
+                                        for role in [Role::Contributor, Role::Authority, Role::SideZ, Role::Operations]
+                                        {
                                             let roles = Roles::ANYONE.with(role, true);
                                             let found = says(link::decide(&state, event, &facts, roles));
                                             let expected = link_reference(&state, event, &facts, role);

@@ -2,11 +2,12 @@
 
 use bytemuck::Pod;
 use causeway_interface::{
-    Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, Label, Le64, LeI32, LinkHealth, LinkStatus, LinkType,
-    NetworkStatus, RegistryStatus,
+    Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, Label, Le64, LeI32, LinkHealth,
+    LinkStatus, LinkType, NetworkStatus, RegistryStatus,
     accounts::{RawContributor, RawDevice, RawHeader, RawLink, RawNetwork},
     instruction::ANY_SEQUENCE,
-    lifecycle::{Outcome as Next, Role, Roles, device, link}, values,
+    lifecycle::{Outcome as Next, Role, Roles, device, link},
+    values,
 };
 
 use crate::Outcome;

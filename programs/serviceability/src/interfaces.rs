@@ -1,10 +1,8 @@
 //! A device's interfaces: finding them, and which combinations make sense.
 
 use causeway_interface::{
-    ErrorCode, InterfaceKind, InterfaceName, InterfaceRole, Key, LoopbackType, Prefix,
-    accounts::RawInterface,
-    instruction::RawSetInterface,
-    values,
+    ErrorCode, InterfaceKind, InterfaceName, InterfaceRole, Key, LoopbackType, Prefix, accounts::RawInterface,
+    instruction::RawSetInterface, values,
 };
 
 use crate::{
@@ -162,9 +160,8 @@ fn shape(
 }
 
 fn stands_on_port(name: &InterfaceName, interfaces: &[RawInterface]) -> bool {
-    let port = |i: &RawInterface| {
-        i.kind == InterfaceKind::Physical.byte() || i.kind == InterfaceKind::PortChannel.byte()
-    };
+    let port =
+        |i: &RawInterface| i.kind == InterfaceKind::Physical.byte() || i.kind == InterfaceKind::PortChannel.byte();
     parent_name(name).is_some_and(|parent| interfaces.iter().any(|i| i.name == parent && port(i)))
 }
 

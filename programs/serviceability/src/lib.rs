@@ -28,7 +28,6 @@ type Outcome<T = ()> = Result<T, causeway_interface::ErrorCode>;
 
 /// The entry, the missing heap and the panic handler: code that the framework's macros bring, in the only module
 /// that may export symbols.
-#[cfg(any(target_os = "solana", target_arch = "bpf"))]
 #[allow(unsafe_code, missing_docs)]
 mod entry {
     use pinocchio::{AccountView, Address, ProgramResult, error::ProgramError};

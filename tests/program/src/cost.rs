@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use causeway_interface::{
-    Code, Country, DesiredStatus, DeviceHealth, InterfaceKind, InterfaceRole, Key, LinkHealth, LinkType,
-    LoopbackType, Prefix, RegistryStatus, RejectReason,
+    Code, Country, DesiredStatus, DeviceHealth, InterfaceKind, InterfaceRole, Key, LinkHealth, LinkType, LoopbackType,
+    Prefix, RegistryStatus, RejectReason,
     instruction::{
         SetInterface, Tag, UpdateContributor, UpdateDevice, UpdateExchange, UpdateLink, UpdateLocation, UpdateNetwork,
     },
@@ -93,7 +93,8 @@ fn registry(table: &mut Table) {
     let authority = world.authority.pubkey();
     for name in ["long-registry-code", "b", "c", "d", "e"] {
         let owner = to_key(&world.somebody().pubkey());
-        let data = causeway_interface::instruction::CreateContributor { code: code(name), owner, operations_key: owner };
+        let data =
+            causeway_interface::instruction::CreateContributor { code: code(name), owner, operations_key: owner };
         let ix = world.ix.create_contributor(&authority, &authority, data);
         table.put(Tag::CreateContributor, world.as_authority(ix));
         let ix = world.ix.create_location(&authority, &authority, location(name));

@@ -79,9 +79,12 @@ fn try_fault(world: &mut World, instruction: &Instruction, signers: &[&Keypair])
     let funds = Account { lamports: 1_000_000_000, ..Account::default() };
     world.svm.set_account(payer.pubkey(), funds).expect("somebody who pays the fee");
     let needed: Vec<&Keypair> = core::iter::once(&payer)
-        .chain(signers.iter().copied().filter(|s| {
-            instruction.accounts.iter().any(|meta| meta.is_signer && meta.pubkey == s.pubkey())
-        }))
+        .chain(
+            signers
+                .iter()
+                .copied()
+                .filter(|s| instruction.accounts.iter().any(|meta| meta.is_signer && meta.pubkey == s.pubkey())),
+        )
         .collect();
     let blockhash = world.svm.latest_blockhash();
     let transaction = Transaction::new_signed_with_payer(
@@ -135,12 +138,12 @@ fn faults(world: &mut World, tag: Tag, valid: &Instruction) -> Vec<Fault> {
             let foreign = foreign_copy(world, &meta.pubkey);
             add(format!("account {index} foreign"), &[], &|i| i.accounts[index].pubkey = foreign);
         }
-        let next = valid.accounts.get(index + 1).filter(|next| {
-            next.pubkey != meta.pubkey && !takes_anyone(tag, index) && !takes_anyone(tag, index + 1)
-        });
+        let next = valid
+            .accounts
+            .get(index + 1)
+            .filter(|next| next.pubkey != meta.pubkey && !takes_anyone(tag, index) && !takes_anyone(tag, index + 1));
         // The devices of a WAN link are one party's, and it may name either one first.
-        let either_way =
-            tag == Tag::CreateLink && index == 4 && valid.accounts[2].pubkey == valid.accounts[3].pubkey;
+        let either_way = tag == Tag::CreateLink && index == 4 && valid.accounts[2].pubkey == valid.accounts[3].pubkey;
         if next.is_some() && !either_way && !(tag == Tag::Attest && index >= 2) {
             add(format!("accounts {index} and {} swapped", index + 1), &[], &|i| {
                 let (a, b) = (i.accounts[index].pubkey, i.accounts[index + 1].pubkey);

@@ -6,10 +6,7 @@ use causeway_interface::{
     accounts::MAX_DZ_PREFIXES,
     instruction::{CreateDevice, CreateLink, Verdict},
 };
-use causeway_sdk::{
-    DeviceRefs, LinkContext, LinkRefs, Window,
-    address::to_key,
-};
+use causeway_sdk::{DeviceRefs, LinkContext, LinkRefs, Window, address::to_key};
 use solana_sdk::signature::Signer;
 
 use crate::{
@@ -210,7 +207,8 @@ impl World {
     pub fn attest(&mut self, oracle: usize, verdicts: &[(Key, u8)]) -> Result<Done, Failure> {
         let oracle = self.oracles[oracle].insecure_clone();
         let window = self.window();
-        let verdicts: Vec<_> = verdicts.iter().map(|(key, byte)| (*key, Verdict { verdict: *byte, failed: 0 })).collect();
+        let verdicts: Vec<_> =
+            verdicts.iter().map(|(key, byte)| (*key, Verdict { verdict: *byte, failed: 0 })).collect();
         let ix = self.ix.attest(&oracle.pubkey(), window, &verdicts);
         self.by(&oracle, ix)
     }

@@ -3,8 +3,7 @@
 
 use causeway_interface::{
     Code, DesiredStatus, DeviceHealth, DeviceStatus, ErrorCode, InterfaceName, LinkHealth, LinkStatus, LoopbackType,
-    PoolKind, RejectReason,
-    accounts::LINK_FLAG_Z_ATTACHED,
+    PoolKind, RejectReason, accounts::LINK_FLAG_Z_ATTACHED,
 };
 use causeway_program_tests::{
     Party, World,
@@ -297,7 +296,11 @@ fn a_rejected_device_or_link_keeps_the_reason_and_can_only_be_deleted() {
     let none = world.ix.reject_link(&core_party.owner.pubkey(), &refs, RejectReason::None, 0);
     assert_eq!(refused(world.by(&core_party.owner, none)), ErrorCode::InstructionData);
     let mine = world.ix.reject_link(&edge_party.owner.pubkey(), &refs, RejectReason::Other, 0);
-    assert_eq!(refused(world.by(&edge_party.owner, mine)), ErrorCode::NotLinkParty, "side A deletes, it does not reject");
+    assert_eq!(
+        refused(world.by(&edge_party.owner, mine)),
+        ErrorCode::NotLinkParty,
+        "side A deletes, it does not reject"
+    );
     let ix = world.ix.reject_link(&core_party.owner.pubkey(), &refs, RejectReason::NotAgreed, 0);
     world.by(&core_party.owner, ix).unwrap();
     let record = world.link(&link);
@@ -310,10 +313,7 @@ fn a_rejected_device_or_link_keeps_the_reason_and_can_only_be_deleted() {
     world.as_authority(ix).unwrap();
     assert_eq!(world.device(&a).reject_reason, RejectReason::Duplicate);
     assert_eq!(refused(world.provision_device(&edge_party, &a)), ErrorCode::DeviceTransitionRefused);
-    assert_eq!(
-        refused(world.want_device(&edge_party, &a, DesiredStatus::Pending)),
-        ErrorCode::DeviceTransitionRefused
-    );
+    assert_eq!(refused(world.want_device(&edge_party, &a, DesiredStatus::Pending)), ErrorCode::DeviceTransitionRefused);
 }
 
 #[test]

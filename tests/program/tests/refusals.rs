@@ -6,7 +6,8 @@ use causeway_interface::{
     LinkType, LoopbackType, Prefix, RegistryStatus, RejectReason, VrfName,
     accounts::{MAX_INTERFACES, PREFIX_TABLE_CAPACITY},
     instruction::{
-        CreateDevice, CreateLink, InitNetwork, SetInterface, UpdateContributor, UpdateLink, UpdateNetwork, Verdict,
+        CreateDevice, CreateLink, InitNetwork, MAX_ATTEST_BATCH, SetInterface, UpdateContributor, UpdateLink,
+        UpdateNetwork, Verdict,
     },
 };
 use causeway_program_tests::{
@@ -526,7 +527,11 @@ fn a_link_has_sound_values_and_fitting_ends_only() {
     for (end, data, expected) in cases {
         assert_eq!(refused(world.create_link(&a, &hub, end, data.clone())), expected, "{data:?}");
     }
-    assert_eq!(refused(world.create_link(&z, &hub, &far, dzx)), ErrorCode::NotLinkParty, "side A has to be the signer's");
+    assert_eq!(
+        refused(world.create_link(&z, &hub, &far, dzx)),
+        ErrorCode::NotLinkParty,
+        "side A has to be the signer's"
+    );
     world.create_link(&a, &hub, &spoke, good.clone()).unwrap();
     let again = CreateLink { code: code("again"), ..good };
     assert_eq!(refused(world.create_link(&a, &hub, &spoke, again)), ErrorCode::InterfaceInUse);
@@ -645,4 +650,22 @@ fn an_exhausted_pool_refuses_and_takes_freed_values_again() {
     let close = world.ix.close_device(&owner, &refs, &owner, 0);
     world.send(&[delete, close], &[&party.owner]).unwrap();
     world.provision_device(&party, &b).unwrap();
+}
+
+#[test]
+fn a_batch_holds_as_many_subjects_as_a_transaction_can_lock() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let verdicts: Vec<_> = (0..MAX_ATTEST_BATCH + 1)
+        .map(|n| {
+            let device = world.add_device(&party, hybrid(&format!("d{n}")));
+            (world.device_key(&device), DeviceHealth::ReadyForUsers.byte())
+        })
+        .collect();
+    let done = world.attest(0, &verdicts[..MAX_ATTEST_BATCH]).unwrap();
+    assert!(done.cu < 900 + 250 * 55, "{} compute units", done.cu);
+    for (key, verdict) in &verdicts[..MAX_ATTEST_BATCH] {
+        assert_eq!(world.attestations(key).entries[0].verdict, *verdict);
+    }
+    assert_eq!(refused(world.attest(0, &verdicts)), ErrorCode::BatchMismatch);
 }

@@ -89,11 +89,8 @@ async fn a_device_becomes_ready_for_links_in_agaves_runtime() {
         ix.set_oracle_set(&authority.pubkey(), keys, 2, 0),
     ];
     send(&mut context, &instructions, &[&upgrade_authority, &authority]).await;
-    let contributor = CreateContributor {
-        code: code("acme"),
-        owner: to_key(&owner.pubkey()),
-        operations_key: Key::ZERO,
-    };
+    let contributor =
+        CreateContributor { code: code("acme"), owner: to_key(&owner.pubkey()), operations_key: Key::ZERO };
     let instructions = [
         ix.create_contributor(&payer, &authority.pubkey(), contributor),
         ix.create_location(&payer, &authority.pubkey(), location("ams")),
@@ -115,10 +112,8 @@ async fn a_device_becomes_ready_for_links_in_agaves_runtime() {
         desired: DesiredStatus::Activated,
         skip_recipe: false,
     };
-    let instructions = [
-        ix.create_device(&owner.pubkey(), &acme, &ams, &ams, create),
-        ix.provision_device(&owner.pubkey(), &refs, 0),
-    ];
+    let instructions =
+        [ix.create_device(&owner.pubkey(), &acme, &ams, &ams, create), ix.provision_device(&owner.pubkey(), &refs, 0)];
     send(&mut context, &instructions, &[&owner]).await;
     assert_eq!(device(&mut context, &ix, &name).await.header.status, DeviceStatus::DeviceProvisioning);
 

@@ -219,10 +219,7 @@ pub fn prefix_table() -> PrefixTable {
     PrefixTable {
         header: header(AccountType::PrefixTable, NONE, NONE, NONE, NONE),
         used: 1,
-        ranges: vec![
-            PrefixRange { first: 0xc613_0000, last: 0xc613_0007 },
-            PrefixRange { first: 0, last: 0 },
-        ],
+        ranges: vec![PrefixRange { first: 0xc613_0000, last: 0xc613_0007 }, PrefixRange { first: 0, last: 0 }],
     }
 }
 
@@ -298,10 +295,9 @@ pub fn instruction(tag: Tag) -> Instruction {
             owner: key(2),
             operations_key: Key::ZERO,
         }),
-        Tag::SetRegistryStatus => Instruction::SetRegistryStatus(SetRegistryStatus {
-            expected_sequence,
-            status: RegistryStatus::Suspended,
-        }),
+        Tag::SetRegistryStatus => {
+            Instruction::SetRegistryStatus(SetRegistryStatus { expected_sequence, status: RegistryStatus::Suspended })
+        }
         Tag::CloseRegistry => Instruction::CloseRegistry(expect()),
         Tag::CreateLocation => {
             Instruction::CreateLocation(CreateLocation { code: code("ams-1"), name, country, lat_e6, lng_e6 })
@@ -356,10 +352,9 @@ pub fn instruction(tag: Tag) -> Instruction {
         Tag::CloseDevice => Instruction::CloseDevice(expect()),
         Tag::AddInterface => Instruction::AddInterface(set_interface()),
         Tag::UpdateInterface => Instruction::UpdateInterface(set_interface()),
-        Tag::RemoveInterface => Instruction::RemoveInterface(RemoveInterface {
-            expected_sequence,
-            name: "eth3.100".parse().unwrap(),
-        }),
+        Tag::RemoveInterface => {
+            Instruction::RemoveInterface(RemoveInterface { expected_sequence, name: "eth3.100".parse().unwrap() })
+        }
         Tag::CreateLink => Instruction::CreateLink(CreateLink {
             code: code("ams-fra"),
             link_type: LinkType::Dzx,
@@ -371,10 +366,9 @@ pub fn instruction(tag: Tag) -> Instruction {
             jitter_ns: 50_000,
             desired: DesiredStatus::Activated,
         }),
-        Tag::AcceptLink => Instruction::AcceptLink(AcceptLink {
-            expected_sequence,
-            interface_z: "eth3".parse().unwrap(),
-        }),
+        Tag::AcceptLink => {
+            Instruction::AcceptLink(AcceptLink { expected_sequence, interface_z: "eth3".parse().unwrap() })
+        }
         Tag::RejectLink => Instruction::RejectLink(reject()),
         Tag::ProvisionLink => Instruction::ProvisionLink(expect()),
         Tag::UpdateLink => Instruction::UpdateLink(UpdateLink {

@@ -39,12 +39,7 @@ pub fn terms(network: &RawNetwork, now: u64, in_service: bool, status_since: u64
 /// # Errors
 /// [`ErrorCode::CorruptAccount`] where an entry holds a verdict that no oracle can give.
 #[inline(always)]
-pub fn tally(
-    network: &RawNetwork,
-    subject: AccountType,
-    entries: &[RawAttestation],
-    terms: &Terms,
-) -> Outcome<Tally> {
+pub fn tally(network: &RawNetwork, subject: AccountType, entries: &[RawAttestation], terms: &Terms) -> Outcome<Tally> {
     let mut tally = Tally::default();
     for entry in entries.iter().take(network.oracle_count.into()) {
         if entry.slot.get() != 0 {

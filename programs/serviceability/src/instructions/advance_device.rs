@@ -31,8 +31,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
     let mut facts = checks::device_facts(&device, checks::is_running(&network)?, registry_active)?;
     facts.maintenance_burned_in = tally.held_since_status(DeviceHealth::ReadyForUsers.rank(), terms.quorum);
     // Nothing but the move into service asks for the shape, and the list is long.
-    facts.has_cyoa =
-        matches!(state.status, DeviceStatus::LinkProvisioning) && interfaces::has_cyoa(device.entries());
+    facts.has_cyoa = matches!(state.status, DeviceStatus::LinkProvisioning) && interfaces::has_cyoa(device.entries());
     let status = match device::decide(&state, device::Event::Advance, &facts, Roles::ANYONE) {
         Ok(Next::To(status)) => status,
         Ok(Next::Closed) => return Err(ErrorCode::DeviceTransitionRefused),

@@ -18,7 +18,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let max_age = network.attestation_max_age_slots.get();
     let (start, end) = (data.window_start_slot.get(), data.window_end_slot.get());
     ensure(start <= end && end <= now && now - end <= max_age, ErrorCode::WindowInvalid)?;
-    let index = quorum::oracle_index(&network.oracles, network.oracle_count, signer.key()).ok_or(ErrorCode::NotOracle)?;
+    let index =
+        quorum::oracle_index(&network.oracles, network.oracle_count, signer.key()).ok_or(ErrorCode::NotOracle)?;
 
     let epoch = network.oracle_epoch.get();
     for (subject, verdict) in subjects.iter_mut().zip(verdicts) {

@@ -98,8 +98,7 @@ pub fn create_attestations(
     oracles: usize,
 ) -> Outcome {
     let entries = oracles.max(ATTESTATION_ENTRIES);
-    let mut created: Write<RawAttestations> =
-        creator.create(vacant, [seeds::ATTESTATIONS, &subject.0], entries)?;
+    let mut created: Write<RawAttestations> = creator.create(vacant, [seeds::ATTESTATIONS, &subject.0], entries)?;
     created.header.kind = subject_type.byte();
     created.subject = *subject;
     Ok(())

@@ -29,8 +29,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     )?;
     let mut facts = checks::link_facts(&link, checks::is_running(&network)?)?;
     facts.registry_active = registry_active;
-    facts.devices =
-        [stored!(device_a.header.status, DeviceStatus), stored!(device_z.header.status, DeviceStatus)];
+    facts.devices = [stored!(device_a.header.status, DeviceStatus), stored!(device_z.header.status, DeviceStatus)];
     let contributor_a: Read<RawContributor> = Read::new(program, contributor_a)?;
     let contributor_z: Read<RawContributor> = Read::new(program, contributor_z)?;
     let roles = super::ends::roles(

@@ -1,7 +1,7 @@
 //! Stops a link.
 
-use super::prelude::*;
 use super::ends::{Counted, count_activated};
+use super::prelude::*;
 use crate::syscalls::key;
 
 /// Checks and applies.
