@@ -1,1 +1,10 @@
-//! causeway-cli
+//! What the `causeway` command is made of, as a library: importing, site files, plans and their execution.
+//!
+//! - [`import`], [`site`], [`plan`]: pure.
+//! - [`keyring`], [`apply`]: keys from files, and a plan's execution on a ledger.
+//! - [`simulate`]: the ledger that a site would become; a fake, for rendering and tests without a ledger.
+//!
+//! The demo and the end-to-end tests register their networks through exactly this code.
+
+pub mod import;
+pub mod site;
