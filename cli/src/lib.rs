@@ -6,5 +6,8 @@
 //!
 //! The demo and the end-to-end tests register their networks through exactly this code.
 
+pub mod apply;
 pub mod import;
+pub mod keyring;
+pub mod plan;
 pub mod site;
