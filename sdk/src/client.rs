@@ -22,6 +22,7 @@ use causeway_interface::{
         OFFSET_KIND, OFFSET_STATUS, OFFSET_TYPE, Record,
     },
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use solana_account_decoder_client_types::{UiAccount, UiAccountData};
 use solana_client::{
@@ -42,6 +43,10 @@ use crate::{
 /// Longest wait for one answer. A full read of 60 000 accounts takes a few seconds; a node that needs longer is of no
 /// use to a controller that reconciles every ten.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a read is repeated while the node is behind what has been read before, and the pause between: two
+/// seconds in all, the lag that nodes of one pool have on each other.
+const BEHIND: (u32, Duration) = (10, Duration::from_millis(200));
 
 /// Which accounts of one type to list. Each field is compared by the RPC node with the byte in the account's header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -164,6 +169,18 @@ impl Ledger {
         }
     }
 
+    /// Reads once the node is where this client has been.
+    async fn read<T: DeserializeOwned>(&self, request: RpcRequest, params: &Value) -> Result<T, LedgerError> {
+        let (tries, pause) = BEHIND;
+        for _ in 1..tries {
+            match self.bounded(self.rpc.send(request, params.clone())).await {
+                Err(LedgerError::Behind { .. }) => tokio::time::sleep(pause).await,
+                other => return other,
+            }
+        }
+        self.bounded(self.rpc.send(request, params.clone())).await
+    }
+
     async fn program_accounts(&self, filters: Value) -> Result<(u64, Vec<(Key, Vec<u8>)>), LedgerError> {
         let floor = self.newest_slot();
         let config = json!({
@@ -175,8 +192,8 @@ impl Ledger {
             "sortResults": false,
         });
         let params = json!([self.addresses.program_id.to_string(), config]);
-        let request = self.rpc.send::<OptionalContext<Vec<RpcKeyedAccount>>>(RpcRequest::GetProgramAccounts, params);
-        let response = match self.bounded(request).await? {
+        let answer: OptionalContext<Vec<RpcKeyedAccount>> = self.read(RpcRequest::GetProgramAccounts, &params).await?;
+        let response = match answer {
             OptionalContext::Context(response) => response,
             OptionalContext::NoContext(_) => return Err(self.malformed("an answer without its slot")),
         };
@@ -238,8 +255,7 @@ impl Ledger {
         let floor = self.newest_slot();
         let config = json!({ "encoding": "base64", "commitment": "confirmed", "minContextSlot": floor });
         let params = json!([address.to_string(), config]);
-        let request = self.rpc.send::<Response<Option<UiAccount>>>(RpcRequest::GetAccountInfo, params);
-        let response = self.bounded(request).await?;
+        let response: Response<Option<UiAccount>> = self.read(RpcRequest::GetAccountInfo, &params).await?;
         self.check_slot(response.context.slot, floor)?;
         let Some(account) = response.value else { return Ok(None) };
         if account.owner != self.addresses.program_id.to_string() {

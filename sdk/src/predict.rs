@@ -151,3 +151,7 @@ pub fn link(snapshot: &Snapshot, key: &Key, now: u64) -> Result<LinkPrediction, 
     let transition = lifecycle::link::decide(&state, lifecycle::link::Event::Advance, &facts, Roles::ANYONE);
     Ok(Prediction { health_before: before, health, transition, detail })
 }
+
+#[cfg(test)]
+#[path = "predict_tests.rs"]
+mod tests;

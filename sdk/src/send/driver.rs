@@ -26,6 +26,9 @@ const PREPARING: usize = 16;
 /// ledger's slots are (150 blocks of 20 ms).
 const MAY_EXPIRE_AFTER: Duration = Duration::from_secs(3);
 
+/// Age up to which a transaction is expected any moment.
+const YOUNG: Duration = Duration::from_secs(2);
+
 struct Flight {
     index: usize,
     prepared: Prepared,
@@ -48,6 +51,7 @@ struct Driver<'a, F> {
     waiting: VecDeque<Waiting>,
     flights: BTreeMap<Signature, Flight>,
     last_read: Instant,
+    last_look: Instant,
     on_done: F,
 }
 
@@ -63,6 +67,7 @@ where
         waiting,
         flights: BTreeMap::new(),
         last_read: Instant::now(),
+        last_look: Instant::now(),
         on_done,
     };
     driver.run().await;
@@ -96,13 +101,21 @@ impl<F: FnMut(usize, &Result<Receipt, SendError>)> Driver<'_, F> {
                     Ok(prepared) => self.took_off(&next, prepared),
                     Err(error) => self.done(next.index, Err(error)),
                 },
-                _ = poll.tick(), if !self.flights.is_empty() => self.look().await,
+                _ = poll.tick(), if !self.flights.is_empty() => if self.is_time() {
+                    self.look().await;
+                    self.last_look = Instant::now();
+                },
             }
         }
     }
 
     fn limit(&self) -> usize {
         self.sender.config.max_in_flight.max(1)
+    }
+
+    fn is_time(&self) -> bool {
+        let young = self.flights.values().any(|f| f.signed.elapsed() < YOUNG);
+        young || self.last_look.elapsed() >= self.sender.config.poll_slowly_every
     }
 
     fn took_off(&mut self, waiting: &Waiting, prepared: Prepared) {

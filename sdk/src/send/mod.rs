@@ -38,8 +38,10 @@ pub struct SendConfig {
     pub priority_fee_micro_lamports: u64,
     /// Transactions on their way at once. The ledger's leader takes some hundreds a slot from one sender.
     pub max_in_flight: usize,
-    /// Time between two looks at what has landed.
+    /// Time between two looks at what has landed, while something was sent in the last two seconds.
     pub poll_every: Duration,
+    /// The same for what takes longer.
+    pub poll_slowly_every: Duration,
     /// Time after which a transaction that has not landed is sent again.
     pub resend_every: Duration,
     /// How many times a submission is signed at most; each signing lives for 150 blocks.
@@ -53,7 +55,8 @@ impl Default for SendConfig {
         Self {
             priority_fee_micro_lamports: 0,
             max_in_flight: 256,
-            poll_every: Duration::from_millis(200),
+            poll_every: Duration::from_millis(100),
+            poll_slowly_every: Duration::from_millis(400),
             resend_every: Duration::from_secs(2),
             max_signings: 4,
             give_up_after: Duration::from_secs(60),
