@@ -10,4 +10,5 @@ pub mod apply;
 pub mod import;
 pub mod keyring;
 pub mod plan;
+pub mod simulate;
 pub mod site;

@@ -1,6 +1,6 @@
 //! Codes out of names: lower-case ASCII, cut to length, and unique.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_interface::Code;
 
@@ -9,7 +9,11 @@ pub const MAX_LEN: usize = 32;
 
 /// Hands out each code once.
 #[derive(Debug, Default)]
-pub struct Codes(BTreeSet<String>);
+pub struct Codes {
+    taken: BTreeSet<String>,
+    /// The number that was last added to a text, so that ten thousand equal names take no quadratic time.
+    numbers: BTreeMap<String, u32>,
+}
 
 impl Codes {
     /// `wanted`, or with a number at its end where that is taken. Falls back to `otherwise` where `wanted` has nothing
@@ -23,14 +27,21 @@ impl Codes {
         if base.is_empty() {
             base = "x".into();
         }
-        let mut text = cut(&base, max_len);
-        let mut number = 1u32;
-        while !self.0.insert(text.clone()) {
+        let plain = cut(&base, max_len);
+        if self.taken.insert(plain.clone()) {
+            return (code(&plain), false);
+        }
+        let mut number = self.numbers.get(&plain).copied().unwrap_or(1);
+        let text = loop {
             number += 1;
             let suffix = format!("-{number}");
-            text = cut(&base, max_len.saturating_sub(suffix.len())) + &suffix;
-        }
-        (code(&text), number > 1)
+            let text = cut(&base, max_len.saturating_sub(suffix.len())) + &suffix;
+            if self.taken.insert(text.clone()) {
+                break text;
+            }
+        };
+        self.numbers.insert(plain, number);
+        (code(&text), true)
     }
 }
 

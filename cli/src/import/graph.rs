@@ -1,254 +1,186 @@
-//! From GML to a clean graph: every node placed and linked, every edge between two different nodes.
+//! Nodes and links out of GML: what can become devices and links, everything else left out and said.
 //!
-//! Everything that is left out, moved or made up is an [`Assumption`]. The order of the file decides every tie, so the
-//! same text always gives the same graph.
+//! Guarantees: every link joins two different nodes of the list, every node has a link, and no node has more links than
+//! a device has ports. It decides nothing about places, codes or owners.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Assumption, ImportError, ImportOptions, Topic,
-    geo::{self, Point},
-    gml::List,
-    speed,
-};
+use causeway_interface::{Country, accounts::MAX_INTERFACES};
 
-/// Links that a device can hold at most: ports are numbered up to 99, and the default ones that can't hold a link take
-/// up to two of these numbers.
-pub const MAX_DEGREE: usize = 97;
-/// Radius in degrees of the circle on which nodes are put when no node of a file has coordinates.
-const CIRCLE_DEGREES: f64 = 5.0;
-/// Rounds of placing nodes between placed neighbours: the longest chain of unplaced nodes that is still interpolated.
-const PLACING_ROUNDS: usize = 64;
+use super::{AssumptionKind as Kind, ImportError, country, geo::Point, gml::List, notes::Notes, speed};
 
-/// A node.
+/// Most devices of one import: a /29 for each out of 198.19.0.0/16.
+pub const MAX_DEVICES: usize = 8_192;
+/// Most links of one import: the /31s of a /16.
+pub const MAX_LINKS: usize = 32_768;
+/// Most links of one device: its interfaces, and at most 99 ports with a name, but for the management interface, two
+/// loopbacks, a users' port and a DIA port.
+pub const MAX_LINKS_OF_DEVICE: usize = (if MAX_INTERFACES < 102 { MAX_INTERFACES } else { 102 }) - 5;
+
+/// A node that becomes a device.
 #[derive(Clone, Debug)]
-pub struct Node {
-    /// Its id in the file, for people.
-    pub id: String,
-    /// Its label, if it has one that means something.
-    pub label: Option<String>,
-    /// Its country as the file names it.
-    pub country: Option<String>,
-    /// Where it is.
-    pub point: Point,
-}
-
-/// An edge between two nodes, by their index.
-#[derive(Clone, Copy, Debug)]
-pub struct Edge {
-    /// One end.
-    pub a: usize,
-    /// The other.
-    pub z: usize,
-    /// Speed in bit/s, where the file says it.
-    pub speed_bps: Option<f64>,
-}
-
-/// A clean graph.
-#[derive(Clone, Debug)]
-pub struct Graph {
-    /// Its name.
-    pub name: String,
-    /// Nodes in the file's order.
-    pub nodes: Vec<Node>,
-    /// Edges in the file's order.
-    pub edges: Vec<Edge>,
-}
-
-struct RawNode {
-    id: String,
-    label: Option<String>,
-    country: Option<String>,
-    point: Option<Point>,
+pub(super) struct Node {
+    pub(super) id: String,
+    /// Its name, where it has one.
+    pub(super) label: Option<String>,
+    pub(super) country: Option<Country>,
+    pub(super) place: Option<Point>,
     external: bool,
     hyperedge: bool,
 }
 
-struct Cleaner<'a> {
-    options: &'a ImportOptions,
-    assumptions: &'a mut Vec<Assumption>,
+impl Node {
+    /// What to call it where it has no code yet.
+    pub(super) fn shown(&self) -> String {
+        self.label.clone().unwrap_or_else(|| format!("node {}", self.id))
+    }
 }
 
-/// Cleans the graph of a parsed file.
-///
-/// # Errors
-/// There is no graph in it, or nothing of it is left.
-pub fn clean(file: &List, options: &ImportOptions, assumptions: &mut Vec<Assumption>) -> Result<Graph, ImportError> {
+/// An edge that becomes a link.
+#[derive(Clone, Debug)]
+pub(super) struct Edge {
+    /// Index of the node on side A.
+    pub(super) a: usize,
+    /// Index of the node on side Z.
+    pub(super) z: usize,
+    /// Speed in bit/s, where the file gives one.
+    pub(super) bps: Option<f64>,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct Graph {
+    pub(super) name: Option<String>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) edges: Vec<Edge>,
+}
+
+/// Reads the first graph of a file.
+pub(super) fn read(file: &List, notes: &mut Notes) -> Result<Graph, ImportError> {
     let graph = file.lists("graph").next().ok_or(ImportError::NoGraph)?;
-    let mut cleaner = Cleaner { options, assumptions };
-    let nodes = cleaner.nodes(graph);
-    if nodes.is_empty() {
-        return Err(ImportError::NoNodes);
+    let name = ["Network", "label", "name"].iter().find_map(|key| named(graph, key));
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut by_id: BTreeMap<String, usize> = BTreeMap::new();
+    for list in graph.lists("node") {
+        let node = node(list, notes);
+        if node.id.is_empty() {
+            notes.about(Kind::NodeWithoutId, &node.shown());
+        } else if by_id.contains_key(&node.id) {
+            notes.about(Kind::RepeatedId, &node.shown());
+        } else {
+            by_id.insert(node.id.clone(), nodes.len());
+            nodes.push(node);
+        }
     }
-    let edges = cleaner.edges(graph, &nodes);
-    let (nodes, edges) = cleaner.without_unwanted(nodes, edges);
-    if nodes.is_empty() {
-        return Err(ImportError::NothingLeft);
+    let edges = edges(graph, &nodes, &by_id, notes);
+    let (nodes, edges) = without_external(nodes, edges, notes);
+    let edges = within_ports(&nodes, edges, notes);
+    let (nodes, edges) = only(nodes, edges, Kind::Isolated, notes, |_, degree| degree > 0);
+    for node in nodes.iter().filter(|node| node.hyperedge) {
+        notes.about(Kind::Hyperedge, &node.shown());
     }
-    let nodes = cleaner.placed(nodes, &edges);
-    let meaningful = |text: String| Some(text.trim().to_owned()).filter(|t| !t.is_empty());
-    let name = graph.text("Network").and_then(meaningful).or_else(|| graph.text("label").and_then(meaningful));
-    Ok(Graph { name: name.unwrap_or_default(), nodes, edges })
-}
-
-impl Cleaner<'_> {
-    fn say(&mut self, topic: Topic, subject: impl Into<String>, detail: impl Into<String>) {
-        self.assumptions.push(Assumption { topic, subject: subject.into(), detail: detail.into() });
-    }
-
-    fn nodes(&mut self, graph: &List) -> Vec<RawNode> {
-        let mut seen = BTreeMap::new();
-        let mut nodes = Vec::new();
-        for (index, list) in graph.lists("node").enumerate() {
-            let Some(id) = list.text("id") else {
-                self.say(Topic::NodeId, format!("node {index} of the file"), "it has no id");
-                continue;
-            };
-            if seen.insert(id.clone(), ()).is_some() {
-                self.say(Topic::NodeId, format!("node {id}"), "another node has this id");
-                continue;
-            }
-            let label = list.text("label").map(|l| l.trim().to_owned()).filter(|l| is_label(l));
-            let point = list.number("Latitude").zip(list.number("Longitude"));
-            nodes.push(RawNode {
-                id,
-                label,
-                country: list.text("Country").map(|c| c.trim().to_owned()).filter(|c| is_label(c)),
-                point: point.and_then(|(lat, lng)| Point::new(lat, lng)),
-                external: list.number("Internal") == Some(0.0),
-                hyperedge: list.number("hyperedge").is_some_and(|h| h != 0.0),
-            });
-        }
-        nodes
-    }
-
-    fn edges(&mut self, graph: &List, nodes: &[RawNode]) -> Vec<Edge> {
-        let index: BTreeMap<&str, usize> = nodes.iter().enumerate().map(|(i, n)| (n.id.as_str(), i)).collect();
-        let mut degree = vec![0usize; nodes.len()];
-        let mut edges = Vec::new();
-        for (number, list) in graph.lists("edge").enumerate() {
-            let name = |key| list.text(key).unwrap_or_else(|| "?".into());
-            let (source, target) = (name("source"), name("target"));
-            let subject = format!("edge {number} ({source} to {target})");
-            let ends = (index.get(source.as_str()).copied(), index.get(target.as_str()).copied());
-            let (Some(a), Some(z)) = ends else {
-                self.say(Topic::Dangling, subject, "it names a node that the file does not have");
-                continue;
-            };
-            if a == z {
-                self.say(Topic::SelfLoop, subject, "both ends are the same node");
-                continue;
-            }
-            let room = |node: usize| degree.get(node).is_some_and(|d| *d < MAX_DEGREE);
-            if !room(a) || !room(z) {
-                self.say(Topic::TooManyLinks, subject, format!("a device can hold {MAX_DEGREE} links"));
-                continue;
-            }
-            for node in [a, z] {
-                if let Some(d) = degree.get_mut(node) {
-                    *d += 1;
-                }
-            }
-            edges.push(Edge { a, z, speed_bps: speed::of_edge(list) });
-        }
-        edges
-    }
-
-    /// Leaves out external nodes, then nodes without edges, and renumbers the rest.
-    fn without_unwanted(&mut self, nodes: Vec<RawNode>, edges: Vec<Edge>) -> (Vec<RawNode>, Vec<Edge>) {
-        let all_external = nodes.iter().all(|n| n.external);
-        let drops_external = !self.options.keep_external && !all_external;
-        let wanted: Vec<bool> = nodes.iter().map(|n| !(n.external && drops_external)).collect();
-        let kept = |node: usize| wanted.get(node).copied().unwrap_or(false);
-        let edges: Vec<Edge> = edges.into_iter().filter(|e| kept(e.a) && kept(e.z)).collect();
-        let mut linked = vec![false; nodes.len()];
-        for node in edges.iter().flat_map(|e| [e.a, e.z]) {
-            if let Some(l) = linked.get_mut(node) {
-                *l = true;
-            }
-        }
-        let mut renumbered = vec![None; nodes.len()];
-        let mut rest = Vec::new();
-        for (index, node) in nodes.into_iter().enumerate() {
-            let subject = node.label.clone().unwrap_or_else(|| format!("node {}", node.id));
-            if node.external {
-                let detail = match (drops_external, all_external) {
-                    (true, _) => "another operator's; left out",
-                    (false, true) => "every node is external; kept",
-                    (false, false) => "kept as a device, as asked",
-                };
-                self.say(Topic::External, subject.clone(), detail);
-            }
-            if !kept(index) {
-                continue;
-            }
-            if !linked.get(index).copied().unwrap_or(false) {
-                self.say(Topic::Isolated, subject, "no link ends here");
-                continue;
-            }
-            if node.hyperedge {
-                self.say(Topic::Hyperedge, subject, "the file marks it as a hyperedge");
-            }
-            if let Some(slot) = renumbered.get_mut(index) {
-                *slot = Some(rest.len());
-            }
-            rest.push(node);
-        }
-        let renumber = |node: usize| renumbered.get(node).copied().flatten();
-        let edges = edges.into_iter().filter_map(|e| Some(Edge { a: renumber(e.a)?, z: renumber(e.z)?, ..e }));
-        let edges = edges.collect();
-        (rest, edges)
-    }
-
-    /// Gives a place to nodes without one: between placed neighbours, else in the middle of all, else on a circle.
-    fn placed(&mut self, nodes: Vec<RawNode>, edges: &[Edge]) -> Vec<Node> {
-        let mut neighbours = vec![Vec::new(); nodes.len()];
-        for e in edges {
-            for (from, to) in [(e.a, e.z), (e.z, e.a)] {
-                if let Some(list) = neighbours.get_mut(from) {
-                    list.push(to);
-                }
-            }
-        }
-        let known: Vec<Option<Point>> = nodes.iter().map(|n| n.point).collect();
-        let centre = geo::mean(known.iter().copied().flatten());
-        let mut points = known.clone();
-        for _ in 0..PLACING_ROUNDS {
-            let before = points.clone();
-            let at = |node: &usize| before.get(*node).copied().flatten();
-            for (point, around) in points.iter_mut().zip(&neighbours).filter(|(p, _)| p.is_none()) {
-                *point = geo::mean(around.iter().filter_map(at));
-            }
-            if points == before {
-                break;
-            }
-        }
-        let count = nodes.len();
-        let mut placed = Vec::with_capacity(count);
-        for (index, (node, point)) in nodes.into_iter().zip(points).enumerate() {
-            let (point, how) = match (point, centre) {
-                (Some(point), _) => (point, "between its neighbours"),
-                (None, Some(centre)) => (centre, "in the middle of all others; no neighbour has coordinates"),
-                (None, None) => (on_circle(index, count), "on a circle around 0, 0; no node has coordinates"),
-            };
-            if node.point.is_none() {
-                let subject = node.label.clone().unwrap_or_else(|| format!("node {}", node.id));
-                self.say(Topic::Coordinates, subject, how);
-            }
-            placed.push(Node { id: node.id, label: node.label, country: node.country, point });
-        }
-        placed
+    match (nodes.len(), edges.len()) {
+        (_, 0) => Err(ImportError::NoLinks),
+        (devices, _) if devices > MAX_DEVICES => Err(ImportError::TooManyDevices { devices }),
+        (_, links) if links > MAX_LINKS => Err(ImportError::TooManyLinks { links }),
+        (_, _) => Ok(Graph { name, nodes, edges }),
     }
 }
 
-fn on_circle(index: usize, count: usize) -> Point {
-    let angle = std::f64::consts::TAU * index as f64 / count.max(1) as f64;
-    let rounded = |x: f64| (x * 1e6).round() / 1e6;
-    Point { lat: rounded(CIRCLE_DEGREES * angle.sin()), lng: rounded(CIRCLE_DEGREES * angle.cos()) }
+/// Text that names something: files write "None", "?" and nothing for nameless nodes.
+fn named(list: &List, key: &str) -> Option<String> {
+    let text = list.text(key)?.trim().to_owned();
+    let nameless = matches!(text.to_ascii_lowercase().as_str(), "" | "none" | "null" | "unknown");
+    (!nameless && text.chars().any(char::is_alphanumeric)).then_some(text)
 }
 
-/// Whether a label says anything.
-fn is_label(label: &str) -> bool {
-    let lower = label.to_ascii_lowercase();
-    label.chars().any(char::is_alphanumeric) && !matches!(lower.as_str(), "none" | "null" | "unknown" | "n/a" | "nan")
+fn node(list: &List, notes: &mut Notes) -> Node {
+    let given = list.number("Latitude").zip(list.number("Longitude"));
+    let place = given.and_then(|(lat, lng)| Point::new(lat, lng));
+    let node = Node {
+        id: list.text("id").unwrap_or_default().trim().to_owned(),
+        label: named(list, "label"),
+        country: list.text("Country").and_then(|name| country::by_name(&name)),
+        place,
+        external: list.number("Internal") == Some(0.0),
+        hyperedge: list.number("hyperedge") == Some(1.0),
+    };
+    if given.is_some() && place.is_none() {
+        notes.about(Kind::BadCoordinates, &node.shown());
+    }
+    node
+}
+
+fn edges(graph: &List, nodes: &[Node], by_id: &BTreeMap<String, usize>, notes: &mut Notes) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for list in graph.lists("edge") {
+        let end = |key| list.text(key).map(|id| id.trim().to_owned()).unwrap_or_default();
+        let (source, target) = (end("source"), end("target"));
+        let (Some(a), Some(z)) = (by_id.get(&source), by_id.get(&target)) else {
+            notes.about(Kind::UnknownEnd, &format!("{source} - {target}"));
+            continue;
+        };
+        if a == z {
+            notes.about(Kind::SelfLoop, &nodes.get(*a).map(Node::shown).unwrap_or_default());
+            continue;
+        }
+        edges.push(Edge { a: *a, z: *z, bps: speed::of_edge(list) });
+    }
+    edges
+}
+
+fn without_external(nodes: Vec<Node>, edges: Vec<Edge>, notes: &mut Notes) -> (Vec<Node>, Vec<Edge>) {
+    let external: BTreeSet<usize> =
+        nodes.iter().enumerate().filter(|(_, node)| node.external).map(|(index, _)| index).collect();
+    if edges.iter().any(|edge| !external.contains(&edge.a) && !external.contains(&edge.z)) {
+        return only(nodes, edges, Kind::ExternalLeftOut, notes, |node, _| !node.external);
+    }
+    for node in nodes.iter().filter(|node| node.external) {
+        notes.about(Kind::ExternalKept, &node.shown());
+    }
+    (nodes, edges)
+}
+
+fn within_ports(nodes: &[Node], edges: Vec<Edge>, notes: &mut Notes) -> Vec<Edge> {
+    let mut used: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for edge in edges {
+        let full = |node: &usize| used.get(node).is_some_and(|links| *links >= MAX_LINKS_OF_DEVICE);
+        if let Some(node) = [edge.a, edge.z].iter().find(|node| full(node)) {
+            notes.about(Kind::TooManyAtDevice, &nodes.get(*node).map(Node::shown).unwrap_or_default());
+            continue;
+        }
+        *used.entry(edge.a).or_default() += 1;
+        *used.entry(edge.z).or_default() += 1;
+        kept.push(edge);
+    }
+    kept
+}
+
+/// Keeps some nodes, told by themselves and their number of links, and the edges between them.
+fn only(
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    why: Kind,
+    notes: &mut Notes,
+    keep: impl Fn(&Node, usize) -> bool,
+) -> (Vec<Node>, Vec<Edge>) {
+    let mut degrees = vec![0usize; nodes.len()];
+    for end in edges.iter().flat_map(|edge| [edge.a, edge.z]) {
+        if let Some(degree) = degrees.get_mut(end) {
+            *degree += 1;
+        }
+    }
+    let mut places: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for (index, (node, degree)) in nodes.into_iter().zip(degrees).enumerate() {
+        if keep(&node, degree) {
+            places.insert(index, kept.len());
+            kept.push(node);
+        } else {
+            notes.about(why, &node.shown());
+        }
+    }
+    let moved = |edge: Edge| Some(Edge { a: *places.get(&edge.a)?, z: *places.get(&edge.z)?, bps: edge.bps });
+    (kept, edges.into_iter().filter_map(moved).collect())
 }

@@ -69,12 +69,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of a mapping; those that are not known are problems.
-    pub(super) fn open(
-        value: &'a Value,
-        path: &'a str,
-        known: &[&str],
-        problems: &mut Vec<Problem>,
-    ) -> Option<Self> {
+    pub(super) fn open(value: &'a Value, path: &'a str, known: &[&str], problems: &mut Vec<Problem>) -> Option<Self> {
         let Value::Mapping(mapping) = value else {
             problem(problems, path, format!("expected fields ({}), found {}", known.join(", "), kind(value)));
             return None;

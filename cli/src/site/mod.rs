@@ -21,8 +21,8 @@ use causeway_interface::{
 };
 use serde::Serialize;
 
-pub use self::degrees::Degrees;
 use self::decode::record;
+pub use self::degrees::Degrees;
 
 /// Largest site file that is read: a thousand times Kdl's.
 pub const MAX_BYTES: usize = 256 << 20;

@@ -89,7 +89,7 @@ fn broken_yaml_names_its_line_once() {
     assert!(problems[0].line.is_some(), "{problems:?}");
     for text in ["", "7", "[]", "devices: 7", "devices: [7]"] {
         let outcome = Site::from_yaml(text);
-        assert!(outcome.is_err() , "{text:?}: {outcome:?}");
+        assert!(outcome.is_err(), "{text:?}: {outcome:?}");
     }
 }
 
