@@ -46,10 +46,7 @@ pub(super) fn site(graph: &Graph, places: &[Point], options: &ImportOptions, not
     }
     let contributors = contributors(graph.nodes.len(), options, notes);
     let owner = |region: usize| contributors.get(region).map(|c| c.code).unwrap_or_default();
-    let mut plans = plans(graph, places, contributors.len(), notes);
-    for plan in &mut plans {
-        plan.ports = Ports::new(device_type(plan), options.platform);
-    }
+    let mut plans = plans(graph, places, contributors.len(), options.platform, notes);
     let links = links(graph, places, &mut plans, notes);
     let (locations, location_of) = locations(graph, places);
     let (mut exchanges, mut devices) = (Vec::new(), Vec::new());
@@ -102,7 +99,7 @@ fn contributors(devices: usize, options: &ImportOptions, notes: &mut Notes) -> V
     (1..=count).map(contributor).collect()
 }
 
-fn plans(graph: &Graph, places: &[Point], regions: usize, notes: &mut Notes) -> Vec<Plan> {
+fn plans(graph: &Graph, places: &[Point], regions: usize, platform: Platform, notes: &mut Notes) -> Vec<Plan> {
     let mut codes = Codes::default();
     let regions = regions::split(places, regions);
     let plan = |(node, region): (&Node, &usize)| {
@@ -113,7 +110,7 @@ fn plans(graph: &Graph, places: &[Point], regions: usize, notes: &mut Notes) -> 
             Some(_) if numbered => notes.about(Kind::RepeatedLabel, code.as_str()),
             Some(_) => {}
         }
-        Plan { code, region: *region, wan: 0, dzx: 0, ports: Ports::default() }
+        Plan { code, region: *region, wan: 0, dzx: 0, ports: Ports::new(DeviceType::Edge, platform) }
     };
     let mut plans: Vec<Plan> = graph.nodes.iter().zip(&regions).map(plan).collect();
     for edge in &graph.edges {
@@ -125,6 +122,9 @@ fn plans(graph: &Graph, places: &[Point], regions: usize, notes: &mut Notes) -> 
                 LinkType::Dzx => plan.dzx += 1,
             }
         }
+    }
+    for plan in &mut plans {
+        plan.ports = Ports::new(device_type(plan), platform);
     }
     plans
 }
@@ -231,7 +231,6 @@ fn label(text: &str) -> Label {
 }
 
 /// Hands out a device's fabric ports in order: the recipe's, then further ones, which have to be declared.
-#[derive(Default)]
 struct Ports {
     free: std::collections::VecDeque<InterfaceName>,
     next_number: usize,

@@ -13,7 +13,7 @@ use super::{AssumptionKind as Kind, ImportError, country, geo::Point, gml::List,
 pub const MAX_DEVICES: usize = 8_192;
 /// Most links of one import: the /31s of a /16.
 pub const MAX_LINKS: usize = 32_768;
-/// Most links of one device: its interfaces, and at most 99 ports with a name, but for the management interface, two
+/// Most links of one device: its interfaces, and at most 99 ports that have a name, but for the management interface, two
 /// loopbacks, a users' port and a DIA port.
 pub const MAX_LINKS_OF_DEVICE: usize = (if MAX_INTERFACES < 102 { MAX_INTERFACES } else { 102 }) - 5;
 
