@@ -1,26 +1,58 @@
-//! What a site file would change on a ledger: a value that can be printed, compared and tested.
+//! What a site file would change on a ledger: a value that can be printed, compared and carried out.
 //!
-//! Pure: a site and a snapshot in, a [`Plan`] out. Every object of the site has one item, in dependency order:
-//! registry, devices, links. Objects of the ledger that the site does not name are left alone.
+//! [`plan`] is pure: the same site and the same snapshot give the same plan. It creates and changes; it never deletes,
+//! and what the ledger has beyond the site is left alone. A plan against what it has brought about is empty, so that
+//! applying is safe to repeat and goes on where it stopped.
 //!
-//! Two things are the operator's and never planned: a desired status that differs on the ledger (somebody may be at
-//! work on a drained router; `set-desired` is the way), and what can't be changed in place (a device's contributor,
-//! type or place, a link's ends): the item is blocked and says what to do.
+//! What can't be reached from what is there (a device of another contributor, a link with other ends) is a conflict:
+//! nothing is carried out then.
 
-mod objects;
+mod device;
+mod link;
+mod registry;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
-use causeway_interface::{Code, InterfaceName};
-use causeway_sdk::Snapshot;
+use causeway_interface::{
+    Code, InterfaceName, Key,
+    instruction::{
+        CreateContributor, CreateDevice, CreateExchange, CreateLink, CreateLocation, SetInterface, UpdateContributor,
+        UpdateDevice, UpdateExchange, UpdateLink, UpdateLocation,
+    },
+};
+use causeway_sdk::{DeviceRefs, LinkRefs, Snapshot};
 use serde::Serialize;
 
 use crate::site::Site;
 
-/// What kind of object an item is about.
+/// What has to be there before what: stages run one after the other, the steps of a stage at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// Contributors, locations, exchanges.
+    Registry,
+    /// Devices and their own fields.
+    Devices,
+    /// Interfaces, in the order of the file; the number keeps the pieces of a long list in order.
+    Interfaces(u16),
+    /// Addresses and segment ids of devices.
+    ProvisionDevices,
+    /// Links and their figures.
+    Links,
+    /// Side Z's consent.
+    AcceptLinks,
+    /// Figures that a creation can't carry.
+    LinkFigures,
+    /// Tunnel ids and nets.
+    ProvisionLinks,
+    /// Desired status of what exists.
+    Desired,
+}
+
+/// What kind of object a step is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -37,7 +69,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The name that people see.
+    /// The word that people see.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Contributor => "contributor",
@@ -49,184 +81,204 @@ impl Kind {
     }
 }
 
-impl std::fmt::Display for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
+/// Whose key signs a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signer {
+    /// The network's authority.
+    Authority,
+    /// The owner of this contributor.
+    Owner(Code),
 }
 
-/// One thing to do to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Step {
-    /// Register it.
-    Create,
-    /// Change its fields.
-    Update,
-    /// Add an interface.
-    AddInterface(InterfaceName),
-    /// Change an interface.
-    UpdateInterface(InterfaceName),
-    /// Provision the device.
-    ProvisionDevice,
-    /// Accept the link at side Z.
-    Accept,
-    /// Change the figures of a link that was just registered: its delay override.
-    SetFigures,
-    /// Provision the link.
-    ProvisionLink,
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Registers a contributor.
+    CreateContributor(CreateContributor),
+    /// Changes a contributor's keys.
+    UpdateContributor(UpdateContributor),
+    /// Registers a location.
+    CreateLocation(CreateLocation),
+    /// Changes a location.
+    UpdateLocation(UpdateLocation),
+    /// Registers an exchange.
+    CreateExchange(CreateExchange),
+    /// Changes an exchange.
+    UpdateExchange(UpdateExchange),
+    /// Registers a device of these parties.
+    CreateDevice {
+        /// Contributor, location and exchange.
+        parents: [Code; 3],
+        /// The device.
+        data: Box<CreateDevice>,
+    },
+    /// Changes a device's own fields.
+    UpdateDevice(DeviceRefs, Box<UpdateDevice>),
+    /// Adds interfaces, in this order.
+    AddInterfaces(DeviceRefs, Vec<SetInterface>),
+    /// Changes interfaces.
+    UpdateInterfaces(DeviceRefs, Vec<SetInterface>),
+    /// Begins a device's provisioning.
+    ProvisionDevice(DeviceRefs),
+    /// Registers a link.
+    CreateLink {
+        /// Both devices.
+        sides: [DeviceRefs; 2],
+        /// The link.
+        data: Box<CreateLink>,
+    },
+    /// Agrees to a link.
+    AcceptLink(LinkRefs, InterfaceName),
+    /// Changes a link's figures; the first is the signer's contributor.
+    UpdateLink(Code, UpdateLink),
+    /// Begins a link's provisioning.
+    ProvisionLink(LinkRefs),
+    /// Sets a device's desired status and advances it.
+    SetDeviceDesired(DeviceRefs, u64, causeway_interface::DesiredStatus),
+    /// Sets a link's desired status for the signer's side and advances it.
+    SetLinkDesired(Code, LinkRefs, u64, causeway_interface::DesiredStatus),
 }
 
-/// Levels of dependency: everything of one level can be done at once, once the level before it is done.
-pub const LEVELS: usize = 6;
-
-impl Step {
-    /// The level of this step for an object of this kind.
-    pub const fn level(self, kind: Kind) -> usize {
-        match (self, kind) {
-            (Self::Create | Self::Update, Kind::Contributor | Kind::Location | Kind::Exchange) => 0,
-            (Self::Create | Self::Update | Self::AddInterface(_) | Self::UpdateInterface(_), Kind::Device) => 1,
-            (Self::ProvisionDevice, _) => 2,
-            (Self::Create, Kind::Link) => 3,
-            (Self::Accept, _) => 4,
-            (Self::ProvisionLink | Self::SetFigures | Self::Update, _) => 5,
-            (Self::AddInterface(_) | Self::UpdateInterface(_), _) => 1,
-        }
-    }
-
-    /// The words that people see.
-    pub fn words(self) -> String {
+impl Operation {
+    /// The word that people see.
+    pub const fn verb(&self) -> &'static str {
         match self {
-            Self::Create => "create".into(),
-            Self::Update => "update".into(),
-            Self::AddInterface(name) => format!("add interface {name}"),
-            Self::UpdateInterface(name) => format!("update interface {name}"),
-            Self::ProvisionDevice | Self::ProvisionLink => "provision".into(),
-            Self::Accept => "accept".into(),
-            Self::SetFigures => "set figures".into(),
+            Self::CreateContributor(_)
+            | Self::CreateLocation(_)
+            | Self::CreateExchange(_)
+            | Self::CreateDevice { .. }
+            | Self::CreateLink { .. } => "create",
+            Self::UpdateContributor(_)
+            | Self::UpdateLocation(_)
+            | Self::UpdateExchange(_)
+            | Self::UpdateDevice(..)
+            | Self::UpdateLink(..) => "change",
+            Self::AddInterfaces(..) => "add interfaces",
+            Self::UpdateInterfaces(..) => "change interfaces",
+            Self::ProvisionDevice(_) | Self::ProvisionLink(_) => "provision",
+            Self::AcceptLink(..) => "accept",
+            Self::SetDeviceDesired(..) | Self::SetLinkDesired(..) => "set desired",
         }
     }
 }
 
-/// What the plan does to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// It is not there yet.
-    Create,
-    /// It is there and differs, or is not as far as it should be.
-    Change,
-    /// It is as the site says.
-    Nothing,
-    /// It differs, and nothing can be done about it from here.
-    Blocked,
-}
-
-impl Action {
-    /// The name that people see.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Change => "change",
-            Self::Nothing => "nothing",
-            Self::Blocked => "blocked",
-        }
-    }
-}
-
-/// An object of the site.
+/// A field that changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Item {
-    /// Kind.
+pub struct Change {
+    /// Its name.
+    pub field: &'static str,
+    /// What it is.
+    pub from: String,
+    /// What it is to be.
+    pub to: String,
+}
+
+/// One transaction of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub stage: Stage,
+    /// About what.
     pub kind: Kind,
-    /// Code.
+    /// Its code.
     pub code: Code,
-    /// Index in the site's list of its kind.
-    pub index: usize,
     /// What is done.
-    pub action: Action,
-    /// How, in order.
-    pub steps: Vec<Step>,
-    /// Which fields differ, from what to what.
-    pub changes: Vec<String>,
-    /// What can't be done, and what to do about it.
-    pub blocked: Option<String>,
-    /// What somebody should know.
-    pub note: Option<String>,
+    pub operation: Operation,
+    /// Who signs.
+    pub signer: Signer,
+    /// What changes of something that exists.
+    pub changes: Vec<Change>,
 }
 
-/// What a site would change.
+/// What stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Plan {
-    /// Slot of the snapshot that it was made from.
-    pub slot: u64,
-    /// Every object of the site, in dependency order.
-    pub items: Vec<Item>,
+pub struct Conflict {
+    /// About what.
+    pub kind: Kind,
+    /// Its code.
+    pub code: Code,
+    /// What is wrong.
+    pub message: String,
 }
 
-/// Why no plan can be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// The program holds no network.
-    #[error("program {program_id} holds no network")]
-    NoNetwork {
-        /// The program.
-        program_id: causeway_interface::Key,
-    },
-    /// A plan on half the truth would create what is there.
-    #[error("{count} accounts of the program can't be decoded; the first is {first}: {error}")]
-    Undecodable {
-        /// How many.
-        count: usize,
-        /// The first one's address.
-        first: causeway_interface::Key,
-        /// Why.
-        error: String,
-    },
+/// What is to be done, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// By stage, then by object.
+    pub steps: Vec<Step>,
+    /// Objects that need nothing.
+    pub unchanged: usize,
+    /// What stands in the way: nothing is carried out while there is any.
+    pub conflicts: Vec<Conflict>,
+    /// What will not be done, and why: devices without keys are registered and not provisioned.
+    pub notes: Vec<Conflict>,
 }
 
 impl Plan {
-    /// Steps that it consists of.
-    pub fn step_count(&self) -> usize {
-        self.items.iter().map(|item| item.steps.len()).sum()
-    }
-
     /// Whether there is nothing to do.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.step_count() == 0
+        self.steps.is_empty()
     }
 
-    /// Items that are blocked, in whole or in part.
-    pub fn blocked(&self) -> impl Iterator<Item = &Item> {
-        self.items.iter().filter(|item| item.blocked.is_some())
-    }
-
-    /// How many items have each action, by kind.
-    pub fn counts(&self) -> BTreeMap<(Kind, Action), usize> {
+    /// Steps per kind and verb, for a summary.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<(Kind, &'static str), usize> {
         let mut counts = BTreeMap::new();
-        for item in &self.items {
-            *counts.entry((item.kind, item.action)).or_default() += 1;
+        for step in &self.steps {
+            *counts.entry((step.kind, step.operation.verb())).or_insert(0) += 1;
         }
         counts
     }
+
+    /// Everyone whose signature is needed.
+    #[must_use]
+    pub fn signers(&self) -> std::collections::BTreeSet<Signer> {
+        self.steps.iter().map(|s| s.signer).collect()
+    }
 }
 
-/// Compares a site with a ledger.
-///
-/// # Errors
-/// The ledger holds no network, or accounts that can't be read.
-pub fn plan(site: &Site, snapshot: &Snapshot) -> Result<Plan, PlanError> {
-    if let Some(first) = snapshot.undecodable.first() {
-        let (count, error) = (snapshot.undecodable.len(), first.error.clone());
-        return Err(PlanError::Undecodable { count, first: first.address, error });
+/// Owners' keys by contributor, for contributors whose entry in the site names none.
+pub type OwnerKeys = BTreeMap<Code, Key>;
+
+/// What `site` would change on what `snapshot` holds.
+#[must_use]
+pub fn plan(site: &Site, snapshot: &Snapshot, owners: &OwnerKeys) -> Plan {
+    let mut draft = Draft { snapshot, addresses: snapshot.addresses(), plan: Plan::default() };
+    registry::plan(site, owners, &mut draft);
+    device::plan(site, &mut draft);
+    link::plan(site, &mut draft);
+    let mut plan = draft.plan;
+    // Stable: within a stage the order of the file.
+    plan.steps.sort_by_key(|step| (step.stage, step.kind));
+    plan
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    snapshot: &'a Snapshot,
+    addresses: causeway_sdk::address::Addresses,
+    plan: Plan,
+}
+
+impl Draft<'_> {
+    fn step(&mut self, stage: Stage, subject: (Kind, Code), signer: Signer, operation: Operation, changes: Vec<Change>) {
+        let (kind, code) = subject;
+        self.plan.steps.push(Step { stage, kind, code, operation, signer, changes });
     }
-    if snapshot.network.is_none() {
-        return Err(PlanError::NoNetwork { program_id: snapshot.program_id });
+
+    fn conflict(&mut self, (kind, code): (Kind, Code), message: String) {
+        self.plan.conflicts.push(Conflict { kind, code, message });
     }
-    let mut items = objects::registry(site, snapshot);
-    let devices = objects::devices(site, snapshot);
-    let links = objects::links(site, snapshot, &devices);
-    items.extend(devices);
-    items.extend(links);
-    Ok(Plan { slot: snapshot.slot, items })
+
+    fn note(&mut self, (kind, code): (Kind, Code), message: String) {
+        self.plan.notes.push(Conflict { kind, code, message });
+    }
+}
+
+/// Records a change where `from` and `to` differ.
+fn differ<T: PartialEq + ToString>(changes: &mut Vec<Change>, field: &'static str, from: &T, to: &T) {
+    if from != to {
+        changes.push(Change { field, from: from.to_string(), to: to.to_string() });
+    }
 }

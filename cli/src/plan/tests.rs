@@ -1,125 +1,134 @@
-use causeway_interface::{DesiredStatus, DeviceStatus, Key, LinkStatus, LinkType};
+//! Plans over small sites, without a ledger.
+
+use causeway_interface::{DeviceStatus, LinkStatus};
+use causeway_sdk::Snapshot;
 
 use super::*;
-use crate::{
-    import::{ImportOptions, site_from_gml},
-    simulate,
-};
+use crate::import::{ImportOptions, site_from_gml};
 
-const PROGRAM: Key = Key([9; 32]);
+const TRIANGLE: &str = r#"graph [
+  label "Triangle"
+  node [ id 0 label "A" Latitude 10.0 Longitude 10.0 ]
+  node [ id 1 label "B" Latitude 10.0 Longitude 11.0 ]
+  node [ id 2 label "C" Latitude 11.0 Longitude 40.0 ]
+  edge [ source 0 target 1 ]
+  edge [ source 1 target 2 ]
+  edge [ source 2 target 0 ]
+]"#;
 
-fn abilene() -> Site {
-    let text = include_str!("../../../topologies/Abilene.gml");
-    let (mut site, _) = site_from_gml(text, &ImportOptions::default()).unwrap();
-    for (index, device) in site.devices.iter_mut().enumerate() {
-        device.agent_key = Key([index as u8 + 1; 32]);
-        device.telemetry_key = Key([index as u8 + 101; 32]);
+fn site() -> Site {
+    let options = ImportOptions { contributors: 2, ..ImportOptions::default() };
+    let mut site = site_from_gml(TRIANGLE, &options).unwrap().site;
+    for (index, device) in (1u8..).zip(&mut site.devices) {
+        device.agent_key = Key([index; 32]);
+        device.telemetry_key = Key([index + 100; 32]);
+    }
+    for (index, contributor) in (1u8..).zip(&mut site.contributors) {
+        contributor.owner = Key([index + 200; 32]);
     }
     site
 }
 
-fn ledger(site: &Site) -> Snapshot {
-    simulate::activated(site, PROGRAM, &Default::default()).unwrap()
-}
-
-/// A ledger with a network and nothing else.
 fn empty() -> Snapshot {
-    Snapshot { network: ledger(&abilene()).network, ..Snapshot::empty(PROGRAM, 1) }
+    Snapshot::empty(Key([9; 32]), 1)
+}
+
+fn verbs(plan: &Plan, kind: Kind) -> Vec<&'static str> {
+    plan.steps.iter().filter(|s| s.kind == kind).map(|s| s.operation.verb()).collect()
 }
 
 #[test]
-fn on_an_empty_ledger_everything_is_created_in_dependency_order() {
-    let site = abilene();
-    let plan = plan(&site, &empty()).unwrap();
-    assert!(plan.items.iter().all(|i| i.action == Action::Create && i.blocked.is_none()));
-    let kinds: Vec<Kind> = plan.items.iter().map(|i| i.kind).collect();
-    assert!(kinds.is_sorted());
-    let provisions = plan.items.iter().filter(|i| i.steps.contains(&Step::ProvisionDevice)).count();
-    assert_eq!(provisions, 11);
-    let dzx = site.links.iter().filter(|l| l.link_type == LinkType::Dzx).count();
-    assert_eq!(plan.items.iter().filter(|i| i.steps.contains(&Step::Accept)).count(), dzx);
+fn an_empty_ledger_is_given_everything_in_dependency_order() {
+    let site = site();
+    let plan = plan(&site, &empty(), &OwnerKeys::new());
+    assert!(plan.conflicts.is_empty(), "{:?}", plan.conflicts);
+    assert!(plan.notes.is_empty(), "{:?}", plan.notes);
+    assert!(plan.steps.is_sorted_by_key(|s| s.stage));
+    let devices = verbs(&plan, Kind::Device);
+    assert_eq!(devices.iter().filter(|v| **v == "create").count(), 3);
+    assert_eq!(devices.iter().filter(|v| **v == "provision").count(), 3);
+    let links = verbs(&plan, Kind::Link);
+    assert_eq!(links.iter().filter(|v| **v == "create").count(), 3);
+    assert_eq!(links.iter().filter(|v| **v == "provision").count(), 3);
+    let dzx = site.links.iter().filter(|l| l.link_type == causeway_interface::LinkType::Dzx).count();
+    assert_eq!(links.iter().filter(|v| **v == "accept").count(), dzx);
+    assert!(dzx > 0, "two contributors share a link");
 }
 
 #[test]
-fn what_is_there_already_needs_nothing() {
-    let site = abilene();
-    let plan = plan(&site, &ledger(&site)).unwrap();
-    assert!(plan.is_empty(), "{:?}", plan.items.iter().find(|i| !i.steps.is_empty()));
-    assert!(plan.items.iter().all(|i| i.action == Action::Nothing));
-}
-
-#[test]
-fn an_interrupted_run_is_resumed_where_each_object_stopped() {
-    let site = abilene();
-    let mut there = ledger(&site);
-    let device = *there.devices.keys().next().unwrap();
-    there.devices.get_mut(&device).unwrap().header.status = DeviceStatus::Pending;
-    let mut links = there.links.values_mut();
-    let (first, second) = (links.next().unwrap(), links.next().unwrap());
-    first.header.status = LinkStatus::Pending;
-    second.header.status = LinkStatus::Requested;
-    let (first, second) = (first.code, second.code);
-    let plan = plan(&site, &there).unwrap();
-    let steps = |code: Code| plan.items.iter().find(|i| i.kind == Kind::Link && i.code == code).unwrap().steps.clone();
-    assert_eq!(steps(first), [Step::ProvisionLink]);
-    assert_eq!(steps(second), [Step::Accept, Step::ProvisionLink]);
-    assert_eq!(plan.step_count(), 4);
-}
-
-#[test]
-fn differences_are_named_and_what_is_fixed_is_blocked() {
-    let mut site = abilene();
-    let there = ledger(&site);
-    site.links[0].delay_override_ns = 50_000;
-    site.devices[0].public_ip = "198.18.99.1".parse().unwrap();
-    site.devices[1].location = site.devices[0].location;
-    let plan = plan(&site, &there).unwrap();
-    let item = |kind, code| plan.items.iter().find(|i| i.kind == kind && i.code == code).unwrap();
-    let link = item(Kind::Link, site.links[0].code);
-    assert_eq!((link.action, link.steps.as_slice()), (Action::Change, [Step::Update].as_slice()));
-    assert_eq!(link.changes, ["delay_override_ns: 0 -> 50000"]);
-    let device = item(Kind::Device, site.devices[0].code);
-    assert_eq!(device.changes, ["public_ip: 198.18.0.1 -> 198.18.99.1"]);
-    let moved = item(Kind::Device, site.devices[1].code);
-    assert_eq!(moved.action, Action::Blocked);
-    assert!(moved.blocked.as_ref().unwrap().starts_with("location can't be changed"));
-}
-
-#[test]
-fn devices_without_keys_are_registered_and_their_links_wait() {
-    let mut site = abilene();
+fn devices_without_keys_are_registered_and_wait_with_their_links() {
+    let mut site = site();
     site.devices[0].agent_key = Key::ZERO;
-    let code = site.devices[0].code;
-    let plan = plan(&site, &empty()).unwrap();
-    let device = plan.items.iter().find(|i| i.kind == Kind::Device && i.code == code).unwrap();
-    assert_eq!(device.steps, [Step::Create]);
-    assert!(device.blocked.as_ref().unwrap().contains("agent_key"));
-    for (link, spec) in plan.items.iter().filter(|i| i.kind == Kind::Link).zip(&site.links) {
-        let waits = spec.a.device == code || spec.z.device == code;
-        assert_eq!(link.steps.contains(&Step::ProvisionLink), !waits, "{}", spec.code);
-        assert_eq!(link.blocked.is_some(), waits);
-    }
+    let waiting = site.devices[0].code;
+    let touching = site.links.iter().filter(|l| l.a.device == waiting || l.z.device == waiting).count();
+    let plan = plan(&site, &empty(), &OwnerKeys::new());
+    assert_eq!(verbs(&plan, Kind::Device).iter().filter(|v| **v == "provision").count(), 2);
+    assert_eq!(verbs(&plan, Kind::Link).iter().filter(|v| **v == "provision").count(), 3 - touching);
+    assert_eq!(plan.notes.len(), 1 + touching);
+    assert!(plan.notes[0].message.contains("no agent key"), "{:?}", plan.notes);
 }
 
 #[test]
-fn a_drain_on_the_ledger_is_left_alone_and_mentioned() {
-    let site = abilene();
-    let mut there = ledger(&site);
-    for link in there.links.values_mut() {
-        link.header.status = LinkStatus::SoftDrained;
-        link.header.desired = DesiredStatus::SoftDrained;
-    }
-    let plan = plan(&site, &there).unwrap();
-    assert!(plan.is_empty());
-    assert_eq!(plan.items.iter().filter(|i| i.note.is_some()).count(), 14);
+fn a_contributor_without_an_owner_is_a_conflict_unless_its_key_is_known() {
+    let mut site = site();
+    site.contributors[0].owner = Key::ZERO;
+    let code = site.contributors[0].code;
+    let conflicts = plan(&site, &empty(), &OwnerKeys::new()).conflicts;
+    assert_eq!((conflicts.len(), conflicts[0].code), (1, code));
+    let owners = OwnerKeys::from([(code, Key([7; 32]))]);
+    assert!(plan(&site, &empty(), &owners).conflicts.is_empty());
 }
 
 #[test]
-fn half_a_truth_is_no_ground_for_a_plan() {
-    let site = abilene();
-    let mut there = ledger(&site);
-    there.put(Key([3; 32]), &[7]);
-    assert!(matches!(plan(&site, &there), Err(PlanError::Undecodable { count: 1, .. })));
-    let bare = Snapshot::empty(PROGRAM, 1);
-    assert_eq!(plan(&site, &bare), Err(PlanError::NoNetwork { program_id: PROGRAM }));
+fn what_has_been_applied_needs_nothing() {
+    let site = site();
+    let snapshot = crate::simulate::activated(&site, Key([9; 32])).unwrap();
+    let plan = plan(&site, &snapshot, &OwnerKeys::new());
+    assert_eq!(plan.steps, Vec::new());
+    assert_eq!(plan.conflicts, Vec::new());
+    let objects = site.contributors.len() + site.locations.len() + site.exchanges.len();
+    assert_eq!(plan.unchanged, objects + site.devices.len() + site.links.len());
+}
+
+#[test]
+fn what_differs_is_changed_and_what_can_not_change_is_a_conflict() {
+    let site = site();
+    let mut snapshot = crate::simulate::activated(&site, Key([9; 32])).unwrap();
+    let mut wanted = site.clone();
+    wanted.links[0].delay_override_ns = 50_000;
+    wanted.links[1].desired = causeway_interface::DesiredStatus::SoftDrained;
+    wanted.devices[0].public_ip = "198.19.255.1".parse().unwrap();
+    let changed = plan(&wanted, &snapshot, &OwnerKeys::new());
+    assert!(changed.conflicts.is_empty(), "{:?}", changed.conflicts);
+    let fields: Vec<_> = changed.steps.iter().flat_map(|s| &s.changes).map(|c| c.field).collect();
+    assert!(fields.contains(&"delay_override_ns") && fields.contains(&"public_ip") && fields.contains(&"desired"));
+    let sides = if wanted.links[1].link_type == causeway_interface::LinkType::Dzx { 2 } else { 1 };
+    assert_eq!(fields.iter().filter(|f| **f == "desired").count(), sides);
+
+    wanted = site.clone();
+    wanted.links[0].a.interface = "eth99".parse().unwrap();
+    let device = snapshot.devices.values_mut().next().unwrap();
+    device.header.status = DeviceStatus::Rejected;
+    let conflicts = plan(&wanted, &snapshot, &OwnerKeys::new()).conflicts;
+    assert_eq!(conflicts.len(), 2, "{conflicts:?}");
+}
+
+#[test]
+fn a_half_applied_site_goes_on_where_it_stopped() {
+    let site = site();
+    let mut snapshot = crate::simulate::activated(&site, Key([9; 32])).unwrap();
+    for device in snapshot.devices.values_mut() {
+        device.header.status = DeviceStatus::Pending;
+    }
+    for link in snapshot.links.values_mut() {
+        link.header.status = match link.header.kind {
+            causeway_interface::LinkType::Dzx => LinkStatus::Requested,
+            causeway_interface::LinkType::Wan => LinkStatus::Pending,
+        };
+    }
+    let plan = plan(&site, &snapshot, &OwnerKeys::new());
+    assert_eq!(verbs(&plan, Kind::Device), ["provision"; 3]);
+    let links = verbs(&plan, Kind::Link);
+    assert_eq!(links.iter().filter(|v| **v == "provision").count(), 3);
+    assert!(links.iter().all(|v| ["provision", "accept"].contains(v)));
 }
