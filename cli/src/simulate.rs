@@ -88,11 +88,19 @@ impl Numbers {
     }
 }
 
-/// The ledger of `site` with every device and link activated.
+/// The ledger of `site` with every device and link activated, on a network with the usual blocks.
 ///
 /// # Errors
 /// The site is not valid, or a block is too small for it.
-pub fn activated(site: &Site, program_id: Key, network: &SimulatedNetwork) -> Result<Snapshot, SimulateError> {
+pub fn activated(site: &Site, program_id: Key) -> Result<Snapshot, SimulateError> {
+    activated_in(site, program_id, &SimulatedNetwork::default())
+}
+
+/// The same on a network with other numbers.
+///
+/// # Errors
+/// As for [`activated`].
+pub fn activated_in(site: &Site, program_id: Key, network: &SimulatedNetwork) -> Result<Snapshot, SimulateError> {
     site.check()?;
     let mut fake =
         Fake { addresses: Addresses::new(to_pubkey(&program_id)), snapshot: Snapshot::empty(program_id, SLOT) };
