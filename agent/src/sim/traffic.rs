@@ -25,6 +25,8 @@ const LOAD_METRIC: u64 = 1_000;
 const UPLINK_OCTETS: u64 = 40_000;
 /// Octets a second, each way, of management.
 const MANAGEMENT_OCTETS: u64 = 500;
+/// Octets of a frame, on average, as far as errors are concerned.
+const FRAME_OCTETS: u64 = 400;
 /// One way over the internet.
 const INTERNET_DELAY_NS: u64 = 15_000_000;
 /// One way to the internet's next hop.
@@ -66,6 +68,7 @@ pub fn counted(view: &View<'_>, derived: &Derived, elapsed_ms: u64) -> BTreeMap<
             Some(Wire::Management) => (MANAGEMENT_OCTETS, MANAGEMENT_OCTETS),
             None => (0, 0),
         };
+        let spoiled = spoiled_milli_frames(view, port, received);
         let errors: u64 = view
             .faults
             .values()
@@ -80,12 +83,19 @@ pub fn counted(view: &View<'_>, derived: &Derived, elapsed_ms: u64) -> BTreeMap<
             Counters {
                 in_milli_octets: over(received),
                 out_milli_octets: over(sent),
-                in_milli_errors: over(errors),
+                in_milli_errors: over(errors).saturating_add(spoiled.saturating_mul(elapsed_ms) / 1_000),
                 carrier_transitions: 0,
             },
         );
     }
     counts
+}
+
+/// Frames a second, in thousandths, that a port receives spoiled: what a failing port or line card loses on the way in it
+/// counts as errors. Loss elsewhere on the way is silent.
+fn spoiled_milli_frames(view: &View<'_>, port: &Port, received_octets: u64) -> u64 {
+    let per_mille = view.faults.values().map(|f| f.receives_lost(port)).max().unwrap_or(0);
+    received_octets.saturating_mul(u64::from(per_mille)) / FRAME_OCTETS
 }
 
 fn sent_octets(view: &View<'_>, derived: &Derived, port: &Port) -> u64 {
