@@ -21,6 +21,9 @@ use causeway_sdk::{
 
 use crate::site::{DeviceSpec, EndSpec, LinkSpec, Site};
 
+#[cfg(test)]
+mod tests;
+
 /// Slot at which everything came to be.
 const SLOT: u64 = 1;
 
