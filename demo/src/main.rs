@@ -73,7 +73,7 @@ fn run(args: &Args, stdout: File) -> anyhow::Result<bool> {
                 runtime.block_on(tokio::signal::ctrl_c())?;
                 screen.say("Stopping.");
             }
-            let stopped = runtime.block_on(tokio::time::timeout(STOP_LIMIT, system.stop()));
+            let stopped = runtime.block_on(async { tokio::time::timeout(STOP_LIMIT, system.stop()).await });
             if stopped.is_err() {
                 screen.say("Some parts did not stop in time and end with the process.");
             }

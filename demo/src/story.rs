@@ -138,7 +138,8 @@ async fn drain_and_back(system: &mut System, screen: &mut Screen) -> anyhow::Res
     for (device, _) in ends {
         let diff = system.controller.bundle(&device).map(|b| b.diff.clone()).unwrap_or_default();
         screen.say(&format!("{device} applied and verified this change:"));
-        for line in diff.lines().filter(|l| l.starts_with(['+', '-']) && !l.starts_with("+++") && !l.starts_with("---")).take(DIFF_LINES) {
+        let headers = ["+++", "---", "@@"];
+        for line in diff.lines().filter(|l| !headers.iter().any(|h| l.starts_with(h))).take(DIFF_LINES) {
             screen.diff_line(line);
         }
     }

@@ -10,7 +10,8 @@ use std::{
 /// Tells the second run of the executable from the first.
 const VARIABLE: &str = "CAUSEWAY_LOCALNET_STDOUT";
 
-/// Gives back the real stdout as a file, while everything that is printed goes to stderr.
+/// Gives back the real stdout as a file, while everything that is printed goes nowhere: it is the validator's count of
+/// its first slots.
 ///
 /// Replaces the process by a second run of the same executable with the same arguments and the same process id, whose
 /// stdin is the first one's stdout. So it has to come first in `main`, and stdin is lost.
@@ -28,7 +29,7 @@ pub fn detach() -> io::Result<File> {
         .args(arguments)
         .env(VARIABLE, "1")
         .stdin(Stdio::from(io::stdout().as_fd().try_clone_to_owned()?))
-        .stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?))
+        .stdout(Stdio::null())
         .exec();
     Err(error)
 }
