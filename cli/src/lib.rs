@@ -7,8 +7,12 @@
 //! The demo and the end-to-end tests register their networks through exactly this code.
 
 pub mod apply;
+pub mod args;
+pub mod commands;
+pub mod failure;
 pub mod import;
 pub mod keyring;
+pub mod output;
 pub mod plan;
 pub mod simulate;
 pub mod site;

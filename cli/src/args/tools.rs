@@ -1,0 +1,194 @@
+//! Verbs that are not about one record: health, history, configurations, files and keys.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use causeway_interface::{AccountType, Code, Platform};
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{one_of, parse_bandwidth};
+
+/// Verbs of health.
+#[derive(Debug, Subcommand)]
+pub enum Health {
+    /// Show status, health and what is missing: of one device or link with every oracle's word, or of all.
+    Get {
+        /// Code of a device or link; all if left out.
+        code: Option<Code>,
+    },
+}
+
+/// Verbs of the whole ledger.
+#[derive(Debug, Subcommand)]
+pub enum Topology {
+    /// Print a snapshot of the ledger, for offline use.
+    Export,
+}
+
+/// Verbs of configurations.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Render a device's configuration from a snapshot file, without any network.
+    Render(ConfigRender),
+    /// Print the configuration that a controller serves for a device.
+    Get(ConfigGet),
+}
+
+/// What to render.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigRender {
+    /// File that `causeway topology export` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: PathBuf,
+    /// The device's code.
+    #[arg(long, value_name = "CODE")]
+    pub device: Code,
+    /// Form of the configuration; that of the device's platform if left out.
+    #[arg(long, value_parser = one_of::<Platform>())]
+    pub family: Option<Platform>,
+}
+
+/// What to ask a controller for.
+#[derive(Clone, Debug, Args)]
+pub struct ConfigGet {
+    /// The device's code.
+    pub code: Code,
+    /// The controller's HTTP address.
+    #[arg(long, env = "CAUSEWAY_CONTROLLER", value_name = "URL")]
+    pub controller: String,
+    /// Form of the configuration; that of the device's platform if left out.
+    #[arg(long, value_parser = one_of::<Platform>())]
+    pub family: Option<Platform>,
+    /// An older generation that the controller still keeps.
+    #[arg(long, value_name = "N", conflicts_with = "family")]
+    pub generation: Option<u64>,
+}
+
+/// Whose history.
+#[derive(Clone, Debug, Args)]
+pub struct History {
+    /// Its code.
+    pub code: Code,
+    /// What it is; every kind of object that ever had this code if left out.
+    #[arg(long, value_parser = ["device", "link", "contributor", "location", "exchange"])]
+    pub of: Option<String>,
+    /// Transactions to show at most, newest first.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub limit: u32,
+}
+
+impl History {
+    /// The kinds of object to look for.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<AccountType> {
+        const KINDS: [AccountType; 5] = [
+            AccountType::Device,
+            AccountType::Link,
+            AccountType::Contributor,
+            AccountType::Location,
+            AccountType::Exchange,
+        ];
+        KINDS.into_iter().filter(|kind| self.of.as_deref().is_none_or(|of| of == kind.name())).collect()
+    }
+}
+
+/// Verbs of a local ledger. Arguments are those of `causeway-localnet`.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_flag = true)]
+pub enum LocalnetVerb {
+    /// Start a ledger with the program and a network, and keep it running until Ctrl-C.
+    #[command(disable_help_flag = true)]
+    Start(Passed),
+    /// Stop what runs.
+    #[command(disable_help_flag = true)]
+    Stop(Passed),
+    /// Say what runs.
+    #[command(disable_help_flag = true)]
+    Status(Passed),
+}
+
+/// Arguments that another binary reads.
+#[derive(Clone, Debug, Args)]
+pub struct Passed {
+    /// Arguments for `causeway-localnet`; `--help` shows them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    pub rest: Vec<OsString>,
+}
+
+impl LocalnetVerb {
+    /// The verb and its arguments.
+    #[must_use]
+    pub fn parts(&self) -> (&'static str, &[OsString]) {
+        match self {
+            Self::Start(passed) => ("start", &passed.rest),
+            Self::Stop(passed) => ("stop", &passed.rest),
+            Self::Status(passed) => ("status", &passed.rest),
+        }
+    }
+}
+
+/// Verbs of key files.
+#[derive(Debug, Subcommand)]
+pub enum KeyVerb {
+    /// Make a key and write it to a new file.
+    New {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print a key file's public key.
+    Show {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// What a topology is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Source {
+    /// GML, as of the Internet Topology Zoo.
+    Gml,
+}
+
+/// A topology file to import.
+#[derive(Clone, Debug, Args)]
+pub struct Import {
+    /// The topology file.
+    pub file: PathBuf,
+    /// Its form.
+    #[arg(long, value_enum)]
+    pub from: Source,
+    /// Site file to write; stdout if left out.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Contributors that share the devices by region.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub contributors: usize,
+    /// Operating system of every device.
+    #[arg(long, value_parser = one_of::<Platform>(), default_value = "frr")]
+    pub platform: Platform,
+    /// Keep external nodes as devices.
+    #[arg(long)]
+    pub keep_external: bool,
+    /// Speed of links whose speed the file does not say.
+    #[arg(long, value_name = "BPS", value_parser = parse_bandwidth, default_value = "10G")]
+    pub default_speed: u64,
+    /// Folder of the devices' keys; missing ones are made: CODE.agent.json and CODE.telemetry.json.
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+}
+
+/// A site file to apply.
+#[derive(Clone, Debug, Args)]
+pub struct Apply {
+    /// The site file.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Folder of key files: authority.json, and CODE.json of each contributor's owner.
+    #[arg(long, value_name = "DIR")]
+    pub keys: PathBuf,
+    /// Print the plan and send nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Don't ask.
+    #[arg(long)]
+    pub yes: bool,
+}

@@ -1,0 +1,26 @@
+//! `causeway key`.
+
+use std::path::Path;
+
+use causeway_interface::Key;
+use causeway_sdk::keys;
+use serde::Serialize;
+
+use super::session::public;
+use crate::{args::KeyVerb, failure::Failure, output::Report};
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    file: &'a Path,
+    public_key: Key,
+}
+
+/// Does one verb. The secret half is never printed.
+pub fn run(verb: &KeyVerb) -> Result<Report, Failure> {
+    let (file, key) = match verb {
+        KeyVerb::New { file } => (file, keys::generate(file)?),
+        KeyVerb::Show { file } => (file, keys::read(file)?),
+    };
+    let public_key = public(&key);
+    Report::new(public_key.to_string(), &Shown { file, public_key })
+}

@@ -1,0 +1,52 @@
+//! What each verb does: reads what it needs, sends what the arguments mean, and returns a report.
+//!
+//! One file per noun. Nothing here prints results; notes to people go to stderr as they come.
+
+
+mod config;
+mod device;
+mod health;
+mod history;
+
+mod interface;
+mod key;
+mod link;
+mod localnet;
+mod meta;
+mod network;
+mod registry;
+mod session;
+mod topology;
+mod view;
+mod wait;
+
+use crate::{
+    args::{Cli, Noun},
+    failure::Failure,
+    output::Report,
+};
+use session::Session;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// See [`Failure`].
+pub async fn run(cli: Cli) -> Result<Report, Failure> {
+    let globals = &cli.globals;
+    match cli.noun {
+        Noun::Network(verb) => network::run(&Session::open(globals)?, verb).await,
+        Noun::Contributor(verb) => registry::contributor(&Session::open(globals)?, verb).await,
+        Noun::Location(verb) => registry::location(&Session::open(globals)?, verb).await,
+        Noun::Exchange(verb) => registry::exchange(&Session::open(globals)?, verb).await,
+        Noun::Device(verb) => device::run(&Session::open(globals)?, verb).await,
+        Noun::Link(verb) => link::run(&Session::open(globals)?, verb).await,
+        Noun::Health(verb) => health::run(&Session::open(globals)?, verb).await,
+        Noun::Topology(verb) => topology::run(&Session::open(globals)?, verb).await,
+        Noun::History(args) => history::run(&Session::open(globals)?, &args).await,
+        Noun::Config(verb) => config::run(verb).await,
+        Noun::Localnet(verb) => localnet::run(&verb, globals),
+        Noun::Key(verb) => key::run(&verb),
+        Noun::Completions { shell } => meta::completions(shell),
+        Noun::Man { dir } => meta::man(&dir),
+    }
+}
