@@ -1,18 +1,14 @@
 //! Real FRR accepts the text of every device of all six topologies, imported, simulated and rendered.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-};
+use std::{fs, path::Path, process::Command, thread};
 
 use causeway_cli::{
     import::{ImportOptions, gml, site_from_gml},
     simulate::activated,
+    site::DeviceSpec,
 };
 use causeway_controller::{
-    render::{Family, Renderer, site::Site},
+    render::{Family, Renderer, site::Site as Snippets},
     topology::Topology,
 };
 use causeway_interface::Key;
@@ -24,27 +20,6 @@ const FILES: [(&str, usize); 6] =
 /// Most checks at once: each is a process of its own, and more than a few wait for each other.
 const MAX_WORKERS: usize = 8;
 
-/// Renders every device of one topology to a file each.
-fn render(file: &str, folder: &Path) -> Vec<PathBuf> {
-    let path = format!("{}/../topologies/{file}.gml", env!("CARGO_MANIFEST_DIR"));
-    let (text, _) = gml::decode(&fs::read(path).unwrap());
-    let site = site_from_gml(&text, &ImportOptions::default()).unwrap().site;
-    let snapshot = activated(&site, Key([7; 32])).unwrap();
-    let topology = Topology::new(&snapshot);
-    let snippets = Site::none();
-    let renderer = Renderer::new(&topology, &snapshot, Some(Family::Frr), &snippets);
-    let write = |device: &causeway_cli::site::DeviceSpec| {
-        let rendered = renderer.render(&device.code).unwrap_or_else(|error| panic!("{file}: {}: {error}", device.code));
-        let links = site.links.iter().filter(|l| l.a.device == device.code || l.z.device == device.code).count();
-        let nets = rendered.text.matches("/31").count();
-        assert_eq!(nets, links, "{file}: {} has {links} links, its text {nets} of their nets", device.code);
-        let out = folder.join(format!("{file}.{}.conf", device.code));
-        fs::write(&out, rendered.text).unwrap();
-        out
-    };
-    site.devices.iter().map(write).collect()
-}
-
 /// What FRR says against a file; none where it accepts it.
 fn refusal(file: &Path) -> Option<String> {
     let output = Command::new("vtysh").arg("-C").arg("-f").arg(file).output().unwrap_or_else(|error| {
@@ -54,14 +29,37 @@ fn refusal(file: &Path) -> Option<String> {
     (!output.status.success()).then(|| format!("{}: {}", file.display(), said()))
 }
 
-fn refusals(files: &[PathBuf]) -> Vec<String> {
+/// Renders every device of one topology, and what FRR says against each of them.
+fn refusals(file: &str, devices: usize, folder: &Path) -> Vec<String> {
+    let path = format!("{}/../topologies/{file}.gml", env!("CARGO_MANIFEST_DIR"));
+    let (text, _) = gml::decode(&fs::read(path).unwrap());
+    let site = site_from_gml(&text, &ImportOptions::default()).unwrap().site;
+    assert_eq!(site.devices.len(), devices, "{file}");
+    let snapshot = activated(&site, Key([7; 32])).unwrap();
+    let topology = Topology::new(&snapshot);
+    let check = |batch: &[DeviceSpec]| -> Vec<String> {
+        let snippets = Snippets::none();
+        let renderer = Renderer::new(&topology, &snapshot, Some(Family::Frr), &snippets);
+        batch
+            .iter()
+            .filter_map(|device| {
+                let rendered = renderer.render(&device.code);
+                let text = rendered.unwrap_or_else(|error| panic!("{file}: {}: {error}", device.code)).text;
+                let links = site.links.iter().filter(|l| [l.a.device, l.z.device].contains(&device.code)).count();
+                let nets = text.matches("/31").count();
+                assert_eq!(nets, links, "{file}: {} has {links} links, its text {nets} of their nets", device.code);
+                let out = folder.join(format!("{file}.{}.conf", device.code));
+                fs::write(&out, text).unwrap();
+                refusal(&out)
+            })
+            .collect()
+    };
+    // Rendering takes as long as checking, so each worker does both.
     let workers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
+    let share = site.devices.len().div_ceil(workers).max(1);
     thread::scope(|scope| {
-        let batches: Vec<_> = files
-            .chunks(files.len().div_ceil(workers).max(1))
-            .map(|batch| scope.spawn(|| batch.iter().filter_map(|file| refusal(file)).collect::<Vec<_>>()))
-            .collect();
-        batches.into_iter().flat_map(|batch| batch.join().unwrap()).collect()
+        let workers: Vec<_> = site.devices.chunks(share).map(|batch| scope.spawn(|| check(batch))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     })
 }
 
@@ -73,9 +71,7 @@ fn real_frr_accepts_every_device_of_all_six_topologies() {
     fs::write(&bad, "router isis 1\n no such line\n").unwrap();
     assert!(refusal(&bad).is_some(), "vtysh accepts anything, so this test would prove nothing");
     for (file, devices) in FILES {
-        let files = render(file, folder.path());
-        assert_eq!(files.len(), devices, "{file}");
-        let refused = refusals(&files);
+        let refused = refusals(file, devices, folder.path());
         let first = refused.first().map_or("", String::as_str);
         assert!(refused.is_empty(), "{file}: FRR refused {} of {devices} texts, first {first}", refused.len());
     }
