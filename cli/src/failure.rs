@@ -68,7 +68,6 @@ entries! {
     CONTROLLER_REFUSED = "CW-CONTROLLER-REFUSED", "The controller refused the request.", "Read what it said.";
     WAIT_TIMEOUT = "CW-WAIT-TIMEOUT", "The status did not follow within the time that was given.", "The change is on the ledger; `causeway health get CODE` says what is missing.";
     NOT_CONFIRMED = "CW-NOT-CONFIRMED", "The plan was not confirmed, and nothing was sent.", "Answer `yes`, or give `--yes` where nobody can answer.";
-    APPLY_FAILED = "CW-APPLY-FAILED", "Some of the plan's actions failed.", "Correct what each of them says and apply again: what is done is not done again.";
     NO_SUCH_VALUE = "CW-VALUE-INVALID", "A value on the command line is not one that can be meant.", "`--help` after the verb says what it takes.";
     OUTPUT_FAILED = "CW-OUTPUT-FAILED", "The result can't be written.", "Check where stdout leads to.";
 }
@@ -199,6 +198,20 @@ fn of_ledger(error: &LedgerError) -> Exit {
     }
 }
 
+/// How a command ends whose transaction did not take effect.
+#[must_use]
+pub fn of_send(error: &SendError) -> Exit {
+    match error {
+        SendError::Ledger(error) => of_ledger(error),
+        SendError::Unconfirmed { .. } | SendError::Expired { .. } => Exit::Unreachable,
+        SendError::Program { .. }
+        | SendError::Transaction { .. }
+        | SendError::Unfunded { .. }
+        | SendError::SignerMissing { .. }
+        | SendError::TooLarge { .. } => Exit::Refused,
+    }
+}
+
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         Self::explained(&error, of_ledger(&error))
@@ -207,16 +220,7 @@ impl From<LedgerError> for Failure {
 
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
-        let exit = match &error {
-            SendError::Ledger(error) => of_ledger(error),
-            SendError::Unconfirmed { .. } | SendError::Expired { .. } => Exit::Unreachable,
-            SendError::Program { .. }
-            | SendError::Transaction { .. }
-            | SendError::Unfunded { .. }
-            | SendError::SignerMissing { .. }
-            | SendError::TooLarge { .. } => Exit::Refused,
-        };
-        let mut failure = Self::explained(&error, exit);
+        let mut failure = Self::explained(&error, of_send(&error));
         if let SendError::Program { tag: Some(tag), .. } = &error {
             failure.cause = format!("{} ({tag} was refused)", failure.cause.trim_end_matches('.')) + ".";
         }

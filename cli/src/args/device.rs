@@ -1,8 +1,8 @@
 //! `causeway device` and `causeway device interface`.
 
 use causeway_interface::{
-    Code, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceKind, InterfaceName, InterfaceRole, Ip4,
-    Key, LoopbackType, Platform, Prefix, RejectReason, VrfName,
+    Code, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceKind, InterfaceName, InterfaceRole, Ip4, Key,
+    LoopbackType, Platform, Prefix, RejectReason, VrfName,
     accounts::{Device as Record, Interface as InterfaceRecord, MAX_DZ_PREFIXES},
     instruction::{CreateDevice, SetInterface, UpdateDevice},
     values,

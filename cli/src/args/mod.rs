@@ -108,6 +108,10 @@ pub enum Noun {
     /// Key files.
     #[command(subcommand)]
     Key(KeyVerb),
+    /// Turn a topology file into a site file.
+    Import(Import),
+    /// Make the ledger hold what a site file says.
+    Apply(Apply),
     /// Print completions for a shell.
     Completions {
         /// The shell.

@@ -270,5 +270,9 @@ impl ExchangeUpdate {
 
 /// A name for people, which may be empty.
 fn label(text: &str) -> Result<Label, String> {
-    if text.is_empty() { Ok(Label::ZERO) } else { text.parse().map_err(|e: causeway_interface::text::ParseError| e.to_string()) }
+    if text.is_empty() {
+        Ok(Label::ZERO)
+    } else {
+        text.parse().map_err(|e: causeway_interface::text::ParseError| e.to_string())
+    }
 }

@@ -39,8 +39,7 @@ fn device(contributor: u8) -> DeviceRecord {
 
 fn contributor(owner: u8, operations: u8) -> ContributorRecord {
     use causeway_interface::accounts::{Account, RawContributor};
-    let mut record: ContributorRecord =
-        blank(RawContributor::len_with(0), RegistryStatus::Activated.byte(), 0);
+    let mut record: ContributorRecord = blank(RawContributor::len_with(0), RegistryStatus::Activated.byte(), 0);
     record.owner = key(owner);
     record.operations_key = key(operations);
     record
@@ -120,7 +119,8 @@ fn an_update_keeps_what_is_not_named() {
 
 #[test]
 fn a_link_gets_the_type_that_its_devices_owners_make_it() {
-    let line = "link create x --device-a a --interface-a eth3 --device-z z --interface-z eth4 --bandwidth 10G --delay 1ms";
+    let line =
+        "link create x --device-a a --interface-a eth3 --device-z z --interface-z eth4 --bandwidth 10G --delay 1ms";
     let Ok(Noun::Link(Link::Create(args))) = parse(line) else { panic!() };
     assert_eq!(args.data(&device(1), &device(1)).link_type, LinkType::Wan);
     assert_eq!(args.data(&device(1), &device(2)).link_type, LinkType::Dzx);
@@ -189,7 +189,8 @@ fn wrong_lines_are_refused() {
 
 #[test]
 fn a_history_is_of_every_kind_unless_one_is_named() {
-    let kinds = |of: Option<&str>| History { code: "x".parse::<Code>().unwrap(), of: of.map(Into::into), limit: 1 }.kinds();
+    let kinds =
+        |of: Option<&str>| History { code: "x".parse::<Code>().unwrap(), of: of.map(Into::into), limit: 1 }.kinds();
     assert_eq!(kinds(None).len(), 5);
     assert_eq!(kinds(Some("link")), [causeway_interface::AccountType::Link]);
 }

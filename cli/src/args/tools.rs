@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use causeway_interface::{AccountType, Code, Platform};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{one_of, parse_bandwidth};
+use super::one_of;
 
 /// Verbs of health.
 #[derive(Debug, Subcommand)]
@@ -165,12 +165,6 @@ pub struct Import {
     /// Operating system of every device.
     #[arg(long, value_parser = one_of::<Platform>(), default_value = "frr")]
     pub platform: Platform,
-    /// Keep external nodes as devices.
-    #[arg(long)]
-    pub keep_external: bool,
-    /// Speed of links whose speed the file does not say.
-    #[arg(long, value_name = "BPS", value_parser = parse_bandwidth, default_value = "10G")]
-    pub default_speed: u64,
     /// Folder of the devices' keys; missing ones are made: CODE.agent.json and CODE.telemetry.json.
     #[arg(long, value_name = "DIR")]
     pub keys: Option<PathBuf>,
@@ -182,7 +176,7 @@ pub struct Apply {
     /// The site file.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
-    /// Folder of key files: authority.json, and CODE.json of each contributor's owner.
+    /// Folder of key files: authority.json, and contributors/CODE.json of each owner.
     #[arg(long, value_name = "DIR")]
     pub keys: PathBuf,
     /// Print the plan and send nothing.

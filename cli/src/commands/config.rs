@@ -38,7 +38,8 @@ fn render(args: &ConfigRender) -> Result<Report, Failure> {
         Ok(rendered) => Ok(Report::text(rendered.text)),
         Err(RenderError::Plan(PlanError::UnknownDevice(code))) => {
             let what = format!("device {code} in {}", args.snapshot.display());
-            let known: Vec<String> = snapshot.devices.values().map(|d| d.code.to_string()).collect();
+            let mut known: Vec<String> = snapshot.devices.values().map(|d| d.code.to_string()).collect();
+            known.sort();
             let remedy = match known.len() {
                 0 => "The snapshot holds no device at all; write it again with `causeway topology export`.".into(),
                 1..=12 => format!("The snapshot holds: {}.", known.join(", ")),

@@ -121,13 +121,7 @@ async fn send(
     report(session, code, done, &receipt, wait).await
 }
 
-async fn report(
-    session: &Session,
-    code: &Code,
-    done: &str,
-    receipt: &Receipt,
-    wait: Wait,
-) -> Result<Report, Failure> {
+async fn report(session: &Session, code: &Code, done: &str, receipt: &Receipt, wait: Wait) -> Result<Report, Failure> {
     let what = format!("device {code}");
     let look = || async {
         let device = session.ledger.device(code).await?;
@@ -154,10 +148,9 @@ async fn delete(session: &Session, target: &Target) -> Result<Report, Failure> {
         | DeviceStatus::Rejected
         | DeviceStatus::Drained
         | DeviceStatus::DeviceProvisioning
-        | DeviceStatus::LinkProvisioning => vec![
-            build.delete_device(&key, &refs, sequence),
-            build.close_device(&key, &refs, &owner, ANY_SEQUENCE),
-        ],
+        | DeviceStatus::LinkProvisioning => {
+            vec![build.delete_device(&key, &refs, sequence), build.close_device(&key, &refs, &owner, ANY_SEQUENCE)]
+        }
     };
     let receipt = session.send(&signer, instructions).await?;
     changed::<Device>(&format!("device {}", target.code), "deleted", &receipt, None, "")

@@ -130,11 +130,7 @@ fn unmet<C>(reason: Reason<C>, words: impl Fn(C) -> &'static str) -> Option<&'st
     }
 }
 
-fn words(
-    health: SubjectHealth,
-    subject: AccountType,
-    name: impl Fn(u8) -> Option<&'static str>,
-) -> Vec<Word> {
+fn words(health: SubjectHealth, subject: AccountType, name: impl Fn(u8) -> Option<&'static str>) -> Vec<Word> {
     let word = |word: OracleWord| Word {
         verdict_name: word.verdict.and_then(&name),
         failed_criteria: criteria(subject, word.failed),

@@ -4,7 +4,10 @@ use causeway_interface::{
     Code, ErrorCode, InterfaceName,
     accounts::{Contributor, Device, Link},
 };
-use causeway_sdk::{Filter, address::{to_key, to_pubkey}};
+use causeway_sdk::{
+    Filter,
+    address::{to_key, to_pubkey},
+};
 use solana_sdk::{instruction::Instruction, signature::Keypair, signer::Signer};
 
 use super::{

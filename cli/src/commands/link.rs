@@ -133,13 +133,7 @@ async fn send(
     report(session, code, done, &receipt, wait).await
 }
 
-async fn report(
-    session: &Session,
-    code: &Code,
-    done: &str,
-    receipt: &Receipt,
-    wait: Wait,
-) -> Result<Report, Failure> {
+async fn report(session: &Session, code: &Code, done: &str, receipt: &Receipt, wait: Wait) -> Result<Report, Failure> {
     let what = format!("link {code}");
     let look = || async {
         let link = session.ledger.link(code).await?;

@@ -2,12 +2,12 @@
 //!
 //! One file per noun. Nothing here prints results; notes to people go to stderr as they come.
 
-
+mod apply;
 mod config;
 mod device;
 mod health;
 mod history;
-
+mod import;
 mod interface;
 mod key;
 mod link;
@@ -46,6 +46,11 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Noun::Config(verb) => config::run(verb).await,
         Noun::Localnet(verb) => localnet::run(&verb, globals),
         Noun::Key(verb) => key::run(&verb),
+        Noun::Import(args) => import::run(&args),
+        Noun::Apply(args) => {
+            let site = apply::read(&args.file)?;
+            apply::run(&Session::open(globals)?, &args, &site).await
+        }
         Noun::Completions { shell } => meta::completions(shell),
         Noun::Man { dir } => meta::man(&dir),
     }

@@ -92,7 +92,11 @@ async fn send<T: Registry>(
     changed(&what, done, &receipt, Some((&T::address(session, code), &record)), &state)
 }
 
-async fn set_status<T: Registry>(session: &Session, target: &Target, status: RegistryStatus) -> Result<Report, Failure> {
+async fn set_status<T: Registry>(
+    session: &Session,
+    target: &Target,
+    status: RegistryStatus,
+) -> Result<Report, Failure> {
     let signer = session.signer()?;
     let sequence = target.expect.or(T::fetch(session, &target.code).await?.header().sequence);
     let set = session.build.set_registry_status(&signer.pubkey(), T::target(&target.code), status, sequence);

@@ -53,7 +53,11 @@ impl Session {
         let localnet = match &globals.localnet {
             Some(dir) => Some(describe(dir)?),
             None if complete => None,
-            None => Path::new(LOCALNET_DIR).join(LOCALNET_FILE).exists().then(|| describe(LOCALNET_DIR.as_ref())).transpose()?,
+            None => Path::new(LOCALNET_DIR)
+                .join(LOCALNET_FILE)
+                .exists()
+                .then(|| describe(LOCALNET_DIR.as_ref()))
+                .transpose()?,
         };
         let url = globals.url.clone().or_else(|| localnet.as_ref().map(|l| l.rpc_url.clone()));
         let program_id = globals.program_id.or_else(|| localnet.as_ref().map(|l| l.program_id));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use causeway_interface::{
-    Code, DesiredStatus, Key, Prefix, RejectReason,
+    Code, DesiredStatus, Key, LoopbackType, Prefix, RejectReason,
     accounts::{Contributor, Device, Exchange, Interface, Link, Location, Network},
 };
 
@@ -191,10 +191,7 @@ pub fn device(names: &Names, d: &Device) -> Vec<(&'static str, String)> {
         ("telemetry key", key_or_dash(&d.telemetry_key)),
         ("management VRF", or_dash(d.management_vrf)),
         ("interfaces", d.interfaces.len().to_string()),
-        (
-            "links",
-            format!("{}, activated: {} wan, {} dzx", d.link_count, d.activated_wan_links, d.activated_dzx_links),
-        ),
+        ("links", format!("{}, activated: {} wan, {} dzx", d.link_count, d.activated_wan_links, d.activated_dzx_links)),
         ("users", d.user_count.to_string()),
     ];
     if d.reject_reason != RejectReason::None {
@@ -217,7 +214,7 @@ pub fn interfaces(links: &Names, list: &[Interface]) -> String {
             i.name.to_string(),
             i.kind.to_string(),
             i.role.to_string(),
-            i.loopback.to_string(),
+            if i.loopback == LoopbackType::None { "-".into() } else { i.loopback.to_string() },
             dash(i.vlan_id),
             i.mtu.to_string(),
             bandwidth(i.bandwidth_bps),
