@@ -100,6 +100,13 @@ pub fn run(workspace: &Workspace, only: &[Part], with_lint: bool) -> Result<Exit
     if everything {
         tally.add(lint::formatting(workspace)?);
     }
+    if everything || only.contains(&Part::E2e) {
+        // The end-to-end tests run the binaries, which testing alone would not build.
+        let mut bins = process::cargo();
+        bins.args(["build", "--workspace", "--bins"]).current_dir(&workspace.root);
+        progress::step("building the binaries (the first build takes 15 to 40 minutes on two cores)");
+        tally.count(told(process::build(bins, "the binaries")));
+    }
     for command in commands(workspace, only) {
         tally.add(tests(command, program.as_deref())?);
     }

@@ -1,0 +1,196 @@
+//! The CLI against a local ledger of its own, as a person would use it: from an empty folder to a registered network,
+//! what a second apply and wrong words say, and what a controller serves against what is rendered offline.
+
+use std::{
+    io::Read,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use causeway_controller::daemon::{Config, Controller};
+use causeway_sdk::Snapshot;
+use causeway_tests::{Said, command, run};
+
+/// Longest wait for a local ledger to write what it is.
+const START: Duration = Duration::from_secs(120);
+
+/// A `causeway-localnet` in a folder; stopped when dropped.
+struct Ledger {
+    folder: tempfile::TempDir,
+    process: Child,
+}
+
+impl Ledger {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut start = command("causeway").unwrap();
+        start.args(["localnet", "start", "--dir"]).arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = start.spawn().unwrap();
+        let began = Instant::now();
+        while !folder.path().join("localnet.json").is_file() {
+            if process.try_wait().unwrap().is_some() || began.elapsed() > START {
+                let _ = process.kill();
+                let mut words = String::new();
+                process.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+                panic!("no local ledger: {words}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Self { folder, process }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn causeway(&self, arguments: &[&str]) -> Said {
+        let mut causeway = command("causeway").unwrap();
+        causeway.arg("--localnet").arg(self.folder.path()).args(arguments);
+        run(causeway).unwrap()
+    }
+
+    #[track_caller]
+    fn works(&self, arguments: &[&str]) -> Said {
+        let said = self.causeway(arguments);
+        assert_eq!(said.code, Some(0), "{arguments:?}\n{}{}", said.stdout, said.stderr);
+        said
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let mut stop = command("causeway").unwrap();
+        let _ = run({
+            stop.args(["localnet", "stop", "--dir"]).arg(self.folder.path());
+            stop
+        });
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Abilene as a site file with everyone's keys; the owners are the local ledger's payer, which has lamports.
+fn site(ledger: &Ledger) -> (String, String) {
+    let topology = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("topologies").join("Abilene.gml");
+    let (site, keys) = (ledger.path("site.yaml"), ledger.path("keys"));
+    let text = |p: &Path| p.to_str().unwrap().to_owned();
+    let imported =
+        ledger.works(&["import", &text(&topology), "--from", "gml", "--out", &text(&site), "--keys", &text(&keys)]);
+    assert!(imported.stderr.contains("assum"), "what was assumed is listed: {}", imported.stderr);
+    let owners = keys.join("contributors");
+    std::fs::create_dir_all(&owners).unwrap();
+    std::fs::copy(ledger.path("authority.json"), keys.join("authority.json")).unwrap();
+    for number in 1..=4 {
+        std::fs::copy(ledger.path("payer.json"), owners.join(format!("contributor-{number}.json"))).unwrap();
+    }
+    (text(&site), text(&keys))
+}
+
+#[test]
+fn from_an_empty_folder_to_a_registered_network() {
+    let ledger = Ledger::start();
+    let (site, keys) = site(&ledger);
+    let apply = ["apply", "--file", site.as_str(), "--keys", keys.as_str()];
+
+    let planned = ledger.works(&[&apply[..], &["--dry-run"]].concat());
+    assert!(planned.stdout.contains("create"), "{}", planned.stdout);
+    let nothing = ledger.works(&["device", "list", "--output", "json"]);
+    assert_eq!(nothing.stdout.trim(), "[]", "a dry run sends nothing");
+
+    let applied = ledger.works(&[&apply[..], &["--yes"]].concat());
+    assert!(applied.stdout.starts_with("applied: "), "{}", applied.stdout);
+    let again = ledger.works(&[&apply[..], &["--yes"]].concat());
+    assert!(again.stdout.starts_with("nothing to do: "), "{}", again.stdout);
+
+    let devices: serde_json::Value =
+        serde_json::from_str(&ledger.works(&["device", "list", "--output", "json"]).stdout).unwrap();
+    assert_eq!(devices.as_array().unwrap().len(), 11);
+    let links: serde_json::Value =
+        serde_json::from_str(&ledger.works(&["link", "list", "--output", "json"]).stdout).unwrap();
+    assert_eq!(links.as_array().unwrap().len(), 14);
+    let history = ledger.works(&["history", "seattle"]).stdout;
+    assert!(history.contains("create-device") && history.contains("provision-device"), "{history}");
+
+    unknown_code(&ledger);
+    paused_and_back(&ledger);
+    offline_is_what_is_served(&ledger);
+}
+
+fn unknown_code(ledger: &Ledger) {
+    let said = ledger.causeway(&["device", "get", "atlantis"]);
+    assert_eq!(said.code, Some(4), "{}", said.stderr);
+    assert_eq!(said.stdout, "");
+    assert!(said.stderr.contains("CW-NOT-FOUND") && said.stderr.contains("atlantis"), "{}", said.stderr);
+}
+
+fn paused_and_back(ledger: &Ledger) {
+    let authority = ledger.path("authority.json");
+    let key = ["--keypair", authority.to_str().unwrap()];
+    ledger.works(&[&key[..], &["network", "pause"]].concat());
+    let twice = ledger.causeway(&[&key[..], &["network", "pause"]].concat());
+    assert_eq!(twice.code, Some(1), "{}", twice.stderr);
+    assert!(twice.stderr.contains("CW-1018"), "the program's own code: {}", twice.stderr);
+    ledger.works(&[&key[..], &["network", "pause", "--off"]].concat());
+    let stranger = ledger.path("payer.json");
+    let refused = ledger.causeway(&["--keypair", stranger.to_str().unwrap(), "network", "pause"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("CW-1000"), "{}", refused.stderr);
+}
+
+/// `causeway config render` from an exported snapshot gives, byte for byte, what a controller serves.
+fn offline_is_what_is_served(ledger: &Ledger) {
+    let snapshot = ledger.works(&["topology", "export"]).stdout;
+    let file = ledger.path("snapshot.json");
+    std::fs::write(&file, &snapshot).unwrap();
+    let snapshot = Snapshot::from_json(&snapshot).unwrap();
+    let description: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(ledger.path("localnet.json")).unwrap()).unwrap();
+    let url = |name: &str| description[name].as_str().unwrap().to_owned();
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let controller = runtime.block_on(async {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+        let config = Config::local(url("rpc_url"), url("websocket_url"), snapshot.program_id, key);
+        Controller::start(config).await.unwrap()
+    });
+    let began = Instant::now();
+    for device in snapshot.devices.values() {
+        while controller.bundle(&device.code).is_none() {
+            assert!(began.elapsed() < Duration::from_secs(30), "the controller serves {} in time", device.code);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let code = device.code.to_string();
+        let base = format!("http://{}", controller.http_addr);
+        for family in ["frr", "eos"] {
+            let offline = ledger.works(&[
+                "config",
+                "render",
+                "--snapshot",
+                file.to_str().unwrap(),
+                "--device",
+                &code,
+                "--family",
+                family,
+            ]);
+            let served = ledger.works(&["config", "get", &code, "--controller", &base, "--family", family]);
+            assert_eq!(offline.stdout, served.stdout, "{code} {family}");
+            assert!(!offline.stdout.is_empty());
+        }
+    }
+    runtime.block_on(controller.shutdown());
+}
+
+#[test]
+fn a_port_in_use_is_one_sentence() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut start = command("causeway").unwrap();
+    start.args(["localnet", "start", "--rpc-port", &port, "--dir"]).arg(folder.path());
+    let said = run(start).unwrap();
+    assert_ne!(said.code, Some(0));
+    assert_eq!(said.stdout, "");
+    assert!(said.stderr.contains("CW-LOCALNET-PORT-IN-USE") && said.stderr.contains(&port), "{}", said.stderr);
+}
