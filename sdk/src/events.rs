@@ -3,7 +3,7 @@
 //! Only lines that the program itself logged count: a log is followed call by call, so another program in the same
 //! transaction can't forge an event. A node may forget old transactions, so a history is as long as the node's memory.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use causeway_interface::{
@@ -12,13 +12,16 @@ use causeway_interface::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use serde_json::json;
 use solana_client::{
-    rpc_client::GetConfirmedSignaturesForAddress2Config, rpc_config::RpcTransactionConfig,
+    rpc_client::GetConfirmedSignaturesForAddress2Config, rpc_config::RpcTransactionConfig, rpc_request::RpcRequest,
     rpc_response::RpcConfirmedTransactionStatusWithSignature,
 };
 use solana_commitment_config::CommitmentConfig;
 use solana_sdk::{pubkey::Pubkey, signature::Signature};
-use solana_transaction_status_client_types::{UiTransactionEncoding, option_serializer::OptionSerializer};
+use solana_transaction_status_client_types::{
+    EncodedConfirmedTransactionWithStatusMeta, UiTransactionEncoding, option_serializer::OptionSerializer,
+};
 
 use crate::{address::to_pubkey, client::Ledger, error::LedgerError};
 
@@ -29,6 +32,11 @@ const PAGE: usize = 1_000;
 const MAX_PAGES: usize = 20;
 /// Transactions read at once: enough to hide latency, few enough for a shared node's rate limit.
 const CONCURRENCY: usize = 8;
+
+/// Times that a transaction which the node does not have is asked for: it lags a second at most behind its own list.
+const LOOKS: usize = 5;
+/// Time between two of them.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// The events that the program logged, in order. Undecodable ones are left out: they are another version's.
 #[must_use]
@@ -137,21 +145,34 @@ impl Ledger {
         Ok(HistoryEntry { signature: status.signature, slot: status.slot, time: status.block_time, error, events })
     }
 
-    /// The log of a transaction; empty where the node kept none.
+    /// The log of a transaction; empty where the node kept none or has forgotten the transaction.
+    ///
+    /// A node lists a transaction some moments before it can give it, so one that it does not have is asked for again.
     ///
     /// # Errors
-    /// The node could not be read, or has forgotten the transaction.
+    /// The node could not be read.
     pub async fn logs(&self, signature: &Signature) -> Result<Vec<String>, LedgerError> {
         let config = RpcTransactionConfig {
             encoding: Some(UiTransactionEncoding::Base64),
             commitment: Some(CommitmentConfig::confirmed()),
             max_supported_transaction_version: Some(0),
         };
-        let transaction = self.bounded(self.rpc().get_transaction_with_config(signature, config)).await?;
-        Ok(match transaction.transaction.meta.map(|meta| meta.log_messages) {
-            Some(OptionSerializer::Some(logs)) => logs,
-            Some(OptionSerializer::None | OptionSerializer::Skip) | None => Vec::new(),
-        })
+        let params = json!([signature.to_string(), config]);
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            let request = self
+                .rpc()
+                .send::<Option<EncodedConfirmedTransactionWithStatusMeta>>(RpcRequest::GetTransaction, params.clone());
+            if let Some(found) = self.bounded(request).await? {
+                return Ok(match found.transaction.meta.map(|meta| meta.log_messages) {
+                    Some(OptionSerializer::Some(logs)) => logs,
+                    Some(OptionSerializer::None | OptionSerializer::Skip) | None => Vec::new(),
+                });
+            }
+        }
+        Ok(Vec::new())
     }
 }
 
