@@ -15,6 +15,9 @@ use crate::{
     output::{Report, table, utc},
 };
 
+/// Instructions after which the object is gone.
+const CLOSINGS: [Tag; 3] = [Tag::CloseRegistry, Tag::CloseDevice, Tag::CloseLink];
+
 /// Transactions of one object.
 #[derive(Debug, Serialize)]
 struct Past {
@@ -78,7 +81,10 @@ fn lines(subject: AccountType, entry: &HistoryEntry) -> Vec<(u64, Vec<String>)> 
     let line = |event: &Event| {
         let (from, to) = (names(event.subject_type, &event.from), names(event.subject_type, &event.to));
         let created = is_zero(&event.from) && event.kind != Tag::Advance.byte();
+        let closed = CLOSINGS.iter().any(|tag| tag.byte() == event.kind);
         let arrow = |from: &String, to: &String| match () {
+            // What is closed has no state: its bytes are zero, which are names of something else.
+            () if closed => from.clone(),
             () if created || from == to => to.clone(),
             () => format!("{from} -> {to}"),
         };
