@@ -27,7 +27,7 @@ fn came_out(said: &Said, devices: u64, links: u64) {
     assert_eq!(said.code, Some(0), "{}\n{last}", said.stderr);
     assert_eq!(said.stdout.lines().count(), 1, "stdout is for the result: {}", said.stdout);
     let json: serde_json::Value = serde_json::from_str(last).unwrap();
-    let expected = [
+    let expected: [(&str, serde_json::Value); 8] = [
         ("devices", devices.into()),
         ("devices_activated", devices.into()),
         ("links", links.into()),

@@ -41,6 +41,13 @@ impl Ledger {
         Self { folder, process }
     }
 
+    /// What the local ledger says of itself.
+    fn described(&self, name: &str) -> String {
+        let text = std::fs::read_to_string(self.path("localnet.json")).unwrap();
+        let description: serde_json::Value = serde_json::from_str(&text).unwrap();
+        description[name].as_str().unwrap().to_owned()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -81,9 +88,9 @@ fn site(ledger: &Ledger) -> (String, String) {
     assert!(imported.stderr.contains("assum"), "what was assumed is listed: {}", imported.stderr);
     let owners = keys.join("contributors");
     std::fs::create_dir_all(&owners).unwrap();
-    std::fs::copy(ledger.path("authority.json"), keys.join("authority.json")).unwrap();
+    std::fs::copy(ledger.described("authority"), keys.join("authority.json")).unwrap();
     for number in 1..=4 {
-        std::fs::copy(ledger.path("payer.json"), owners.join(format!("contributor-{number}.json"))).unwrap();
+        std::fs::copy(ledger.described("payer"), owners.join(format!("contributor-{number}.json"))).unwrap();
     }
     (text(&site), text(&keys))
 }
@@ -126,15 +133,15 @@ fn unknown_code(ledger: &Ledger) {
 }
 
 fn paused_and_back(ledger: &Ledger) {
-    let authority = ledger.path("authority.json");
-    let key = ["--keypair", authority.to_str().unwrap()];
+    let authority = ledger.described("authority");
+    let key = ["--keypair", authority.as_str()];
     ledger.works(&[&key[..], &["network", "pause"]].concat());
     let twice = ledger.causeway(&[&key[..], &["network", "pause"]].concat());
     assert_eq!(twice.code, Some(1), "{}", twice.stderr);
     assert!(twice.stderr.contains("CW-1018"), "the program's own code: {}", twice.stderr);
     ledger.works(&[&key[..], &["network", "pause", "--off"]].concat());
-    let stranger = ledger.path("payer.json");
-    let refused = ledger.causeway(&["--keypair", stranger.to_str().unwrap(), "network", "pause"]);
+    let stranger = ledger.described("payer");
+    let refused = ledger.causeway(&["--keypair", &stranger, "network", "pause"]);
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("CW-1000"), "{}", refused.stderr);
 }
@@ -145,14 +152,12 @@ fn offline_is_what_is_served(ledger: &Ledger) {
     let file = ledger.path("snapshot.json");
     std::fs::write(&file, &snapshot).unwrap();
     let snapshot = Snapshot::from_json(&snapshot).unwrap();
-    let description: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(ledger.path("localnet.json")).unwrap()).unwrap();
-    let url = |name: &str| description[name].as_str().unwrap().to_owned();
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let controller = runtime.block_on(async {
         let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
-        let config = Config::local(url("rpc_url"), url("websocket_url"), snapshot.program_id, key);
+        let config =
+            Config::local(ledger.described("rpc_url"), ledger.described("websocket_url"), snapshot.program_id, key);
         Controller::start(config).await.unwrap()
     });
     let began = Instant::now();
