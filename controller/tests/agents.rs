@@ -1,5 +1,8 @@
 //! The agent's way in, with a real client over a real connection.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use causeway_controller::{grpc::CODE_METADATA, store::ApplyState, testing::code};

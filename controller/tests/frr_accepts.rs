@@ -1,5 +1,8 @@
 //! Real FRR checks the syntax of what is rendered, for every status a device and its links can have.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{fs, process::Command};
 
 use causeway_controller::{

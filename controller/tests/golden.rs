@@ -1,5 +1,8 @@
 //! One committed text per row of the status table, in both families. `CAUSEWAY_REWRITE_GOLDEN=1` rewrites them.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{env, fs, path::PathBuf};
 
 use causeway_controller::{

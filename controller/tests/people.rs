@@ -1,5 +1,8 @@
 //! HTTP with a real client: what people and scripts see.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,8 @@
 //! Guards, isolation of broken records, generations, and how much work a change makes.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use causeway_controller::{

@@ -1,5 +1,8 @@
 //! An operator's snippets: what gets in, and what doesn't.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::fs;
 
 use causeway_controller::{

@@ -42,15 +42,7 @@ impl Screen {
             }
         };
         let began = Instant::now();
-        Self {
-            out,
-            terminal,
-            began,
-            drawn: 0,
-            last: Board::default(),
-            last_progress: None,
-            last_counts: String::new(),
-        }
+        Self { out, terminal, began, drawn: 0, last: Board::default(), last_progress: None, last_counts: String::new() }
     }
 
     /// Says something that stays.
@@ -152,13 +144,9 @@ impl Screen {
     fn draw(&mut self, board: &Board, transactions: u64) {
         let Some(terminal) = &self.terminal else { return };
         let (height, width) = terminal.size();
-        let mut lines = vec![style(format!(
-            "slot {} · {} · {transactions} transactions",
-            board.slot,
-            counts(board)
-        ))
-        .dim()
-        .to_string()];
+        let mut lines = vec![
+            style(format!("slot {} · {} · {transactions} transactions", board.slot, counts(board))).dim().to_string(),
+        ];
         let room = usize::from(height).saturating_sub(MARGIN + lines.len());
         let columns = (usize::from(width) / 78).max(1);
         let cells: Vec<String> = board.rows.iter().map(|((kind, code), row)| cell(*kind, code.as_str(), row)).collect();

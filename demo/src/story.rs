@@ -148,7 +148,10 @@ async fn drain_and_back(system: &mut System, screen: &mut Screen) -> anyhow::Res
         [Some(a), Some(z)] if a == z => *a,
         _ => 0,
     };
-    screen.say(&format!("Both routers run metric {metric} on {}; traffic goes another way where there is one.", link.code));
+    screen.say(&format!(
+        "Both routers run metric {metric} on {}; traffic goes another way where there is one.",
+        link.code
+    ));
 
     set_desired(system, screen, link.code, DesiredStatus::Activated).await?;
     let back = |system: &System, board: &Board| {

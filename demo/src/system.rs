@@ -97,9 +97,11 @@ impl System {
     /// Starts everything and registers the topology.
     pub async fn start(args: &Args, topology: &str, text: &str, screen: &mut Screen) -> anyhow::Result<Self> {
         let began = Instant::now();
-        let Imported { mut site, assumptions } =
-            site_from_gml(text, &ImportOptions { contributors: CONTRIBUTORS, platform: args.platform(), ..ImportOptions::default() })
-                .with_context(|| format!("{topology} can't be imported"))?;
+        let Imported { mut site, assumptions } = site_from_gml(
+            text,
+            &ImportOptions { contributors: CONTRIBUTORS, platform: args.platform(), ..ImportOptions::default() },
+        )
+        .with_context(|| format!("{topology} can't be imported"))?;
         screen.say(&format!(
             "{topology}: {} devices, {} links, {} contributors; {} things had to be assumed (`causeway import` lists them).",
             site.devices.len(),

@@ -2,6 +2,9 @@
 //!
 //! Needs the program's binary (`cargo xtask build-program`, or CAUSEWAY_PROGRAM_SO).
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{
     net::TcpListener,
     sync::Arc,

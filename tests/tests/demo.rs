@@ -1,5 +1,8 @@
 //! The demo, from a topology file to its JSON line: the whole system, in both families.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use causeway_tests::{Said, command, run};
 
 /// Four sites.

@@ -1,6 +1,9 @@
 //! The CLI against a local ledger of its own, as a person would use it: from an empty folder to a registered network,
 //! what a second apply and wrong words say, and what a controller serves against what is rendered offline.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{
     io::Read,
     net::TcpListener,

@@ -111,8 +111,7 @@ pub async fn run(
     if !plan.conflicts.is_empty() {
         return Err(ApplyError::Conflicts(plan.conflicts.clone()));
     }
-    let missing: Vec<_> =
-        plan.signers().iter().filter(|s| keys.get(s).is_none()).map(|s| keys.place(s)).collect();
+    let missing: Vec<_> = plan.signers().iter().filter(|s| keys.get(s).is_none()).map(|s| keys.place(s)).collect();
     if !missing.is_empty() {
         return Err(ApplyError::KeysMissing(missing));
     }

@@ -19,7 +19,7 @@ pub async fn run(session: &Session, verb: Network) -> Result<Report, Failure> {
         Network::Get => {
             let network = session.ledger.network().await?;
             let address = causeway_sdk::address::to_key(&build.addresses().network());
-            return Report::new(pairs(&view::network(&network)), &Addressed { address, record: &network });
+            Report::new(pairs(&view::network(&network)), &Addressed { address, record: &network })
         }
         Network::Init(args) => {
             let signer = session.signer()?;

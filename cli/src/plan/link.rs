@@ -94,11 +94,8 @@ fn accept(spec: &LinkSpec, a: &End, z: &End, draft: &mut Draft<'_>) {
 
 /// Links are provisioned once both devices are; a device that this plan can't provision keeps its links pending.
 fn provision(spec: &LinkSpec, a: &End, z: &End, draft: &mut Draft<'_>) {
-    let waits = draft
-        .plan
-        .notes
-        .iter()
-        .any(|n| n.kind == Kind::Device && (n.code == spec.a.device || n.code == spec.z.device));
+    let waits =
+        draft.plan.notes.iter().any(|n| n.kind == Kind::Device && (n.code == spec.a.device || n.code == spec.z.device));
     if waits {
         let message = "registered and not provisioned: a device of it is not".into();
         return draft.note((Kind::Link, spec.code), message);

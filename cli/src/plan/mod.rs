@@ -262,7 +262,14 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    fn step(&mut self, stage: Stage, subject: (Kind, Code), signer: Signer, operation: Operation, changes: Vec<Change>) {
+    fn step(
+        &mut self,
+        stage: Stage,
+        subject: (Kind, Code),
+        signer: Signer,
+        operation: Operation,
+        changes: Vec<Change>,
+    ) {
         let (kind, code) = subject;
         self.plan.steps.push(Step { stage, kind, code, operation, signer, changes });
     }

@@ -145,6 +145,8 @@ mod tests {
         thread.join().unwrap();
     }
 
+    // Held on purpose: the store is stuck while the queue fills. Nothing that is awaited meanwhile takes the lock.
+    #[allow(clippy::await_holding_lock)]
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let store = Arc::new(FakeStore { failing: Mutex::new(false) });
