@@ -448,7 +448,6 @@ mod tests {
 
     /// The simulation accepts nothing that FRR does not know.
     #[test]
-    #[ignore = "needs vtysh of FRR 8.4 and starts it some hundred times; run with --ignored where FRR is installed"]
     fn every_rule_is_frrs_own() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("frr.conf");
@@ -472,7 +471,12 @@ mod tests {
             };
             for line in samples(rule).iter().flat_map(|line| forms.iter().map(move |no| format!("{no}{line}"))) {
                 fs::write(&file, format!("{before}{line}\n")).unwrap();
-                let checked = Command::new("vtysh").arg("-C").arg("-f").arg(&file).output().expect("vtysh");
+                let checked = Command::new("vtysh")
+                    .arg("-C")
+                    .arg("-f")
+                    .arg(&file)
+                    .output()
+                    .expect("vtysh runs: cargo xtask setup installs FRR");
                 if !checked.status.success() {
                     refused.push(format!("{}: {line}: {}", rule.at, String::from_utf8_lossy(&checked.stdout)));
                 }
