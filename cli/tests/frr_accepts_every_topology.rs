@@ -1,5 +1,8 @@
 //! Real FRR accepts the text of every device of all six topologies, imported, simulated and rendered.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{fs, path::Path, process::Command, thread};
 
 use causeway_cli::{

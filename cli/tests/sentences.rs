@@ -2,6 +2,9 @@
 //!
 //! `INSTA_UPDATE=always` rewrites the expected words.
 
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{
     ffi::OsStr,
     fs,
