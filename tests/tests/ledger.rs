@@ -84,7 +84,7 @@ impl Drop for Ledger {
 /// Abilene as a site file with everyone's keys; the owners are the local ledger's payer, which has lamports.
 fn site(ledger: &Ledger) -> (String, String) {
     let topology = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("topologies").join("Abilene.gml");
-    let (site, keys) = (ledger.path("site.yaml"), ledger.path("keys"));
+    let (site, keys) = (ledger.path("site.yaml"), ledger.path("people"));
     let text = |p: &Path| p.to_str().unwrap().to_owned();
     let imported =
         ledger.works(&["import", &text(&topology), "--from", "gml", "--out", &text(&site), "--keys", &text(&keys)]);
