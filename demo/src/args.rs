@@ -40,12 +40,13 @@ impl Args {
     /// Name and text of the topology.
     pub fn topology_text(&self) -> anyhow::Result<(String, String)> {
         let Some(path) = &self.topology else { return Ok(("Abilene".into(), ABILENE.into())) };
-        let text = std::fs::read_to_string(path).with_context(|| {
+        let bytes = std::fs::read(path).with_context(|| {
             format!(
                 "the topology file {} can't be read; give a GML file, such as topologies/Geant2012.gml",
                 path.display()
             )
         })?;
+        let (text, _) = causeway_cli::import::gml::decode(&bytes);
         let name = path.file_stem().map_or_else(|| "topology".into(), |n| n.to_string_lossy().into_owned());
         Ok((name, text))
     }

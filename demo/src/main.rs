@@ -17,6 +17,7 @@ use std::{fs::File, io::Write, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{args::Args, screen::Screen, summary::Summary, system::System};
 
@@ -55,8 +56,8 @@ fn run(args: &Args, stdout: File) -> anyhow::Result<bool> {
     let outcome = runtime.block_on(async {
         tokio::select! {
             done = play(args, &topology, &text, &mut screen) => done,
-            signal = tokio::signal::ctrl_c() => {
-                signal.context("no signals")?;
+            signal = interrupted() => {
+                signal?;
                 anyhow::bail!("interrupted")
             }
         }
@@ -70,7 +71,7 @@ fn run(args: &Args, stdout: File) -> anyhow::Result<bool> {
             }
             if !args.exit_when_done {
                 screen.say(&system.where_to_look());
-                runtime.block_on(tokio::signal::ctrl_c())?;
+                runtime.block_on(interrupted())?;
                 screen.say("Stopping.");
             }
             let stopped = runtime.block_on(async { tokio::time::timeout(STOP_LIMIT, system.stop()).await });
@@ -86,6 +87,15 @@ fn run(args: &Args, stdout: File) -> anyhow::Result<bool> {
     };
     runtime.shutdown_timeout(Duration::from_secs(5));
     finished
+}
+
+/// Until Ctrl-C or a request to terminate.
+async fn interrupted() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt.context("no signals"),
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 async fn play(args: &Args, topology: &str, text: &str, screen: &mut Screen) -> anyhow::Result<(Summary, System)> {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use causeway_agent::sim::Fault;
 use causeway_controller::store::ApplyState;
-use causeway_health_oracle::Kind as OracleKind;
+use causeway_health_oracle::{Kind as OracleKind, criteria::Outcome};
 use causeway_interface::{Code, DesiredStatus};
 
 use crate::{
@@ -97,14 +97,20 @@ fn waiting_for(system: &System) -> String {
     let waiting: Vec<_> = board.rows.iter().filter(|(_, row)| !row.activated).take(5).collect();
     let mut lines = Vec::new();
     for ((kind, code), row) in waiting {
-        let failing = failing(system, *kind, *code).into_iter().next().unwrap_or_else(|| "no verdict yet".into());
+        let failing = why(system, *kind, *code);
         lines.push(format!("{} {code} is {} ({}): {failing}", kind.name(), row.status, row.health));
     }
     lines.join("; ")
 }
 
-/// The criteria that oracles say fail, in words, each once.
-fn failing(system: &System, kind: Kind, code: Code) -> BTreeSet<String> {
+/// One reason why a subject is not ready: something bad before something missing.
+fn why(system: &System, kind: Kind, code: Code) -> String {
+    let mut reasons = [Outcome::Failed, Outcome::NotObserved].into_iter().flat_map(|o| failing(system, kind, code, o));
+    reasons.next().unwrap_or_else(|| "no verdict yet".into())
+}
+
+/// The criteria with this outcome at any oracle, in words, each once.
+fn failing(system: &System, kind: Kind, code: Code, outcome: Outcome) -> BTreeSet<String> {
     let kind = match kind {
         Kind::Device => OracleKind::Device,
         Kind::Link => OracleKind::Link,
@@ -114,7 +120,7 @@ fn failing(system: &System, kind: Kind, code: Code) -> BTreeSet<String> {
         published.subjects.get(&(kind, code)).map(|judged| judged.verdict.clone())
     });
     let words = |verdict: causeway_health_oracle::Verdict| -> Vec<String> {
-        let failed = verdict.not_passed();
+        let failed = verdict.not_passed().filter(|c| c.passed == outcome);
         failed.map(|c| format!("{:?}: observed {}, required {}", c.id, c.observed, c.required)).collect()
     };
     verdicts.flat_map(words).collect()
@@ -208,12 +214,12 @@ async fn fault_and_back(system: &System, screen: &mut Screen) -> anyhow::Result<
 
     let impaired = |system: &System, board: &Board| {
         let on_ledger = board.row(Kind::Device, device).is_some_and(|r| r.health == "impaired");
-        on_ledger && !failing(system, Kind::Device, device).is_empty()
+        on_ledger && !failing(system, Kind::Device, device, Outcome::Failed).is_empty()
     };
     let impaired_seen = until(system, screen, CHANGE, impaired).await;
     if impaired_seen {
         screen.say(&format!("{device} is impaired on the ledger, by the word of a quorum. It stays in service: health alone never drains."));
-        for words in failing(system, Kind::Device, device) {
+        for words in failing(system, Kind::Device, device, Outcome::Failed) {
             screen.say(&format!("  failing {words}"));
         }
     } else {
@@ -230,14 +236,15 @@ async fn fault_and_back(system: &System, screen: &mut Screen) -> anyhow::Result<
             row.health == ready
         })
     };
-    let healed = until(system, screen, CHANGE, healthy).await;
+    // Nothing heals that was not seen ill.
+    let healed = until(system, screen, CHANGE, healthy).await && impaired_seen;
     if healed {
         screen.say("Everything is ready again.");
     } else {
         let board = board(system);
         let ill: Vec<_> = board.rows.iter().filter(|(_, r)| !r.health.starts_with("ready")).take(5).collect();
         for ((kind, code), row) in ill {
-            let why = failing(system, *kind, *code).into_iter().next().unwrap_or_default();
+            let why = why(system, *kind, *code);
             screen.say(&format!("{} {code} is still {}: {why}", kind.name(), row.health));
         }
     }

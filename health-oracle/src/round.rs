@@ -413,7 +413,8 @@ impl<C: Chain> Judge<C> {
             .map_err(|e| lost(format!("evidence not kept: {e}")))?;
         let windows = || batch.iter().map(|d| d.judged.window);
         let window = AttestWindow {
-            start_slot: windows().map(|w| w.start_slot).min().unwrap_or_default(),
+            // The shortest of the windows: every subject was judged over at least this. Each document has its own.
+            start_slot: windows().map(|w| w.start_slot).max().unwrap_or_default(),
             // All windows of a round end together.
             end_slot: windows().map(|w| w.end_slot).max().unwrap_or_default(),
             evidence_root,

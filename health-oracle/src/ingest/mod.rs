@@ -13,9 +13,39 @@ use causeway_wire::{
     MAX_MESSAGE_BYTES, signing,
     telemetry::{Batch, SignedBatch},
 };
-use prost::Message;
+use prost::{
+    Message,
+    bytes::Buf,
+    encoding::{DecodeContext, WireType, decode_key, skip_field},
+};
 
 use crate::store::VerifiedBatch;
+
+/// Most samples of one batch: twice what an agent sends. Empty samples take two bytes on the wire and a hundred in memory,
+/// so that the size of the body is no bound.
+pub const MAX_SAMPLES: usize = 10_000;
+
+/// The sender's own claim, read before anything else of a batch: until the signature is verified, nothing is decoded
+/// whose size the sender chooses.
+#[derive(Clone, PartialEq, Message)]
+struct Claim {
+    #[prost(string, tag = "1")]
+    device: String,
+}
+
+/// Counts the messages within a batch without decoding them.
+fn samples(mut batch: &[u8]) -> Result<usize, Refusal> {
+    let malformed = |_| Refusal::Malformed("not protobuf of a batch inside");
+    let mut count = 0;
+    while batch.has_remaining() {
+        let (tag, wire_type) = decode_key(&mut batch).map_err(malformed)?;
+        skip_field(wire_type, tag, &mut batch, DecodeContext::default()).map_err(malformed)?;
+        if wire_type == WireType::LengthDelimited {
+            count += 1;
+        }
+    }
+    Ok(count)
+}
 
 /// The telemetry keys of all devices, as of the latest snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +78,7 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Larger than any honest batch.
-    #[error("the body has more than {MAX_MESSAGE_BYTES} bytes")]
+    #[error("the body has more than {MAX_MESSAGE_BYTES} bytes or {MAX_SAMPLES} samples")]
     TooLarge,
     /// Not the protocol.
     #[error("the body is not a signed batch: {0}")]
@@ -161,9 +191,9 @@ pub fn verify(
         return Err(Refusal::TooLarge);
     }
     let signed = SignedBatch::decode(body).map_err(|_| Refusal::Malformed("not protobuf of a signed batch"))?;
-    let batch =
-        Batch::decode(signed.batch.as_slice()).map_err(|_| Refusal::Malformed("not protobuf of a batch inside"))?;
-    let device: Code = batch.device.parse().map_err(|_| Refusal::Malformed("the device is not a code"))?;
+    let inside = |_| Refusal::Malformed("not protobuf of a batch inside");
+    let claim = Claim::decode(signed.batch.as_slice()).map_err(inside)?;
+    let device: Code = claim.device.parse().map_err(|_| Refusal::Malformed("the device is not a code"))?;
     let key = directory.keys.get(&device).ok_or(Refusal::UnknownDevice)?;
     if key.is_zero() {
         return Err(Refusal::NoKey);
@@ -171,6 +201,10 @@ pub fn verify(
     let message = signing::telemetry_message(&program_id.0, &signed.batch);
     signing::verify(&key.0, &message, &signed.signature).map_err(Refusal::BadSignature)?;
     let signature = signed.signature.try_into().map_err(|_| Refusal::BadSignature(signing::SignatureError::Length))?;
+    if samples(&signed.batch)? > MAX_SAMPLES {
+        return Err(Refusal::TooLarge);
+    }
+    let batch = Batch::decode(signed.batch.as_slice()).map_err(inside)?;
     if batch.sequence == 0 || i64::try_from(batch.sequence).is_err() {
         return Err(Refusal::Malformed("the sequence is 0 or beyond 63 bits"));
     }
@@ -268,6 +302,20 @@ pub(crate) mod tests {
         assert_eq!(refusal(&vec![0; MAX_MESSAGE_BYTES + 1]), Refusal::TooLarge);
         let unsigned = SignedBatch { batch: batch("nyc-1", 5).encode_to_vec(), signature: vec![] }.encode_to_vec();
         assert_eq!(refusal(&unsigned), Refusal::BadSignature(signing::SignatureError::Length));
+    }
+
+    #[test]
+    fn a_small_body_can_not_claim_much_memory() {
+        // Field 5, length 0: an empty sample.
+        let many = |samples: usize| [batch("nyc-1", 5).encode_to_vec(), [0x2a, 0].repeat(samples)].concat();
+        let signed = |bytes: Vec<u8>| {
+            let signature = signing::sign(&key(1), &signing::telemetry_message(&PROGRAM.0, &bytes)).to_vec();
+            SignedBatch { batch: bytes, signature }.encode_to_vec()
+        };
+        assert_eq!(refusal(&signed(many(MAX_SAMPLES))), Refusal::TooLarge);
+        // Without a signature it does not even come to counting.
+        let unsigned = SignedBatch { batch: many(1_000_000), signature: vec![1; 64] }.encode_to_vec();
+        assert!(matches!(refusal(&unsigned), Refusal::BadSignature(_)));
     }
 
     #[test]

@@ -96,8 +96,8 @@ errors! {
     VlanOutOfRange = 2019, "A VLAN is not 1 to 4094, or given for something that is not a sub-interface.", "Use 1 to 4094 on sub-interfaces and 0 elsewhere.";
     MtuOutOfRange = 2020, "An MTU is not 1500 to 9216.", "Use 1500 to 9216 bytes.";
     LoopbackDuplicate = 2021, "The device has a routing loopback of this type.", "Keep one VPNv4 and one IPv4 loopback.";
-    DeviceHealthLow = 2022, "The device's health is below what this needs.", "`causeway health explain` says which criterion fails.";
-    DeviceBurnIn = 2023, "The maintenance burn-in since the drain is not over.", "Wait; `causeway health explain` says how long.";
+    DeviceHealthLow = 2022, "The device's health is below what this needs.", "`causeway health get CODE` says which criterion fails.";
+    DeviceBurnIn = 2023, "The maintenance burn-in since the drain is not over.", "Wait; `causeway health get CODE` says how long.";
     VrfInvalid = 2024, "The management VRF's name is not a token of at most 16 characters.", "Use letters, digits, / . _ -.";
     InterfaceAddressInvalid = 2025, "An interface address has a length beyond 32 or is an address that no interface can have.", "Give address/length, such as 198.18.0.1/30.";
 
@@ -108,8 +108,8 @@ errors! {
     LinkShapeBroken = 3004, "A WAN link can't end on an edge device.", "Use a DZX link, or another device.";
     LinkDevicesNotReady = 3005, "A device of the link is not far enough, or not in good standing.", "Provision both devices first; `causeway device get` shows where each is.";
     LinkNotDesired = 3006, "The desired status does not ask for this.", "Set it with `causeway link set-desired`; both sides have to want it.";
-    LinkHealthLow = 3007, "The link's health is below what this needs.", "`causeway health explain` says which criterion fails.";
-    LinkBurnIn = 3008, "The maintenance burn-in since the drain is not over.", "Wait; `causeway health explain` says how long.";
+    LinkHealthLow = 3007, "The link's health is below what this needs.", "`causeway health get CODE` says which criterion fails.";
+    LinkBurnIn = 3008, "The maintenance burn-in since the drain is not over.", "Wait; `causeway health get CODE` says how long.";
     DelayOutOfRange = 3009, "A delay or jitter is not 10 000 ns to 1 s.", "Use 10 000 to 1 000 000 000 ns; an override may also be 0.";
     BandwidthOutOfRange = 3010, "A link's bandwidth is not 10 to 400 Gbit/s.", "Use 10 000 000 000 to 400 000 000 000 bit/s.";
     LinkForeignDevice = 3011, "The device is not the link's, or not the signer's.", "Name the link's own devices; side A has to be yours.";
