@@ -11,11 +11,14 @@ use causeway_wire::{
     signing::{session_message, sign},
 };
 use ed25519_dalek::SigningKey;
+use tokio_rustls::rustls;
 use tonic::{
     Request, Status, Streaming,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
+
+use crate::trust;
 
 /// One call to the controller, or connecting to it. A blackholed one must not block longer than a poll.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +43,15 @@ pub enum ClientError {
         /// Why not.
         #[source]
         source: tonic::transport::Error,
+    },
+    /// Somebody answers there, and nothing was said to them.
+    #[error("what answers at {url} shows a certificate that the controllers' CA does not vouch for")]
+    Certificate {
+        /// Where.
+        url: String,
+        /// What is wrong with the certificate.
+        #[source]
+        source: rustls::Error,
     },
     /// It answered with an error.
     #[error("the controller refused {call}: {} ({})", .status.message(), .status.code())]
@@ -78,18 +90,22 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects and proves the agent key.
+    /// Connects and proves the agent key. Over `https://` the controller proves itself first, by the CAs in `ca_pem`.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn open(url: &str, identity: &Identity<'_>) -> Result<Self, ClientError> {
+    pub async fn open(url: &str, ca_pem: Option<&[u8]>, identity: &Identity<'_>) -> Result<Self, ClientError> {
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|_| ClientError::Address(url.to_owned()))?
             .connect_timeout(CALL_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(CALL_TIMEOUT);
-        let connect = bounded_in_time("connect", endpoint.connect()).await?;
-        let channel = connect.map_err(|source| ClientError::Connect { url: url.to_owned(), source })?;
+        let unreachable = |source: tonic::transport::Error| match trust::refusal(&source) {
+            Some(source) => ClientError::Certificate { url: url.to_owned(), source },
+            None => ClientError::Connect { url: url.to_owned(), source },
+        };
+        let endpoint = trust::protect(endpoint, ca_pem).map_err(unreachable)?;
+        let channel = bounded_in_time("connect", endpoint.connect()).await?.map_err(unreachable)?;
         let mut client = ConfigClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);

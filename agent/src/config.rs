@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use ed25519_dalek::SigningKey;
 
-use crate::apply::ApplyLimits;
+use crate::{
+    apply::ApplyLimits,
+    trust::{self, TrustError},
+};
 
 /// Intervals of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub struct AgentConfig {
     pub program_id: [u8; 32],
     /// gRPC URLs of controllers. One at a time is used, the next one when it fails.
     pub controllers: Vec<String>,
+    /// PEM certificates of the CAs that controllers at `https://` are proven by; such controllers need it.
+    pub controller_ca: Option<Vec<u8>>,
     /// ed25519 keys of controllers whose bundles are taken.
     pub controller_keys: BTreeSet<[u8; 32]>,
     /// Base URLs of oracles; each gets everything.
@@ -72,7 +77,7 @@ pub const PROBES_PER_SAMPLE: u32 = 10;
 pub const BUFFERED_SAMPLES: usize = 60_000;
 
 /// A configuration that can't work.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     /// A device code is 1 to 32 bytes of `[a-z0-9_-]`.
     #[error("{0:?} is not a device code: 1 to 32 characters of a-z, 0-9, _ and -")]
@@ -83,6 +88,9 @@ pub enum ConfigError {
     /// Nobody to believe.
     #[error("no controller key is pinned: no configuration could ever be taken")]
     NoControllerKey,
+    /// Controllers could not be proven.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The device's timer would go off within an apply that goes well.
     #[error("revert-after has to be longer than a verb and the verification together")]
     RevertTooSoon,
@@ -107,6 +115,7 @@ impl AgentConfig {
         if self.controller_keys.is_empty() {
             return Err(ConfigError::NoControllerKey);
         }
+        trust::check(&self.controllers, self.controller_ca.as_deref())?;
         if self.limits.revert_after <= self.limits.verb + self.limits.verify {
             return Err(ConfigError::RevertTooSoon);
         }

@@ -22,6 +22,7 @@ mod shared;
 pub mod sim;
 pub mod state;
 pub mod telemetry;
+pub mod trust;
 
 pub use agent::{Agent, AgentHandle, StartError};
 pub use config::{AgentConfig, Intervals};

@@ -41,6 +41,9 @@ struct Options {
     /// gRPC URL of a controller; repeat for more, the next is used when one fails
     #[arg(long = "controller", env = "CAUSEWAY_CONTROLLERS", value_delimiter = ',', required = true)]
     controllers: Vec<String>,
+    /// File with the CA certificates (PEM) that controllers at https:// are proven by; needed for them
+    #[arg(long, env = "CAUSEWAY_CONTROLLER_CA", value_name = "FILE")]
+    controller_ca: Option<PathBuf>,
     /// Key of a controller whose configurations are taken (base58); repeat for more
     #[arg(long = "controller-key", env = "CAUSEWAY_CONTROLLER_KEYS", value_delimiter = ',', required = true)]
     controller_keys: Vec<String>,
@@ -109,10 +112,12 @@ fn config(options: &Options) -> anyhow::Result<AgentConfig> {
         .iter()
         .map(|key| base58(key).with_context(|| format!("controller key {key:?}")))
         .collect();
+    let read = |path: &PathBuf| fs::read(path).with_context(|| format!("CA file {} can not be read", path.display()));
     Ok(AgentConfig {
         device: options.device.clone(),
         program_id: base58(&options.program_id).context("program id")?,
         controllers: options.controllers.clone(),
+        controller_ca: options.controller_ca.as_ref().map(read).transpose()?,
         controller_keys: keys?,
         oracles: options.oracles.clone(),
         agent_key: keypair(&options.agent_key)?,

@@ -110,7 +110,7 @@ impl<D: Driver> Puller<D> {
     ) -> Result<Ended, ClientError> {
         let config = self.config.clone();
         let identity = Identity { device: &config.device, program_id: &config.program_id, key: &config.agent_key };
-        let opened = until_stopped(stop, Session::open(url, &identity)).await;
+        let opened = until_stopped(stop, Session::open(url, config.controller_ca.as_deref(), &identity)).await;
         let Some(session) = opened else { return Ok(Ended::Stop) };
         let mut session = session?;
         let mut notices = session.watch().await?;

@@ -221,6 +221,7 @@ impl System {
                 device: code.to_string(),
                 program_id: to_key(&self.localnet.program_id()).0,
                 controllers: controllers.clone(),
+                controller_ca: None,
                 controller_keys: BTreeSet::from([self.controller.controller_key()]),
                 oracles: oracles.clone(),
                 agent_key: keys.agent,

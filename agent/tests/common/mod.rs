@@ -31,7 +31,10 @@ use tokio_stream::{
     StreamExt,
     wrappers::{BroadcastStream, TcpListenerStream},
 };
-use tonic::{Request, Response, Status};
+use tonic::{
+    Request, Response, Status,
+    transport::{Identity, ServerTlsConfig},
+};
 
 pub const PROGRAM: [u8; 32] = [42; 32];
 pub const DEVICE: &str = "r1";
@@ -40,6 +43,11 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
+}
+
+/// Certificates and keys made for these tests alone.
+pub fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
 }
 
 pub fn controller_key() -> SigningKey {
@@ -143,13 +151,24 @@ impl FakeController {
     }
 
     pub async fn serve(&self, address: &str) -> Serving {
+        self.serve_by(tonic::transport::Server::builder(), address).await
+    }
+
+    /// With the certificate of the fixtures, which is for localhost.
+    pub async fn serve_tls(&self, address: &str) -> Serving {
+        let identity = Identity::from_pem(fixture("test-only-server.pem"), fixture("test-only-server-key.pem"));
+        let server = tonic::transport::Server::builder().tls_config(ServerTlsConfig::new().identity(identity));
+        self.serve_by(server.unwrap(), address).await
+    }
+
+    async fn serve_by(&self, mut server: tonic::transport::Server, address: &str) -> Serving {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(tokio::sync::Notify::new());
         let stopped = stop.clone();
         let incoming = TcpListenerStream::new(listener)
             .map(move |stream| stream.map(|stream| Cuttable { stream, cut: Box::pin(notified(stopped.clone())) }));
-        let server = tonic::transport::Server::builder().add_service(ConfigServer::new(self.clone()));
+        let server = server.add_service(ConfigServer::new(self.clone()));
         let task = tokio::spawn(async move {
             server.serve_with_incoming(incoming).await.unwrap();
         });
@@ -339,6 +358,7 @@ pub fn config(controller: &str, oracles: &[&FakeOracle], state_dir: &std::path::
         device: DEVICE.into(),
         program_id: PROGRAM,
         controllers: vec![controller.to_owned()],
+        controller_ca: None,
         controller_keys: BTreeSet::from([controller_key().verifying_key().to_bytes()]),
         oracles: oracles.iter().map(|oracle| oracle.url.clone()).collect(),
         agent_key: key(2),
