@@ -1,10 +1,11 @@
 //! HTTP for people and scripts: what is served, what was reported, what happened, and one decision (approve).
 //!
 //! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving needs the
-//! operator's token or, where none is set, a caller on this machine.
+//! operator's token or, where none is set, a caller on this machine (`operator.rs`).
 
 pub mod error;
 pub mod model;
+mod operator;
 mod page;
 mod routes;
 mod stream;

@@ -1,6 +1,6 @@
 //! The questions of the API.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -16,9 +16,9 @@ use utoipa::ToSchema;
 use super::{
     error::{ApiError, ErrorBody},
     model::{self, ConfigView, DeviceView, InterfaceView, LinkView, NetworkView, ReportView, TopologyView},
+    operator,
 };
 use crate::{
-    auth::same,
     daemon::Peer,
     render::{Family, render_device_at},
     shared::Shared,
@@ -224,7 +224,7 @@ pub struct Approval {
 }
 
 /// Serves a held configuration. Needs `authorization: Bearer TOKEN` of the operator or, where no token is set, a caller
-/// on this machine.
+/// on this machine that calls it by a loopback address or `localhost` and through no proxy.
 #[utoipa::path(
     post, path = "/api/v1/devices/{code}/config/approve", params(("code" = String, Path)), request_body = Approval,
     responses(
@@ -239,7 +239,7 @@ pub async fn approve(
     headers: HeaderMap,
     approval: Result<Json<Approval>, JsonRejection>,
 ) -> Result<Json<DeviceView>, ApiError> {
-    authorize(&shared, from, &headers)?;
+    operator::authorize(shared.operator_token.as_deref(), from, &headers)?;
     let Json(approval) = approval.map_err(|e| ApiError::bad_request(e.body_text()))?;
     let mut sha256 = [0; 32];
     hex::decode_to_slice(&approval.sha256, &mut sha256)
@@ -256,35 +256,6 @@ pub async fn approve(
     let store = shared.store();
     let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
     Ok(Json(model::device(&store, served(&store)?, record)))
-}
-
-fn authorize(shared: &Shared, from: SocketAddr, headers: &HeaderMap) -> Result<(), ApiError> {
-    let given =
-        headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
-    // A page of another site can make this machine's browser send a request, but not one without this header's marks.
-    let foreign_page = headers.contains_key(header::ORIGIN) && !same_origin(headers);
-    let allowed = match (&shared.operator_token, given) {
-        (Some(token), Some(given)) => same(token.as_bytes(), given.as_bytes()),
-        (Some(_), None) => false,
-        (None, _) => from.ip().is_loopback() && !foreign_page,
-    };
-    if allowed {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        StatusCode::UNAUTHORIZED,
-        "not-operator",
-        "the call is not the operator's",
-        "Send `authorization: Bearer TOKEN` with the controller's operator token, or call from the same machine.",
-    ))
-}
-
-fn same_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-    match (text(header::ORIGIN), text(header::HOST)) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, authority)| authority == host),
-        (_, _) => false,
-    }
 }
 
 /// What the device's agent said of its configurations, oldest first.
