@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use causeway_interface::{Code, Key};
 use causeway_wire::signing;
+use tokio::sync::oneshot;
 
 /// How long a nonce is good: a few round trips.
 pub const NONCE_VALID_MS: u64 = 30_000;
@@ -86,6 +87,8 @@ struct Session {
     device: Code,
     agent_key: Key,
     opened_ms: u64,
+    /// Dropped when the session's watch is to end: another has begun, or the session is over.
+    watch: Option<oneshot::Sender<()>>,
 }
 
 /// Nonces and sessions.
@@ -169,8 +172,18 @@ impl Gate {
             self.sessions.remove(&oldest);
         }
         tokens.push_back(token.clone());
-        self.sessions.insert(token.clone(), Session { device: *device, agent_key, opened_ms: now_ms });
+        self.sessions.insert(token.clone(), Session { device: *device, agent_key, opened_ms: now_ms, watch: None });
         Ok(token)
+    }
+
+    /// Notes that a session watches from now on; one that watched before ends. What is returned is done when this one is to
+    /// end: at once, where there is no such session.
+    pub fn watch(&mut self, token: &str) -> oneshot::Receiver<()> {
+        let (sender, ended) = oneshot::channel();
+        if let Some(session) = self.sessions.get_mut(token) {
+            session.watch = Some(sender);
+        }
+        ended
     }
 
     /// The device whose session this is. `agent_key_of` is the ledger's present word.
@@ -275,6 +288,26 @@ mod tests {
             let token = gate.open(&code("ams"), public, &nonce, &signed(&key, "ams", &nonce), [8; 32], 0).unwrap();
             assert_eq!(gate.check(&token, |_| ledger_key, later).err(), expected);
         }
+    }
+
+    #[test]
+    fn a_watch_ends_with_the_next_one_of_its_session_and_with_the_session() {
+        use tokio::sync::oneshot::error::TryRecvError;
+        let mut gate = Gate::new([1; 32], PROGRAM);
+        let (key, public) = agent(3);
+        let open = |gate: &mut Gate, i: u8| {
+            let nonce = gate.nonce(&code("ams"), [i; 8], 0);
+            gate.open(&code("ams"), public, &nonce, &signed(&key, "ams", &nonce), [i; 32], 0).unwrap()
+        };
+        let (one, other) = (open(&mut gate, 1), open(&mut gate, 2));
+        let (mut first, mut of_other) = (gate.watch(&one), gate.watch(&other));
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty));
+        let mut second = gate.watch(&one);
+        assert_eq!(first.try_recv(), Err(TryRecvError::Closed));
+        assert_eq!((second.try_recv(), of_other.try_recv()), (Err(TryRecvError::Empty), Err(TryRecvError::Empty)));
+        assert!(gate.check(&one, |_| None, 0).is_err());
+        assert_eq!((second.try_recv(), of_other.try_recv()), (Err(TryRecvError::Closed), Err(TryRecvError::Empty)));
+        assert_eq!(gate.watch(&one).try_recv(), Err(TryRecvError::Closed));
     }
 
     #[test]

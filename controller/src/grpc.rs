@@ -9,7 +9,7 @@ use causeway_wire::controller::{
     ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
     OpenSessionRequest, ProbePlan, ReportReceipt, Session, WatchConfigRequest, config_server::Config,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
@@ -184,7 +184,8 @@ impl Config for ConfigService {
     ) -> Result<Response<Self::WatchConfigStream>, Status> {
         let (device, token) = self.session(&request)?;
         let (sender, receiver) = mpsc::channel(NOTICES);
-        tokio::spawn(watch(self.clone(), device, token, sender));
+        let ended = self.shared.gate().watch(&token);
+        tokio::spawn(watch(self.clone(), device, token, sender, ended));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -228,40 +229,69 @@ impl Config for ConfigService {
     }
 }
 
-/// Sends notices until the agent goes, its session ends, or the controller stops.
+/// Sends notices until the agent goes, its session ends or watches anew, or the controller stops.
 async fn watch(
     service: ConfigService,
     device: Code,
     token: String,
     sender: mpsc::Sender<Result<ConfigNotice, Status>>,
+    ended: oneshot::Receiver<()>,
 ) {
     let shared = &service.shared;
+    let over = tokio::select! {
+        over = notices(shared, device, &token, &sender) => over,
+        // Nothing is ever sent: the other end is dropped.
+        _ = ended => shared.session(&token).err().map_or(Over::Replaced, Over::Session),
+    };
+    let status = match over {
+        Over::Gone => return,
+        Over::Session(error) => service.refuse(error),
+        Over::Replaced => coded(Status::aborted("the session watches anew"), "watch-replaced"),
+    };
+    // A reader that is gone, or reads nothing, is not waited for.
+    let _ = sender.try_send(Err(status));
+}
+
+/// Why a watch is over.
+enum Over {
+    /// The agent or the controller goes.
+    Gone,
+    /// The session's token is not good any more.
+    Session(AuthError),
+    /// The session has a newer watch.
+    Replaced,
+}
+
+async fn notices(
+    shared: &Shared,
+    device: Code,
+    token: &str,
+    sender: &mpsc::Sender<Result<ConfigNotice, Status>>,
+) -> Over {
     let mut changed = shared.subscribe();
     let mut stopping = shared.stopping.clone();
     let mut last: Option<ConfigNotice> = None;
     loop {
         changed.borrow_and_update();
-        if let Err(error) = shared.session(&token) {
-            // Gone already is as good as told.
-            let _ = sender.send(Err(service.refuse(error))).await;
-            return;
+        if let Err(error) = shared.session(token) {
+            return Over::Session(error);
         }
         let now = notice(shared, &device);
         if let Some(now) = now.filter(|now| last.as_ref().is_none_or(|last| !says_the_same(last, now))) {
             if sender.send(Ok(now.clone())).await.is_err() {
-                return;
+                return Over::Gone;
             }
             last = Some(now);
         }
         tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
-            () = sender.closed() => return,
+            _ = stopping.wait_for(|stop| *stop) => return Over::Gone,
+            () = sender.closed() => return Over::Gone,
             () = tokio::time::sleep(NOTICE_PAUSE) => {}
         }
         tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return,
-            () = sender.closed() => return,
-            more = changed.changed() => if more.is_err() { return },
+            _ = stopping.wait_for(|stop| *stop) => return Over::Gone,
+            () = sender.closed() => return Over::Gone,
+            more = changed.changed() => if more.is_err() { return Over::Gone },
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use causeway_interface::{Code, Key};
 use causeway_sdk::snapshot::Snapshot;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     auth::{AuthError, Gate},
@@ -29,6 +29,8 @@ const SESSION_PER_SECOND: f64 = 10.0;
 /// Calls before a session, per address and device: an agent that starts over again and again.
 const ANONYMOUS_BURST: f64 = 20.0;
 const ANONYMOUS_PER_SECOND: f64 = 2.0;
+/// Streams of events at a time: people's pages and a few scripts, each a connection, a task and up to 64 waiting events.
+pub const EVENT_STREAMS: usize = 1_024;
 
 /// The state of a running controller.
 pub struct Shared {
@@ -40,6 +42,8 @@ pub struct Shared {
     changed: watch::Sender<u64>,
     /// What happened.
     pub events: EventLog,
+    /// Room for streams of events, [`EVENT_STREAMS`] in all.
+    pub event_streams: Arc<Semaphore>,
     /// Counters.
     pub metrics: Metrics,
     /// Who signs.
@@ -70,6 +74,7 @@ impl Shared {
             finalized_slot: AtomicU64::new(0),
             changed: watch::channel(0).0,
             events: EventLog::new(now_ms().saturating_mul(1_000)),
+            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
             metrics: Metrics::default(),
             signer,
             settings,

@@ -86,6 +86,23 @@ async fn a_watching_agent_is_told_at_once_and_of_finality() {
 }
 
 #[tokio::test]
+async fn a_session_watches_once_and_the_newer_watch_stays() {
+    let running = Running::start(config()).await;
+    let mut client = running.client().await;
+    let token = open(&mut client, "ams", &agent_key(1)).await.unwrap();
+    let mut older = client.watch_config(with_token(&token, WatchConfigRequest {})).await.unwrap().into_inner();
+    let first = older.message().await.unwrap().unwrap();
+    let mut newer = client.watch_config(with_token(&token, WatchConfigRequest {})).await.unwrap().into_inner();
+    let ended = tokio::time::timeout(PATIENCE, older.message()).await.unwrap().unwrap_err();
+    assert_eq!(refusal(ended), (GrpcCode::Aborted, "watch-replaced".into()));
+    newer.message().await.unwrap().unwrap();
+    running.handle.shared().finalized(first.generation);
+    let told = tokio::time::timeout(PATIENCE, newer.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!(told.finalized_slot, first.generation);
+    running.handle.shutdown().await;
+}
+
+#[tokio::test]
 async fn each_way_not_to_be_the_agent_is_refused_by_its_own_name() {
     let mut running = Running::start(config()).await;
     let mut client = running.client().await;

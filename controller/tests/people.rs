@@ -7,7 +7,10 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use causeway_controller::daemon::{Config, Controller, StartError};
+use causeway_controller::{
+    daemon::{Config, Controller, StartError},
+    shared::EVENT_STREAMS,
+};
 use causeway_interface::{DeviceStatus, LinkStatus};
 use common::{PATIENCE, Running, config};
 use reqwest::{Client, Response, StatusCode};
@@ -165,6 +168,15 @@ async fn without_a_token_this_machine_approves_but_no_page_of_another_site() {
     assert_eq!(post(Some(http.base.clone())).send().await.unwrap().status(), StatusCode::CONFLICT);
     let foreign = post(Some("https://example.net".into())).send().await.unwrap();
     assert_eq!(foreign.status(), StatusCode::UNAUTHORIZED);
+    // A page whose name was made to resolve to this machine is of the same origin as what it calls.
+    let name = format!("rebound.example:{}", running.handle.http_addr.port());
+    let rebound = post(Some(format!("http://{name}"))).header("host", &name).send().await.unwrap();
+    assert_eq!(rebound.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(post(None).header("host", &name).send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    for (header, value) in [("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "192.0.2.1")] {
+        let proxied = post(None).header(header, value).send().await.unwrap();
+        assert_eq!(proxied.status(), StatusCode::UNAUTHORIZED, "{header}");
+    }
     running.handle.shutdown().await;
 }
 
@@ -196,6 +208,26 @@ async fn events_stream_live_and_resume_by_id() {
     assert!(!rest.contains(&format!("id: {first}\n")) && !rest.contains("event: lost"));
     let lost = http.get("/api/v1/events?after=3").await;
     read(lost, |t| t.contains("event: lost") && t.contains("link-status")).await;
+    running.handle.shutdown().await;
+}
+
+#[tokio::test]
+async fn streams_of_events_are_bounded_and_a_closed_one_makes_room() {
+    let running = Running::start(config()).await;
+    let http = Caller::of(&running);
+    let room = std::sync::Arc::clone(&running.handle.shared().event_streams);
+    let others = u32::try_from(EVENT_STREAMS - 1).unwrap();
+    let _others = room.try_acquire_many(others).unwrap();
+    let last = http.get("/api/v1/events").await;
+    assert_eq!(last.status(), StatusCode::OK);
+    assert_eq!(http.error("/api/v1/events").await, (503, "streams-full".into()));
+    drop(last);
+    let again = async {
+        while http.get("/api/v1/events").await.status() != StatusCode::OK {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.expect("a closed stream makes room");
     running.handle.shutdown().await;
 }
 

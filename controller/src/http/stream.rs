@@ -4,16 +4,17 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Query, State},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse,
         sse::{Event as Sse, KeepAlive, Sse as Stream},
     },
 };
 use serde::Deserialize;
-use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::error::{ApiError, ErrorBody};
 use crate::{
     events::{Event, Resumed},
     shared::Shared,
@@ -36,23 +37,35 @@ pub struct EventsQuery {
     get,
     path = "/api/v1/events",
     params(("after" = Option<u64>, Query, description = "Id of the last event seen")),
-    responses((status = 200, description = "Server-sent events; data is an Event", content_type = "text/event-stream"))
+    responses(
+        (status = 200, description = "Server-sent events; data is an Event", content_type = "text/event-stream"),
+        (status = 503, body = ErrorBody),
+    )
 )]
 pub async fn events(
     State(shared): State<Arc<Shared>>,
     Query(query): Query<EventsQuery>,
     headers: HeaderMap,
-) -> impl IntoResponse {
+) -> Result<impl IntoResponse, ApiError> {
+    let room = Arc::clone(&shared.event_streams).try_acquire_owned().map_err(|_| {
+        ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "streams-full",
+            "as many streams of events are open as the controller serves",
+            "Close some, or poll GET /api/v1/devices until one ends.",
+        )
+    })?;
     let header = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let last = header.or(query.after);
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(feed(shared, last, sender));
-    Stream::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    tokio::spawn(feed(shared, last, sender, room));
+    Ok(Stream::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 
-async fn feed(shared: Arc<Shared>, mut last: Option<u64>, sender: Sender) {
+/// Feeds one stream until its reader goes or the controller stops; then its room is free again.
+async fn feed(shared: Arc<Shared>, mut last: Option<u64>, sender: Sender, _room: OwnedSemaphorePermit) {
     let mut stopping = shared.stopping.clone();
     loop {
         let Resumed { lost, past, mut live } = shared.events.resume(last);
