@@ -52,6 +52,8 @@ macro_rules! entries {
             #[doc = $cause]
             pub const $name: Entry = Entry { code: $code, cause: $cause, remedy: $remedy };
         )+
+        /// Every code of the command itself.
+        pub const CLI_CODES: &[Entry] = &[$($name),+];
     };
 }
 

@@ -15,6 +15,9 @@ use solana_sdk::{signature::Keypair, signer::Signer as _};
 
 use crate::plan::{OwnerKeys, Signer};
 
+/// Folder of the owners' keys within that of all.
+const OWNERS: &str = "contributors";
+
 /// Keys by whose they are.
 #[derive(Clone, Debug, Default)]
 pub struct KeyRing {
@@ -39,11 +42,28 @@ impl KeyRing {
         let mut ring = Self { folder: Some(folder.to_owned()), ..Self::default() };
         ring.authority = read(&authority_file(folder))?;
         for code in contributors {
-            if let Some(key) = read(&owner_file(folder, &code))? {
+            if let Some(key) = read(&Self::owner_file(folder, &code))? {
                 ring.owners.insert(code, key);
             }
         }
         Ok(ring)
+    }
+
+    /// The same with the authority's key from this file, unless there is one already.
+    ///
+    /// # Errors
+    /// The file is asked for and can't be used.
+    pub fn or_authority(mut self, file: &Path) -> Result<Self, KeyError> {
+        if self.authority.is_none() {
+            self.authority = Some(Arc::new(keys::read(file)?));
+        }
+        Ok(self)
+    }
+
+    /// Where the key of a contributor's owner is in a folder.
+    #[must_use]
+    pub fn owner_file(folder: &Path, code: &Code) -> PathBuf {
+        folder.join(OWNERS).join(format!("{code}.json"))
     }
 
     /// The key of a signer.
@@ -66,7 +86,7 @@ impl KeyRing {
     pub fn place(&self, signer: &Signer) -> String {
         match (&self.folder, signer) {
             (Some(folder), Signer::Authority) => authority_file(folder).display().to_string(),
-            (Some(folder), Signer::Owner(code)) => owner_file(folder, code).display().to_string(),
+            (Some(folder), Signer::Owner(code)) => Self::owner_file(folder, code).display().to_string(),
             (None, Signer::Authority) => "the authority's key".into(),
             (None, Signer::Owner(code)) => format!("the key of contributor {code}'s owner"),
         }
@@ -79,10 +99,6 @@ fn key_of(key: &Keypair) -> Key {
 
 fn authority_file(folder: &Path) -> PathBuf {
     folder.join("authority.json")
-}
-
-fn owner_file(folder: &Path, code: &Code) -> PathBuf {
-    folder.join("contributors").join(format!("{code}.json"))
 }
 
 fn read(path: &Path) -> Result<Option<Arc<Keypair>>, KeyError> {

@@ -134,6 +134,14 @@ pub fn bandwidth(bps: u64) -> String {
     }
 }
 
+/// Lamports as SOL, exactly.
+#[must_use]
+pub fn sol(lamports: u64) -> String {
+    const LAMPORTS_PER_SOL: u64 = 1_000_000_000;
+    let (whole, rest) = (lamports / LAMPORTS_PER_SOL, lamports % LAMPORTS_PER_SOL);
+    format!("{whole}.{rest:09}").trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// Nanoseconds as milliseconds or microseconds.
 #[must_use]
 pub fn delay(ns: u64) -> String {

@@ -47,7 +47,7 @@ entries! {
     NOT_FOUND = "CW-NOT-FOUND", "The ledger holds no such object.", "Check the code's spelling; the `list` verb shows what exists.";
     ACCOUNT_UNDECODABLE = "CW-ACCOUNT-UNDECODABLE", "An account of the program can't be decoded by this build.", "Update Causeway; if it is up to date, report the account's address.";
     NETWORK_MISSING = "CW-NETWORK-MISSING", "The program holds no network yet.", "Check the program id; `causeway network init` creates the network.";
-    SEND_UNFUNDED = "CW-SEND-UNFUNDED", "The paying key has no account on the ledger or too little in it.", "Fund it; on a localnet use the payer's key file that it wrote.";
+    SEND_UNFUNDED = "CW-SEND-UNFUNDED", "The paying key has no account on the ledger or too little in it.", "Fund it with `causeway key fund`, which on a localnet takes from the payer.";
     SEND_TOO_LARGE = "CW-SEND-TOO-LARGE", "The instructions don't fit one transaction.", "Split them.";
     SEND_EXPIRED = "CW-SEND-EXPIRED", "The transaction expired before it was included, after every allowed renewal.", "Try again with a higher priority fee, or when the ledger is less loaded.";
     SEND_UNCONFIRMED = "CW-SEND-UNCONFIRMED", "The transaction was sent, and the RPC endpoint stopped answering before it was confirmed.", "Read the object before sending again: the transaction may have landed.";

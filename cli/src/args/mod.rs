@@ -31,8 +31,11 @@ pub use self::{
         Contributor, ContributorCreate, ContributorUpdate, Exchange, ExchangeCreate, ExchangeUpdate, Location,
         LocationCreate, LocationUpdate, RegistryList,
     },
-    tools::{Apply, Config, ConfigGet, ConfigRender, Health, History, Import, KeyVerb, LocalnetVerb, Source, Topology},
-    values::{MaybeKey, parse_bandwidth, parse_delay},
+    tools::{
+        Apply, Config, ConfigGet, ConfigRender, Health, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source,
+        Topology,
+    },
+    values::{KeyName, MaybeKey, parse_bandwidth, parse_delay, parse_sol},
 };
 use crate::{failure::EXIT_CODES, output::Format};
 
@@ -150,6 +153,9 @@ impl Expect {
     }
 }
 
+/// Longest wait that can be asked for: a week. Nobody keeps a command running for longer; a status can be asked again.
+const MAX_WAIT_SECONDS: u64 = 604_800;
+
 /// Whether and for how long to wait for the status.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Wait {
@@ -157,7 +163,8 @@ pub struct Wait {
     #[arg(long)]
     pub wait: bool,
     /// Longest wait.
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_WAIT_SECONDS))]
     pub wait_timeout: u64,
 }
 

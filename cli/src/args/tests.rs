@@ -81,6 +81,51 @@ fn figures_are_taken_in_every_usual_spelling() {
 }
 
 #[test]
+fn sol_is_taken_exactly_or_not_at_all() {
+    for (text, lamports) in [
+        ("10", 10_000_000_000),
+        ("0.5", 500_000_000),
+        ("0.000000001", 1),
+        ("1.0000000010", 1_000_000_001),
+        ("1_000", 1_000_000_000_000),
+        ("1000000000", 1_000_000_000_000_000_000),
+    ] {
+        assert_eq!(parse_sol(text), Ok(lamports), "{text}");
+    }
+    for text in [
+        "",
+        "0",
+        "0.0",
+        "-1",
+        "+1",
+        "1e3",
+        ".5",
+        "1.",
+        "1.2.3",
+        "0x1",
+        "NaN",
+        "inf",
+        " 1",
+        "1SOL",
+        "0.0000000001",
+        "1000000000.000000001",
+        "18446744073.709551616",
+        "99999999999999999999999999",
+    ] {
+        assert!(parse_sol(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_key_is_funded_by_address_or_by_file() {
+    let line = format!("key fund {} owner.json ./{} --sol 0.5", key(3), key(4));
+    let Ok(Noun::Key(KeyVerb::Fund(args))) = parse(&line) else { panic!("{line}") };
+    let file = |name: String| KeyName::File(name.into());
+    assert_eq!(args.keys, [KeyName::Address(key(3)), file("owner.json".into()), file(format!("./{}", key(4)))]);
+    assert_eq!(args.lamports, 500_000_000);
+}
+
+#[test]
 fn a_device_is_created_as_the_flags_say() {
     let k = key(5);
     let line = format!(
@@ -171,6 +216,13 @@ fn wrong_lines_are_refused() {
         "link create x",
         "device provision x --expected-sequence 0",
         "device provision x --wait-timeout 5",
+        "device provision x --wait --wait-timeout 0",
+        "device provision x --wait --wait-timeout 604801",
+        "device provision x --wait --wait-timeout 18446744073709551615",
+        "key fund --sol 1",
+        "key fund owner.json",
+        "key fund owner.json --sol -1",
+        "key fund 11111111111111111111111111111111 --sol 1",
         "history x --of pool",
     ] {
         assert!(parse(line).is_err(), "{line}");
@@ -178,6 +230,7 @@ fn wrong_lines_are_refused() {
     for line in [
         "location create x --lat -33.9 --lng 151.2",
         "history x --of link --limit 3",
+        "device provision x --wait --wait-timeout 604800",
         "localnet start --rpc-port 8899 --json",
         "contributor update x --operations-key none",
         "--output json device list",

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use causeway_interface::{AccountType, Code, Platform};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::one_of;
+use super::{KeyName, one_of, parse_sol};
 
 /// Verbs of health.
 #[derive(Debug, Subcommand)]
@@ -139,6 +139,20 @@ pub enum KeyVerb {
         /// The file.
         file: PathBuf,
     },
+    /// Transfer SOL to keys from that of --keypair; on a local ledger from its payer unless another is given.
+    Fund(KeyFund),
+}
+
+/// Who gets how much.
+#[derive(Clone, Debug, Args)]
+pub struct KeyFund {
+    /// Key files or addresses. A key gets its part once, however often it is named; a file whose name is an address is
+    /// meant by ./NAME.
+    #[arg(required = true, value_name = "FILE_OR_ADDRESS")]
+    pub keys: Vec<KeyName>,
+    /// SOL for each of them, exact to nine places, such as 10 or 0.5.
+    #[arg(long = "sol", value_name = "N", value_parser = parse_sol, allow_negative_numbers = true)]
+    pub lamports: u64,
 }
 
 /// What a topology is read from.
@@ -165,7 +179,8 @@ pub struct Import {
     /// Operating system of every device.
     #[arg(long, value_parser = one_of::<Platform>(), default_value = "frr")]
     pub platform: Platform,
-    /// Folder of the devices' keys; missing ones are made: CODE.agent.json and CODE.telemetry.json.
+    /// Folder of key files; missing ones are made: CODE.agent.json and CODE.telemetry.json of each device, and
+    /// contributors/CODE.json of each owner.
     #[arg(long, value_name = "DIR")]
     pub keys: Option<PathBuf>,
 }
@@ -176,7 +191,8 @@ pub struct Apply {
     /// The site file.
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
-    /// Folder of key files: authority.json, and contributors/CODE.json of each owner.
+    /// Folder of key files: contributors/CODE.json of each owner, and authority.json; without the latter a local
+    /// ledger's authority signs on it.
     #[arg(long, value_name = "DIR")]
     pub keys: PathBuf,
     /// Print the plan and send nothing.

@@ -1,5 +1,7 @@
 //! Values as people type them.
 
+use std::path::PathBuf;
+
 use causeway_interface::Key;
 
 /// An address, or `none` to have none.
@@ -14,6 +16,45 @@ impl std::str::FromStr for MaybeKey {
             return Ok(Self(Key::ZERO));
         }
         text.parse().map(Self).map_err(|e| format!("{e}, or none"))
+    }
+}
+
+/// A key by its address, or by the file that holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyName {
+    /// The address itself.
+    Address(Key),
+    /// Anything that is no address.
+    File(PathBuf),
+}
+
+impl std::str::FromStr for KeyName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(Key::ZERO) => Err("this is the system program's address, which nobody has the key of".into()),
+            Ok(key) => Ok(Self::Address(key)),
+            Err(_) => Ok(Self::File(text.into())),
+        }
+    }
+}
+
+/// Zeros of a SOL in lamports.
+const SOL_ZEROS: usize = 9;
+/// Most lamports of one transfer: a billion SOL, more than there are.
+const MAX_LAMPORTS: u64 = 1_000_000_000_000_000_000;
+
+/// Lamports: a number of SOL, such as `0.5`.
+///
+/// # Errors
+/// It is something else, nothing, not a whole number of lamports, or more than a billion SOL.
+pub fn parse_sol(text: &str) -> Result<u64, String> {
+    match scaled(text, SOL_ZEROS) {
+        Some(lamports @ 1..=MAX_LAMPORTS) => Ok(lamports),
+        Some(_) | None => {
+            Err(format!("{text:?} is not a number of SOL between 0.000000001 and 1000000000, such as 10 or 0.5"))
+        }
     }
 }
 

@@ -57,7 +57,10 @@ pub fn read(file: &Path) -> Result<Site, Failure> {
 
 /// Applies a site that was read.
 pub async fn run(session: &Session, args: &args::Apply, site: &Site) -> Result<Report, Failure> {
-    let keys = KeyRing::read(&args.keys, site.contributors.iter().map(|c| c.code))?;
+    let mut keys = KeyRing::read(&args.keys, site.contributors.iter().map(|c| c.code))?;
+    if let Some(file) = session.local_authority() {
+        keys = keys.or_authority(file)?;
+    }
     let snapshot = session.ledger.snapshot().await?;
     warn_undecodable(&snapshot.undecodable);
     let plan = plan(site, &snapshot, &keys.owners());

@@ -1,8 +1,8 @@
 //! `causeway import`: a topology file becomes a site file; what had to be assumed is listed on stderr.
 
-use std::{collections::BTreeMap, io::ErrorKind, path::Path};
+use std::{io::ErrorKind, path::Path};
 
-use causeway_interface::{Code, Key};
+use causeway_interface::Key;
 use causeway_sdk::keys;
 use serde::Serialize;
 
@@ -10,7 +10,8 @@ use super::session::public;
 use crate::{
     args::{Import, Source},
     failure::{self, Exit, Failure},
-    import::{Assumption, DeviceKeys, ImportError, ImportOptions, Imported, gml, site_from_gml},
+    import::{Assumption, ImportError, ImportOptions, Imported, gml, site_from_gml},
+    keyring::KeyRing,
     output::Report,
     site::Site,
 };
@@ -93,28 +94,25 @@ fn refused(file: &Path, error: ImportError) -> Failure {
     Failure::new(entry, exit, format!("{} can't be imported: {words}.", file.display())).with_details(details)
 }
 
-/// Gives every device the keys of its files, making those that are missing.
+/// Gives every device and contributor the keys of its files, making those that are missing.
 fn fill(site: &mut Site, dir: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(dir).map_err(|e| Failure::write(dir, &e))?;
-    let mut made = BTreeMap::new();
-    for device in &site.devices {
-        let agent = read_or_make(dir, &device.code, "agent")?;
-        let telemetry = read_or_make(dir, &device.code, "telemetry")?;
-        made.insert(device.code, DeviceKeys { agent, telemetry });
-    }
     for device in &mut site.devices {
-        if let Some(keys) = made.get(&device.code) {
-            (device.agent_key, device.telemetry_key) = (keys.agent, keys.telemetry);
-        }
+        let of = |what: &str| read_or_make(&dir.join(format!("{}.{what}.json", device.code)));
+        (device.agent_key, device.telemetry_key) = (of("agent")?, of("telemetry")?);
+    }
+    for contributor in &mut site.contributors {
+        contributor.owner = read_or_make(&KeyRing::owner_file(dir, &contributor.code))?;
     }
     Ok(())
 }
 
-fn read_or_make(dir: &Path, code: &Code, what: &str) -> Result<Key, Failure> {
-    let path = dir.join(format!("{code}.{what}.json"));
-    match std::fs::metadata(&path) {
-        Ok(_) => Ok(public(&keys::read(&path)?)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(public(&keys::generate(&path)?)),
-        Err(error) => Err(Failure::read(&path, &error)),
+fn read_or_make(path: &Path) -> Result<Key, Failure> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir).map_err(|e| Failure::write(dir, &e))?;
+    }
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(public(&keys::read(path)?)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(public(&keys::generate(path)?)),
+        Err(error) => Err(Failure::read(path, &error)),
     }
 }

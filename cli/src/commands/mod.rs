@@ -5,6 +5,7 @@
 mod apply;
 mod config;
 mod device;
+mod fund;
 mod health;
 mod history;
 mod import;
@@ -45,7 +46,7 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Noun::History(args) => history::run(&Session::open(globals)?, &args).await,
         Noun::Config(verb) => config::run(verb).await,
         Noun::Localnet(verb) => localnet::run(&verb, globals),
-        Noun::Key(verb) => key::run(&verb),
+        Noun::Key(verb) => key::run(globals, &verb).await,
         Noun::Import(args) => import::run(&args),
         Noun::Apply(args) => {
             let site = apply::read(&args.file)?;

@@ -1,5 +1,6 @@
 //! `causeway network`.
 
+use causeway_interface::instruction::ANY_SEQUENCE;
 use causeway_sdk::Receipt;
 
 use super::{
@@ -36,7 +37,8 @@ pub async fn run(session: &Session, verb: Network) -> Result<Report, Failure> {
         }
         Network::Pause { off, expect } => {
             let signer = session.signer()?;
-            let sequence = expect.or(session.ledger.network().await?.header.sequence);
+            // Whoever registers something moves the network's sequence; nobody may delay the breaker with that.
+            let sequence = expect.or(ANY_SEQUENCE);
             let pause = build.set_paused(&signer_key(&signer), !off, sequence);
             let receipt = session.send(&signer, vec![pause]).await?;
             report(session, if off { "resumed" } else { "paused" }, &receipt).await

@@ -32,6 +32,7 @@ struct Localnet {
     rpc_url: String,
     program_id: Key,
     authority: PathBuf,
+    payer: PathBuf,
 }
 
 /// An open session: nothing has been asked of the ledger yet.
@@ -44,6 +45,7 @@ pub struct Session {
     /// Builds.
     pub build: Instructions,
     keypair: Option<PathBuf>,
+    localnet: Option<Localnet>,
 }
 
 impl Session {
@@ -73,15 +75,33 @@ impl Session {
             let cause = format!("--url {url:?} does not begin with http:// or https://.");
             return Err(Failure::new(failure::NO_SUCH_VALUE, Exit::Usage, cause));
         }
-        let keypair = globals.keypair.clone().or_else(|| localnet.map(|l| l.authority));
+        let keypair = globals.keypair.clone();
         let ledger = Ledger::new(&url, to_pubkey(&program_id));
         let sender = Sender::new(ledger.clone());
-        Ok(Self { ledger, sender, build: Instructions::new(to_pubkey(&program_id)), keypair })
+        Ok(Self { ledger, sender, build: Instructions::new(to_pubkey(&program_id)), keypair, localnet })
     }
 
-    /// The key that signs and pays.
+    /// The key that signs and pays: the one given, or else a local ledger's authority.
     pub fn signer(&self) -> Result<Arc<Keypair>, Failure> {
-        let Some(path) = &self.keypair else {
+        self.key_or(|localnet| &localnet.authority)
+    }
+
+    /// The key that gives to others: the one given, or else a local ledger's payer.
+    pub fn payer(&self) -> Result<Arc<Keypair>, Failure> {
+        self.key_or(|localnet| &localnet.payer)
+    }
+
+    /// The authority's key file of the local ledger that this session is for; none where the ledger or the program is
+    /// another one's.
+    pub fn local_authority(&self) -> Option<&Path> {
+        let addresses = self.ledger.addresses();
+        let localnet = self.localnet.as_ref()?;
+        let same = localnet.rpc_url == self.ledger.url() && to_pubkey(&localnet.program_id) == addresses.program_id;
+        same.then_some(localnet.authority.as_path())
+    }
+
+    fn key_or(&self, local: impl Fn(&Localnet) -> &PathBuf) -> Result<Arc<Keypair>, Failure> {
+        let Some(path) = self.keypair.as_ref().or_else(|| self.localnet.as_ref().map(local)) else {
             return Err(Failure::new(failure::SIGNER_MISSING, Exit::Usage, "No key file was given."));
         };
         Ok(Arc::new(keys::read(path)?))
