@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
+    collections::BTreeSet,
     io::Read,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -15,6 +16,8 @@ use std::{
 use causeway_controller::daemon::{Config, Controller};
 use causeway_sdk::Snapshot;
 use causeway_tests::{Said, command, run};
+
+const PAGE: &str = include_str!("../../docs/cli.md");
 
 /// Longest wait for a local ledger to write what it is.
 const START: Duration = Duration::from_secs(120);
@@ -57,7 +60,7 @@ impl Ledger {
 
     fn causeway(&self, arguments: &[&str]) -> Said {
         let mut causeway = command("causeway").unwrap();
-        causeway.arg("--localnet").arg(self.folder.path()).args(arguments);
+        causeway.current_dir(self.folder.path()).arg("--localnet").arg(self.folder.path()).args(arguments);
         run(causeway).unwrap()
     }
 
@@ -81,39 +84,76 @@ impl Drop for Ledger {
     }
 }
 
-/// Abilene as a site file with everyone's keys; the owners are the local ledger's payer, which has lamports.
-fn site(ledger: &Ledger) -> (String, String) {
-    let topology = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("topologies").join("Abilene.gml");
-    let (site, keys) = (ledger.path("site.yaml"), ledger.path("people"));
-    let text = |p: &Path| p.to_str().unwrap().to_owned();
-    let imported =
-        ledger.works(&["import", &text(&topology), "--from", "gml", "--out", &text(&site), "--keys", &text(&keys)]);
+/// The commands of the walkthrough in docs/cli.md, without the first word: what a person types is what is tested.
+fn walkthrough() -> Vec<Vec<String>> {
+    let (_, section) = PAGE.split_once("## From a topology to a network").unwrap();
+    let lines = section.lines().filter_map(|line| line.strip_prefix("    causeway "));
+    lines.map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
+}
+
+/// What a shell makes of a `*.json` in an argument.
+fn globbed(folder: &Path, arguments: &[String]) -> Vec<String> {
+    let expand = |argument: &String| match argument.strip_suffix("*.json") {
+        None => vec![argument.clone()],
+        Some(inside) => {
+            let entries = std::fs::read_dir(folder.join(inside)).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut paths: Vec<_> =
+                names.filter(|name| name.ends_with(".json")).map(|name| format!("{inside}{name}")).collect();
+            paths.sort();
+            paths
+        }
+    };
+    arguments.iter().flat_map(expand).collect()
+}
+
+fn words(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+/// Abilene as a site file with everyone's keys, and owners that can pay.
+fn site(ledger: &Ledger, import: &[String], fund: &[String]) {
+    let topologies = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("topologies");
+    std::os::unix::fs::symlink(topologies, ledger.path("topologies")).unwrap();
+    let imported = ledger.works(&words(import));
     assert!(imported.stderr.contains("assum"), "what was assumed is listed: {}", imported.stderr);
-    let owners = keys.join("contributors");
-    std::fs::create_dir_all(&owners).unwrap();
-    std::fs::copy(ledger.described("authority"), keys.join("authority.json")).unwrap();
-    for number in 1..=4 {
-        std::fs::copy(ledger.described("payer"), owners.join(format!("contributor-{number}.json"))).unwrap();
-    }
-    (text(&site), text(&keys))
+    let funded = ledger.works(&words(&globbed(ledger.folder.path(), fund)));
+    assert!(funded.stdout.contains("gave 40 SOL from"), "{}", funded.stdout);
+    too_much(ledger);
+}
+
+/// An owner can't give what it does not have.
+fn too_much(ledger: &Ledger) {
+    let owner = "keys/contributors/contributor-1.json";
+    let other = "keys/contributors/contributor-2.json";
+    let refused = ledger.causeway(&["--keypair", owner, "key", "fund", other, "--sol", "11"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("CW-SEND-UNFUNDED") && refused.stderr.contains("has 10 SOL"), "{}", refused.stderr);
 }
 
 #[test]
 fn from_an_empty_folder_to_a_registered_network() {
     let ledger = Ledger::start();
-    let (site, keys) = site(&ledger);
-    let apply = ["apply", "--file", site.as_str(), "--keys", keys.as_str()];
+    let walkthrough = walkthrough();
+    let [import, fund, dry_run, apply] = walkthrough.as_slice() else { panic!("{walkthrough:?}") };
+    site(&ledger, import, fund);
 
-    let planned = ledger.works(&[&apply[..], &["--dry-run"]].concat());
+    let planned = ledger.works(&words(dry_run));
     assert!(planned.stdout.contains("create"), "{}", planned.stdout);
     let nothing = ledger.works(&["device", "list", "--output", "json"]);
     assert_eq!(nothing.stdout.trim(), "[]", "a dry run sends nothing");
 
-    let applied = ledger.works(&[&apply[..], &["--yes"]].concat());
+    // Nobody is there to answer.
+    let apply = [&words(apply)[..], &["--yes"]].concat();
+    let applied = ledger.works(&apply);
     assert!(applied.stdout.starts_with("applied: "), "{}", applied.stdout);
-    let again = ledger.works(&[&apply[..], &["--yes"]].concat());
+    let again = ledger.works(&apply);
     assert!(again.stdout.starts_with("nothing to do: "), "{}", again.stdout);
 
+    let contributors: serde_json::Value =
+        serde_json::from_str(&ledger.works(&["contributor", "list", "--output", "json"]).stdout).unwrap();
+    let owners: BTreeSet<_> = contributors.as_array().unwrap().iter().map(|c| c["owner"].as_str().unwrap()).collect();
+    assert_eq!(owners.len(), 4, "every contributor has an owner of its own");
     let devices: serde_json::Value =
         serde_json::from_str(&ledger.works(&["device", "list", "--output", "json"]).stdout).unwrap();
     assert_eq!(devices.as_array().unwrap().len(), 11);
