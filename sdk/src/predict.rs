@@ -110,6 +110,8 @@ pub fn device(snapshot: &Snapshot, key: &Key, now: u64) -> Result<DevicePredicti
         network_running: network.header.status == NetworkStatus::Running,
         registry_active: registry_active(snapshot, &device.contributor, device)?,
         fields_complete: fields_complete(device),
+        burned_in_for_links: detail.tally.held_through_burn_in(DeviceHealth::ReadyForLinks.rank(), network.quorum),
+        burned_in_for_users: detail.tally.held_through_burn_in(DeviceHealth::ReadyForUsers.rank(), network.quorum),
         maintenance_burned_in: detail.tally.held_since_status(DeviceHealth::ReadyForUsers.rank(), network.quorum),
         links: device.link_count,
         device_type: device.header.kind,
@@ -146,6 +148,7 @@ pub fn link(snapshot: &Snapshot, key: &Key, now: u64) -> Result<LinkPrediction, 
             && registry_active(snapshot, &link.contributor_z, z)?,
         interfaces_fit: true,
         devices: [a.header.status, z.header.status],
+        burned_in: detail.tally.held_through_burn_in(LinkHealth::ReadyForService.rank(), network.quorum),
         maintenance_burned_in: detail.tally.held_since_status(LinkHealth::ReadyForService.rank(), network.quorum),
     };
     let transition = lifecycle::link::decide(&state, lifecycle::link::Event::Advance, &facts, Roles::ANYONE);

@@ -119,6 +119,13 @@ impl Tally {
         quorum > 0 && self.fresh >= quorum
     }
 
+    /// Whether a quorum attests level `rank` at this moment with streaks of the stage's burn-in. Health alone does not say
+    /// so: a level that was reached is held by fresh words, whatever their streaks.
+    #[inline(always)]
+    pub fn held_through_burn_in(&self, rank: u8, quorum: u8) -> bool {
+        quorum > 0 && rank >= 1 && self.burned_in[rank as usize - 1] >= quorum
+    }
+
     /// Whether a quorum attests level `rank` since the last change of status for the maintenance burn-in.
     #[inline(always)]
     pub fn held_since_status(&self, rank: u8, quorum: u8) -> bool {

@@ -53,8 +53,13 @@ fn device_reference(
             goes(owner && state.status == S::Pending && forward && facts.fields_complete, S::DeviceProvisioning)
         }
         device::Event::Advance => match state.status {
-            S::DeviceProvisioning => goes(wants_up && forward && for_links, S::LinkProvisioning),
-            S::LinkProvisioning => goes(wants_up && forward && for_users && wan + dzx > 0 && shape, S::Activated),
+            S::DeviceProvisioning => {
+                goes(wants_up && forward && for_links && facts.burned_in_for_links, S::LinkProvisioning)
+            }
+            S::LinkProvisioning => {
+                let burned_in = for_users && facts.burned_in_for_users;
+                goes(wants_up && forward && burned_in && wan + dzx > 0 && shape, S::Activated)
+            }
             S::Activated => goes(wants_down, S::Drained),
             S::Drained => goes(wants_up && forward && for_users && facts.maintenance_burned_in, S::Activated),
             _ => Says::Refused,
@@ -95,13 +100,15 @@ fn a_device_moves_as_the_design_says() {
                 for desired in DESIRED {
                     let state = device::State { status, health, desired, suspended_from };
                     for &device_type in DeviceType::ALL {
-                        for bits in 0..32_u32 {
+                        for bits in 0..128_u32 {
                             for (wan, dzx) in [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)] {
                                 let facts = device::Facts {
                                     network_running: bits & 1 != 0,
                                     registry_active: bits & 2 != 0,
                                     fields_complete: bits & 4 != 0,
                                     maintenance_burned_in: bits & 8 != 0,
+                                    burned_in_for_links: bits & 32 != 0,
+                                    burned_in_for_users: bits & 64 != 0,
                                     has_cyoa: bits & 16 != 0,
                                     links: wan + dzx,
                                     device_type,
@@ -153,10 +160,12 @@ fn link_reference(state: &link::State, event: link::Event, facts: &link::Facts, 
             S::Provisioning,
         ),
         link::Event::Advance => match (state.status, state.desired) {
-            (S::Provisioning, _) => goes(up, S::Activated),
+            (S::Provisioning, _) => goes(up && facts.burned_in, S::Activated),
             (S::Activated, DesiredStatus::SoftDrained) => Says::To(S::SoftDrained),
             (S::Activated | S::SoftDrained, DesiredStatus::HardDrained) => Says::To(S::HardDrained),
-            (S::HardDrained, DesiredStatus::SoftDrained) => goes(forward, S::SoftDrained),
+            (S::HardDrained, DesiredStatus::SoftDrained) => {
+                goes(forward && facts.devices.iter().all(ready), S::SoftDrained)
+            }
             (S::SoftDrained | S::HardDrained, DesiredStatus::Activated) => {
                 goes(up && facts.maintenance_burned_in, S::Activated)
             }
@@ -198,7 +207,7 @@ fn a_link_moves_as_the_design_says() {
                 for desired in DESIRED {
                     let state = link::State { status, health, desired, suspended_from };
                     for &link_type in LinkType::ALL {
-                        for bits in 0..16_u32 {
+                        for bits in 0..32_u32 {
                             for &a in DeviceStatus::ALL {
                                 for z in [DeviceStatus::Activated, DeviceStatus::DeviceProvisioning] {
                                     let facts = link::Facts {
@@ -207,6 +216,7 @@ fn a_link_moves_as_the_design_says() {
                                         registry_active: bits & 2 != 0,
                                         interfaces_fit: bits & 4 != 0,
                                         maintenance_burned_in: bits & 8 != 0,
+                                        burned_in: bits & 16 != 0,
                                         devices: [a, z],
                                     };
                                     for event in link::Event::ALL {

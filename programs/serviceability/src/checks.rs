@@ -177,6 +177,8 @@ pub fn device_facts(device: &RawDevice, network_running: bool, registry_active: 
         network_running,
         registry_active,
         fields_complete: false,
+        burned_in_for_links: false,
+        burned_in_for_users: false,
         maintenance_burned_in: false,
         links: device.link_count.get(),
         device_type: stored!(device.header.kind, DeviceType),
@@ -272,6 +274,7 @@ pub fn link_facts(link: &RawLink, network_running: bool) -> Outcome<link::Facts>
         registry_active: false,
         interfaces_fit: false,
         devices: [DeviceStatus::Pending; 2],
+        burned_in: false,
         maintenance_burned_in: false,
     })
 }

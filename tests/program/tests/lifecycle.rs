@@ -459,3 +459,49 @@ fn a_new_oracle_set_voids_every_attestation_at_once() {
     world.advance_device(&device).unwrap();
     assert_eq!(status(&world, &device), DeviceStatus::LinkProvisioning);
 }
+
+#[test]
+fn health_from_before_a_silence_moves_nothing_without_a_burn_in_of_its_own() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    world.provision_device(&party, &device).unwrap();
+    world.want_device(&party, &device, DesiredStatus::Pending).unwrap();
+    let verdict = [(world.device_key(&device), USERS)];
+    world.attest_for(&verdict, BURN_IN_NEW);
+    world.advance_device(&device).unwrap();
+    assert_eq!(world.device(&device).header.health, DeviceHealth::ReadyForUsers);
+    assert_eq!(status(&world, &device), DeviceStatus::DeviceProvisioning, "its contributor holds it");
+
+    // Everything is void, and nobody advances until each oracle has spoken once: health is held by fresh words.
+    let same = world.oracles.iter().map(|o| o.insecure_clone()).collect();
+    world.set_oracles(same, 2).unwrap();
+    for oracle in 0..3 {
+        world.attest(oracle, &verdict).unwrap();
+    }
+    world.want_device(&party, &device, DesiredStatus::Activated).unwrap();
+    world.advance_device(&device).unwrap();
+    assert_eq!(status(&world, &device), DeviceStatus::DeviceProvisioning, "no streak is as long as the burn-in");
+    world.attest_for(&verdict, BURN_IN_NEW);
+    world.advance_device(&device).unwrap();
+    assert_eq!(status(&world, &device), DeviceStatus::LinkProvisioning);
+}
+
+#[test]
+fn a_word_that_was_overtaken_by_a_newer_one_is_refused() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    let device = world.add_device(&party, hybrid("a"));
+    world.provision_device(&party, &device).unwrap();
+    let key = world.device_key(&device);
+    let (oracle, now) = (world.oracles[0].insecure_clone(), world.slot);
+    let attest = |world: &World, end_slot: u64, verdict: DeviceHealth| {
+        let window = causeway_sdk::Window { start_slot: end_slot, end_slot, evidence_root: Default::default() };
+        let word = causeway_interface::instruction::Verdict { verdict: verdict.byte(), failed: 0 };
+        world.ix.attest(&oracle.pubkey(), window, &[(key, word)])
+    };
+    let newer = attest(&world, now, DeviceHealth::Impaired);
+    let older = attest(&world, now - 1, DeviceHealth::ReadyForUsers);
+    world.by(&oracle, newer).unwrap();
+    assert_eq!(refused(world.by(&oracle, older)), ErrorCode::WindowInvalid);
+}

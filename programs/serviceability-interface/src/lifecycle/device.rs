@@ -69,6 +69,10 @@ pub enum Condition {
     HealthForLinks,
     /// Health is ready for users.
     HealthForUsers,
+    /// A quorum attests ready for links or better, without a break for the burn-in.
+    BurnInForLinks,
+    /// A quorum attests ready for users, without a break for the burn-in.
+    BurnInForUsers,
     /// A quorum has attested ready for users for the maintenance burn-in, counted from the drain.
     MaintenanceBurnIn,
     /// At least one link is activated.
@@ -98,6 +102,8 @@ impl Condition {
             Self::DesiredDrain => "desired hard-drained or soft-drained",
             Self::HealthForLinks => "health ready-for-links or ready-for-users",
             Self::HealthForUsers => "health ready-for-users",
+            Self::BurnInForLinks => "attested ready-for-links or better through the burn-in",
+            Self::BurnInForUsers => "attested ready-for-users through the burn-in",
             Self::MaintenanceBurnIn => "attested through the maintenance burn-in since the drain",
             Self::HasActivatedLink => "at least one activated link",
             Self::ShapeHolds => "the device type's shape holds",
@@ -117,7 +123,7 @@ impl Condition {
             Self::FieldsComplete => ErrorCode::DeviceFieldsMissing,
             Self::DesiredActivated | Self::DesiredDrain => ErrorCode::DeviceNotDesired,
             Self::HealthForLinks | Self::HealthForUsers => ErrorCode::DeviceHealthLow,
-            Self::MaintenanceBurnIn => ErrorCode::DeviceBurnIn,
+            Self::BurnInForLinks | Self::BurnInForUsers | Self::MaintenanceBurnIn => ErrorCode::DeviceBurnIn,
             Self::HasActivatedLink => ErrorCode::DeviceLinksMissing,
             Self::ShapeHolds => ErrorCode::DeviceShapeBroken,
             Self::NoLinks => ErrorCode::DeviceHasLinks,
@@ -150,6 +156,10 @@ pub struct Facts {
     pub registry_active: bool,
     /// Every field that provisioning needs is there.
     pub fields_complete: bool,
+    /// A quorum's streaks at ready for links or better are as long as the stage's burn-in.
+    pub burned_in_for_links: bool,
+    /// A quorum's streaks at ready for users are as long as the stage's burn-in.
+    pub burned_in_for_users: bool,
     /// The maintenance burn-in since the last change of status is over, at ready for users.
     pub maintenance_burned_in: bool,
     /// Links that hold an interface.
@@ -183,6 +193,8 @@ impl Condition {
             Self::DesiredDrain => state.desired.is_drain(),
             Self::HealthForLinks => state.health.rank() >= DeviceHealth::ReadyForLinks.rank(),
             Self::HealthForUsers => state.health.rank() >= DeviceHealth::ReadyForUsers.rank(),
+            Self::BurnInForLinks => facts.burned_in_for_links,
+            Self::BurnInForUsers => facts.burned_in_for_users,
             Self::MaintenanceBurnIn => facts.maintenance_burned_in,
             Self::HasActivatedLink => facts.activated_wan_links > 0 || facts.activated_dzx_links > 0,
             Self::ShapeHolds => {
@@ -218,7 +230,7 @@ const PROVISION: &[R] = &[to(
 const TO_LINK_PROVISIONING: &[R] = &[to(
     DeviceStatus::LinkProvisioning,
     &[Condition::DesiredActivated],
-    &[Condition::NetworkRunning, Condition::RegistryActive, Condition::HealthForLinks],
+    &[Condition::NetworkRunning, Condition::RegistryActive, Condition::HealthForLinks, Condition::BurnInForLinks],
     &[Role::Anyone],
 )];
 const TO_ACTIVATED: &[R] = &[to(
@@ -230,6 +242,7 @@ const TO_ACTIVATED: &[R] = &[to(
         Condition::HasActivatedLink,
         Condition::ShapeHolds,
         Condition::HealthForUsers,
+        Condition::BurnInForUsers,
     ],
     &[Role::Anyone],
 )];
@@ -360,6 +373,8 @@ pub fn decide_create(network_running: bool, registry_active: bool, roles: Roles)
         | Condition::DesiredDrain
         | Condition::HealthForLinks
         | Condition::HealthForUsers
+        | Condition::BurnInForLinks
+        | Condition::BurnInForUsers
         | Condition::MaintenanceBurnIn
         | Condition::HasActivatedLink
         | Condition::ShapeHolds

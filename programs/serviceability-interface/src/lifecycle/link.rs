@@ -81,6 +81,8 @@ pub enum Condition {
     DesiredHardDrained,
     /// Health is ready for service.
     HealthForService,
+    /// A quorum attests ready for service, without a break for the burn-in.
+    BurnIn,
     /// A quorum has attested ready for service for the maintenance burn-in, counted from the drain.
     MaintenanceBurnIn,
     /// It was activated or drained when it was suspended.
@@ -108,6 +110,7 @@ impl Condition {
             Self::DesiredSoftDrained => "desired soft-drained",
             Self::DesiredHardDrained => "desired hard-drained",
             Self::HealthForService => "health ready-for-service",
+            Self::BurnIn => "attested through the burn-in",
             Self::MaintenanceBurnIn => "attested through the maintenance burn-in since the drain",
             Self::LeftService => "was activated or drained",
             Self::LeftRequested => "was requested",
@@ -126,7 +129,7 @@ impl Condition {
             Self::DevicesPastPending | Self::DevicesReady => ErrorCode::LinkDevicesNotReady,
             Self::DesiredActivated | Self::DesiredSoftDrained | Self::DesiredHardDrained => ErrorCode::LinkNotDesired,
             Self::HealthForService => ErrorCode::LinkHealthLow,
-            Self::MaintenanceBurnIn => ErrorCode::LinkBurnIn,
+            Self::BurnIn | Self::MaintenanceBurnIn => ErrorCode::LinkBurnIn,
             Self::LeftService | Self::LeftRequested | Self::LeftPending | Self::LeftProvisioning => {
                 ErrorCode::LinkTransitionRefused
             }
@@ -160,6 +163,8 @@ pub struct Facts {
     pub interfaces_fit: bool,
     /// Status of both devices.
     pub devices: [DeviceStatus; 2],
+    /// A quorum's streaks are as long as the stage's burn-in.
+    pub burned_in: bool,
     /// The maintenance burn-in since the last change of status is over.
     pub maintenance_burned_in: bool,
 }
@@ -214,6 +219,7 @@ impl Condition {
             Self::DesiredSoftDrained => matches!(state.desired, DesiredStatus::SoftDrained),
             Self::DesiredHardDrained => matches!(state.desired, DesiredStatus::HardDrained),
             Self::HealthForService => state.health.rank() >= LinkHealth::ReadyForService.rank(),
+            Self::BurnIn => facts.burned_in,
             Self::MaintenanceBurnIn => facts.maintenance_burned_in,
             Self::LeftService => matches!(
                 state.suspended_from,
@@ -250,7 +256,13 @@ const PROVISION: &[R] = &[to(
 const TO_ACTIVATED: &[R] = &[to(
     LinkStatus::Activated,
     &[Condition::DesiredActivated],
-    &[Condition::NetworkRunning, Condition::RegistryActive, Condition::DevicesReady, Condition::HealthForService],
+    &[
+        Condition::NetworkRunning,
+        Condition::RegistryActive,
+        Condition::DevicesReady,
+        Condition::HealthForService,
+        Condition::BurnIn,
+    ],
     &[Role::Anyone],
 )];
 const SOFT: R = to(LinkStatus::SoftDrained, &[Condition::DesiredSoftDrained], &[], &[Role::Anyone]);
@@ -259,7 +271,7 @@ const HARD: R = to(LinkStatus::HardDrained, &[Condition::DesiredHardDrained], &[
 const SOFTEN: R = to(
     LinkStatus::SoftDrained,
     &[Condition::DesiredSoftDrained],
-    &[Condition::NetworkRunning, Condition::RegistryActive],
+    &[Condition::NetworkRunning, Condition::RegistryActive, Condition::DevicesReady],
     &[Role::Anyone],
 );
 const UNDRAIN: R = to(
@@ -401,6 +413,7 @@ pub fn decide_create(facts: &CreateFacts, roles: Roles) -> Result<LinkStatus, Re
         | Condition::DesiredSoftDrained
         | Condition::DesiredHardDrained
         | Condition::HealthForService
+        | Condition::BurnIn
         | Condition::MaintenanceBurnIn
         | Condition::LeftService
         | Condition::LeftRequested

@@ -29,6 +29,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
         && checks::is_active(&location.header)?
         && checks::is_active(&exchange.header)?;
     let mut facts = checks::device_facts(&device, checks::is_running(&network)?, registry_active)?;
+    facts.burned_in_for_links = tally.held_through_burn_in(DeviceHealth::ReadyForLinks.rank(), terms.quorum);
+    facts.burned_in_for_users = tally.held_through_burn_in(DeviceHealth::ReadyForUsers.rank(), terms.quorum);
     facts.maintenance_burned_in = tally.held_since_status(DeviceHealth::ReadyForUsers.rank(), terms.quorum);
     // Nothing but the move into service asks for the shape, and the list is long.
     facts.has_cyoa = matches!(state.status, DeviceStatus::LinkProvisioning) && interfaces::has_cyoa(device.entries());

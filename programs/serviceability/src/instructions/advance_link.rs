@@ -40,6 +40,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
     let mut facts = checks::link_facts(&link, checks::is_running(&network)?)?;
     facts.registry_active = registry_active;
     facts.devices = [stored!(device_a.header.status, DeviceStatus), stored!(device_z.header.status, DeviceStatus)];
+    facts.burned_in = tally.held_through_burn_in(LinkHealth::ReadyForService.rank(), terms.quorum);
     facts.maintenance_burned_in = tally.held_since_status(LinkHealth::ReadyForService.rank(), terms.quorum);
     let status = match link::decide(&state, link::Event::Advance, &facts, Roles::ANYONE) {
         Ok(Next::To(status)) => status,

@@ -28,6 +28,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         let kind = stored!(record.header.kind, AccountType);
         let rank = quorum::verdict_rank(kind, verdict.verdict).ok_or(ErrorCode::VerdictInvalid)?;
         let entry = entries.get_mut(index).ok_or(ErrorCode::AttestationsTooSmall)?;
+        // A word on an older window than the last one's says nothing of now: it was overtaken on its way.
+        let overtaken = entry.epoch.get() == epoch && entry.window_end_slot.get() > end;
+        ensure(!overtaken, ErrorCode::WindowInvalid)?;
         // The streaks of the next word follow from the last one's; its rank plays no part.
         let next = quorum::word(entry, 0).next(now, epoch, rank, max_age);
         entry.verdict = verdict.verdict;
