@@ -7,6 +7,7 @@
 
 pub mod artifact;
 pub mod cost;
+pub mod counts;
 pub mod drill;
 pub mod parties;
 pub mod plant;
