@@ -82,8 +82,8 @@ fn row<S: Copy, C: Copy>(
         Outcome::To(to) => status(to),
         Outcome::Closed => "closed",
     };
-    let when: Vec<_> = rule.chosen_by.iter().chain(rule.when).copied().map(words).collect();
-    let by: Vec<_> = rule.by.iter().copied().map(Role::name).collect();
+    let when: Vec<_> = rule.chosen_by.iter().chain(rule.when.iter()).map(words).collect();
+    let by: Vec<_> = rule.by.iter().map(Role::name).collect();
     Row { subject, from, to, event, when: when.join(", "), by: by.join(", ") }
 }
 

@@ -5,8 +5,9 @@
 macro_rules! errors {
     ($($(#[$meta:meta])* $variant:ident = $code:literal, $cause:literal, $remedy:literal;)+) => {
         /// Why the program refused.
+        // As wide as a register of the program's machine, which has to cut a narrower one to size after every call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u32)]
+        #[repr(u64)]
         pub enum ErrorCode {
             $($(#[$meta])* #[doc = $cause] $variant = $code),+
         }

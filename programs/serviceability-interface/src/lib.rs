@@ -21,6 +21,7 @@ extern crate alloc;
 mod macros;
 
 pub mod accounts;
+mod chars;
 pub mod enums;
 pub mod error;
 pub mod event;

@@ -17,21 +17,18 @@ pub const fn words_for(capacity: u32) -> usize {
     (capacity as usize).div_ceil(64)
 }
 
-/// Makes an empty pool of `capacity` values: everything past the capacity is marked as handed out.
+/// Makes an empty pool of `capacity` values in a record and bitmap that are all zero: everything past the capacity is
+/// marked as handed out.
 pub fn init(pool: &mut RawPool, words: &mut [Le64], base: u32, stride: u32, capacity: u32) {
     pool.base.set(base);
     pool.stride.set(stride);
     pool.capacity.set(capacity);
-    pool.allocated.set(0);
     let used = words_for(capacity);
-    for (index, word) in words.iter_mut().enumerate() {
-        word.set(if index + 1 < used || capacity.is_multiple_of(64) && index < used {
-            0
-        } else if index + 1 == used {
-            u64::MAX << (capacity % 64)
-        } else {
-            u64::MAX
-        });
+    if let (false, Some(last)) = (capacity.is_multiple_of(64), words.get_mut(used.wrapping_sub(1))) {
+        last.set(u64::MAX << (capacity % 64));
+    }
+    for word in words.iter_mut().skip(used) {
+        word.set(u64::MAX);
     }
     for (index, summary) in pool.full_words.iter_mut().enumerate() {
         let first = index * 64;

@@ -332,5 +332,6 @@ pub const fn verdict_rank(subject: AccountType, verdict: u8) -> Option<u8> {
 
 /// The place of a key in an oracle set.
 pub fn oracle_index(oracles: &[Key], count: u8, key: &Key) -> Option<usize> {
-    oracles.iter().take(count as usize).position(|k| k == key)
+    // The bytes and not the keys: `Attest` pays for every call.
+    oracles.iter().take(count as usize).position(|k| k.0 == key.0)
 }

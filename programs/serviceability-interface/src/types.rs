@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::chars;
+
 /// A value with an in-place form of the same bytes.
 pub trait Field {
     /// Alignment-1 plain data.
@@ -64,19 +66,33 @@ impl<T: Field, const N: usize> Field for [T; N] {
 macro_rules! byte_array {
     ($($(#[$meta:meta])* $name:ident $len:literal;)+) => {$(
         $(#[$meta])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+        #[derive(Clone, Copy, Eq, PartialOrd, Ord, Pod, Zeroable)]
         #[cfg_attr(not(feature = "offchain"), derive(Debug))]
         #[repr(transparent)]
         pub struct $name(pub [u8; $len]);
+
+        impl PartialEq for $name {
+            // One copy for the whole program, which compares keys in a hundred places.
+            #[inline(never)]
+            fn eq(&self, other: &Self) -> bool {
+                self.0 == other.0
+            }
+        }
+
+        impl core::hash::Hash for $name {
+            fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
 
         impl $name {
             /// All zeros: "none" wherever a value is optional.
             pub const ZERO: Self = Self([0; $len]);
 
             /// Whether this is [`Self::ZERO`].
-            #[inline(always)]
+            #[inline(never)]
             pub fn is_zero(&self) -> bool {
-                self.0 == [0; $len]
+                chars::all_zero(&self.0)
             }
         }
 
@@ -190,52 +206,48 @@ impl Prefix {
 impl Code {
     /// Whether the bytes are a code: 1 to 32 of `[a-z0-9_-]`, then only zeros.
     pub fn is_valid(&self) -> bool {
-        well_formed(&self.0, |b, _| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        chars::is_text(&self.0, chars::CODE, chars::CODE)
     }
 
     /// The bytes without padding: what the PDA seed is.
     pub fn as_bytes(&self) -> &[u8] {
-        unpadded(&self.0)
+        chars::unpadded(&self.0)
     }
 }
 
 impl InterfaceName {
     /// Whether the bytes are an interface name.
     pub fn is_valid(&self) -> bool {
-        well_formed(&self.0, token)
+        chars::is_text(&self.0, chars::TOKEN_START, chars::TOKEN)
     }
 
     /// The bytes without padding.
     pub fn as_bytes(&self) -> &[u8] {
-        unpadded(&self.0)
+        chars::unpadded(&self.0)
     }
 }
 
 impl VrfName {
     /// Whether the bytes are a VRF name or none.
     pub fn is_valid(&self) -> bool {
-        self.is_zero() || well_formed(&self.0, token)
+        self.is_zero() || chars::is_text(&self.0, chars::TOKEN_START, chars::TOKEN)
     }
 
     /// The bytes without padding.
     pub fn as_bytes(&self) -> &[u8] {
-        unpadded(&self.0)
+        chars::unpadded(&self.0)
     }
 }
 
 impl Label {
     /// Whether the bytes are UTF-8 without control characters, then only zeros. Empty is valid.
     pub fn is_valid(&self) -> bool {
-        let text = unpadded(&self.0);
-        let padded = self.0.get(text.len()..).is_some_and(all_zero);
-        // Printable ASCII is the usual case, and the cheap one.
-        let plain = text.iter().all(|byte| matches!(byte, b' '..=b'~'));
-        padded && (plain || core::str::from_utf8(text).is_ok_and(|t| !t.chars().any(char::is_control)))
+        chars::is_label(&self.0)
     }
 
     /// The bytes without padding.
     pub fn as_bytes(&self) -> &[u8] {
-        unpadded(&self.0)
+        chars::unpadded(&self.0)
     }
 }
 
@@ -244,34 +256,6 @@ impl Country {
     pub fn is_valid(&self) -> bool {
         self.is_zero() || self.0.iter().all(u8::is_ascii_uppercase)
     }
-}
-
-fn token(byte: u8, index: usize) -> bool {
-    match byte {
-        b'A'..=b'Z' | b'a'..=b'z' => true,
-        b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => index > 0,
-        _ => false,
-    }
-}
-
-fn unpadded(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-    bytes.get(..end).unwrap_or(bytes)
-}
-
-/// At least one allowed byte, then only zeros.
-#[inline(always)]
-fn well_formed(bytes: &[u8], allowed: impl Fn(u8, usize) -> bool) -> bool {
-    let text = unpadded(bytes);
-    let padding = bytes.get(text.len()..).unwrap_or_default();
-    !text.is_empty() && text.iter().enumerate().all(|(i, b)| allowed(*b, i)) && all_zero(padding)
-}
-
-/// Whether every byte is zero, eight at a time: the program pays for every step.
-#[inline(always)]
-fn all_zero(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().all(|word| u64::from_le_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
 impl core::fmt::Debug for Prefix {

@@ -2,7 +2,7 @@
 
 use bytemuck::Pod;
 use causeway_interface::{
-    Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, Label, Le64, LeI32, LinkHealth,
+    Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, Label, Le32, Le64, LeI32, LinkHealth,
     LinkStatus, LinkType, NetworkStatus, RegistryStatus,
     accounts::{RawContributor, RawDevice, RawHeader, RawLink, RawNetwork},
     instruction::ANY_SEQUENCE,
@@ -10,7 +10,7 @@ use causeway_interface::{
     values,
 };
 
-use crate::Outcome;
+use crate::{Outcome, events::Act};
 
 /// The error unless something holds.
 #[inline(always)]
@@ -167,15 +167,15 @@ pub fn device_state(device: &RawDevice) -> Outcome<device::State> {
     })
 }
 
-/// What is so around a device, as far as the device itself says it; the rest is to be filled in.
+/// What is so around a device, as far as network and device say it; the rest is to be filled in.
 ///
 /// # Errors
 /// [`ErrorCode::CorruptAccount`].
 #[inline(always)]
-pub fn device_facts(device: &RawDevice, network_running: bool, registry_active: bool) -> Outcome<device::Facts> {
+pub fn device_facts(network: &RawNetwork, device: &RawDevice) -> Outcome<device::Facts> {
     Ok(device::Facts {
-        network_running,
-        registry_active,
+        network_running: is_running(network)?,
+        registry_active: false,
         fields_complete: false,
         burned_in_for_links: false,
         burned_in_for_users: false,
@@ -188,22 +188,77 @@ pub fn device_facts(device: &RawDevice, network_running: bool, registry_active: 
     })
 }
 
-/// What an event other than `Advance` does to a device: where it goes.
+/// Who asks for a move, and what else the instruction found out: one word, because a call has few.
+#[derive(Clone, Copy)]
+pub struct Asked(u32);
+
+impl Asked {
+    const REGISTRY_ACTIVE: u32 = 1 << 8;
+    const COMPLETE: u32 = 1 << 9;
+    const DEVICE_A: u32 = 16;
+    const DEVICE_Z: u32 = 24;
+
+    /// Somebody with these roles.
+    #[inline(always)]
+    pub fn by(roles: Roles) -> Self {
+        Self(u32::from(roles.bits()))
+    }
+
+    /// Contributors, locations and exchanges above the subject are in good standing.
+    #[inline(always)]
+    pub fn registry_active(self, holds: bool) -> Self {
+        if holds { Self(self.0 | Self::REGISTRY_ACTIVE) } else { self }
+    }
+
+    /// Of a device: every field that provisioning needs is there. Of a link: both interfaces can hold it.
+    #[inline(always)]
+    pub fn complete(self, holds: bool) -> Self {
+        if holds { Self(self.0 | Self::COMPLETE) } else { self }
+    }
+
+    /// Of a link: the statuses of its devices.
+    #[inline(always)]
+    pub fn devices(self, [a, z]: [DeviceStatus; 2]) -> Self {
+        Self(self.0 | u32::from(a.byte()) << Self::DEVICE_A | u32::from(z.byte()) << Self::DEVICE_Z)
+    }
+
+    fn roles(self) -> Roles {
+        Roles::from_bits(self.0 as u8)
+    }
+
+    fn has(self, bit: u32) -> bool {
+        self.0 & bit != 0
+    }
+
+    fn device(self, at: u32) -> Outcome<DeviceStatus> {
+        Ok(stored!((self.0 >> at) as u8, DeviceStatus))
+    }
+}
+
+/// Moves a device by an event other than `Advance`, and begins the act.
 ///
 /// # Errors
-/// The refusal's own.
+/// The refusal's own, and [`ErrorCode::CorruptAccount`].
 #[inline(never)]
 pub fn move_device(
-    state: &device::State,
+    act: &mut Act,
+    network: &RawNetwork,
+    device: &mut RawDevice,
     event: device::Event,
-    facts: &device::Facts,
-    roles: Roles,
-) -> Outcome<DeviceStatus> {
-    match device::decide(state, event, facts, roles).map_err(|refusal| refusal.error())? {
-        Next::To(status) => Ok(status),
-        // Only `Close` closes: its instruction looks at what follows here.
-        Next::Closed => Ok(state.status),
+    asked: Asked,
+) -> Outcome {
+    let state = device_state(device)?;
+    let mut facts = device_facts(network, device)?;
+    facts.registry_active = asked.has(Asked::REGISTRY_ACTIVE);
+    facts.fields_complete = asked.has(Asked::COMPLETE);
+    let next = device::decide(&state, event, &facts, asked.roles()).map_err(|refusal| refusal.error())?;
+    act.begin(&device.header)?;
+    match next {
+        Next::To(status) => set_device_status(device, status, act.slot),
+        // Only `Close` closes: its instruction does what follows.
+        Next::Closed => {}
     }
+    Ok(())
 }
 
 /// Changes a device's status.
@@ -262,34 +317,40 @@ pub fn link_state(link: &RawLink) -> Outcome<link::State> {
     })
 }
 
-/// What is so around a link where nothing around it matters.
+/// What is so around a link, as far as network, link and the instruction say it; whether it burned in is to be filled
+/// in.
 ///
 /// # Errors
 /// [`ErrorCode::CorruptAccount`].
 #[inline(always)]
-pub fn link_facts(link: &RawLink, network_running: bool) -> Outcome<link::Facts> {
+pub fn link_facts(network: &RawNetwork, link: &RawLink, asked: Asked) -> Outcome<link::Facts> {
     Ok(link::Facts {
         link_type: stored!(link.header.kind, LinkType),
-        network_running,
-        registry_active: false,
-        interfaces_fit: false,
-        devices: [DeviceStatus::Pending; 2],
+        network_running: is_running(network)?,
+        registry_active: asked.has(Asked::REGISTRY_ACTIVE),
+        interfaces_fit: asked.has(Asked::COMPLETE),
+        devices: [asked.device(Asked::DEVICE_A)?, asked.device(Asked::DEVICE_Z)?],
         burned_in: false,
         maintenance_burned_in: false,
     })
 }
 
-/// What an event other than `Advance` does to a link: where it goes.
+/// Moves a link by an event other than `Advance`, and begins the act.
 ///
 /// # Errors
-/// The refusal's own.
+/// The refusal's own, and [`ErrorCode::CorruptAccount`].
 #[inline(never)]
-pub fn move_link(state: &link::State, event: link::Event, facts: &link::Facts, roles: Roles) -> Outcome<LinkStatus> {
-    match link::decide(state, event, facts, roles).map_err(|refusal| refusal.error())? {
-        Next::To(status) => Ok(status),
-        // Only `Close` closes: its instruction looks at what follows here.
-        Next::Closed => Ok(state.status),
+pub fn move_link(act: &mut Act, network: &RawNetwork, link: &mut RawLink, event: link::Event, asked: Asked) -> Outcome {
+    let state = link_state(link)?;
+    let facts = link_facts(network, link, asked)?;
+    let next = link::decide(&state, event, &facts, asked.roles()).map_err(|refusal| refusal.error())?;
+    act.begin(&link.header)?;
+    match next {
+        Next::To(status) => set_link_status(link, status, act.slot),
+        // Only `Close` closes: its instruction does what follows.
+        Next::Closed => {}
     }
+    Ok(())
 }
 
 /// Changes a link's status.
@@ -327,22 +388,49 @@ pub fn place(name: &Label, country: &Country, lat_e6: LeI32, lng_e6: LeI32) -> O
     values::coordinates(lat_e6.get(), lng_e6.get())
 }
 
-/// One more.
+/// More of something that an account counts: one mutation of that account. Use [`count!`].
 ///
 /// # Errors
 /// [`ErrorCode::Overflow`].
+#[inline(never)]
+pub fn count_in(counter: &mut Le32, sequence: &mut Le64, by: u32) -> Outcome {
+    counter.set(counter.get().checked_add(by).ok_or(ErrorCode::Overflow)?);
+    increment(sequence)
+}
+
+/// Less of it.
+///
+/// # Errors
+/// [`ErrorCode::Overflow`].
+#[inline(never)]
+pub fn count_out(counter: &mut Le32, sequence: &mut Le64, by: u32) -> Outcome {
+    counter.set(counter.get().checked_sub(by).ok_or(ErrorCode::Overflow)?);
+    increment(sequence)
+}
+
+/// The next sequence.
+///
+/// # Errors
+/// [`ErrorCode::Overflow`] after 2^64 mutations.
 #[inline(always)]
-pub fn increment(counter: &mut causeway_interface::Le32) -> Outcome {
-    counter.set(counter.get().checked_add(1).ok_or(ErrorCode::Overflow)?);
+pub fn increment(sequence: &mut Le64) -> Outcome {
+    sequence.set(sequence.get().checked_add(1).ok_or(ErrorCode::Overflow)?);
     Ok(())
 }
 
-/// One less.
-///
-/// # Errors
-/// [`ErrorCode::Overflow`].
-#[inline(always)]
-pub fn decrement(counter: &mut causeway_interface::Le32) -> Outcome {
-    counter.set(counter.get().checked_sub(1).ok_or(ErrorCode::Overflow)?);
-    Ok(())
+/// `count!(in device.link_count)`: one more, and one mutation more; `out` for one less; `, 2` for two.
+macro_rules! count {
+    ($how:ident $record:ident . $counter:ident) => {
+        count!($how $record.$counter, 1)
+    };
+    (in $record:ident . $counter:ident, $by:expr) => {{
+        let record = &mut *$record;
+        $crate::checks::count_in(&mut record.$counter, &mut record.header.sequence, $by)
+    }};
+    (out $record:ident . $counter:ident, $by:expr) => {{
+        let record = &mut *$record;
+        $crate::checks::count_out(&mut record.$counter, &mut record.header.sequence, $by)
+    }};
 }
+
+pub(crate) use count;

@@ -159,7 +159,7 @@ fn unmet<S, C: Copy>(
     error_of: fn(C) -> ErrorCode,
     words: fn(C) -> &'static str,
 ) -> impl Iterator<Item = &'static str> {
-    let conditions = rule.chosen_by.iter().chain(rule.when).copied();
+    let conditions = rule.chosen_by.iter().chain(rule.when.iter());
     conditions.filter(move |condition| error_of(*condition) == error).map(words)
 }
 

@@ -1,6 +1,6 @@
 //! The device's state machine.
 
-use super::{Outcome, Reason, Refused, Role, Roles, Rule};
+use super::{Conditions, Outcome, Reason, Refused, Role, Roles, Rule};
 use crate::{enums::*, error::ErrorCode};
 
 /// What can happen to a device.
@@ -52,43 +52,44 @@ impl Event {
     }
 }
 
-/// What a rule asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Condition {
-    /// The network's breaker is not tripped.
-    NetworkRunning,
-    /// Contributor, location and exchange are in good standing.
-    RegistryActive,
-    /// Every field that provisioning needs is there.
-    FieldsComplete,
-    /// Desired status is activated.
-    DesiredActivated,
-    /// Desired status is a drain.
-    DesiredDrain,
-    /// Health is ready for links or better.
-    HealthForLinks,
-    /// Health is ready for users.
-    HealthForUsers,
-    /// A quorum attests ready for links or better, without a break for the burn-in.
-    BurnInForLinks,
-    /// A quorum attests ready for users, without a break for the burn-in.
-    BurnInForUsers,
-    /// A quorum has attested ready for users for the maintenance burn-in, counted from the drain.
-    MaintenanceBurnIn,
-    /// At least one link is activated.
-    HasActivatedLink,
-    /// The device type's shape holds.
-    ShapeHolds,
-    /// No link holds an interface.
-    NoLinks,
-    /// It was activated or drained when it was suspended.
-    LeftService,
-    /// It was pending when it was suspended.
-    LeftPending,
-    /// It was in device provisioning when it was suspended.
-    LeftDeviceProvisioning,
-    /// It was in link provisioning when it was suspended.
-    LeftLinkProvisioning,
+conditions! {
+    /// What a rule asks for.
+    Condition {
+        /// The network's breaker is not tripped.
+        NetworkRunning,
+        /// Contributor, location and exchange are in good standing.
+        RegistryActive,
+        /// Every field that provisioning needs is there.
+        FieldsComplete,
+        /// Desired status is activated.
+        DesiredActivated,
+        /// Desired status is a drain.
+        DesiredDrain,
+        /// At least one link is activated.
+        HasActivatedLink,
+        /// The device type's shape holds.
+        ShapeHolds,
+        /// Health is ready for links or better.
+        HealthForLinks,
+        /// Health is ready for users.
+        HealthForUsers,
+        /// A quorum attests ready for links or better, without a break for the burn-in.
+        BurnInForLinks,
+        /// A quorum attests ready for users, without a break for the burn-in.
+        BurnInForUsers,
+        /// A quorum has attested ready for users for the maintenance burn-in, counted from the drain.
+        MaintenanceBurnIn,
+        /// No link holds an interface.
+        NoLinks,
+        /// It was activated or drained when it was suspended.
+        LeftService,
+        /// It was pending when it was suspended.
+        LeftPending,
+        /// It was in device provisioning when it was suspended.
+        LeftDeviceProvisioning,
+        /// It was in link provisioning when it was suspended.
+        LeftLinkProvisioning,
+    }
 }
 
 impl Condition {
@@ -183,40 +184,41 @@ pub const fn shape_holds(device_type: DeviceType, has_cyoa: bool, wan: u32, dzx:
     }
 }
 
-impl Condition {
-    fn holds(self, state: &State, facts: &Facts) -> bool {
-        match self {
-            Self::NetworkRunning => facts.network_running,
-            Self::RegistryActive => facts.registry_active,
-            Self::FieldsComplete => facts.fields_complete,
-            Self::DesiredActivated => matches!(state.desired, DesiredStatus::Activated),
-            Self::DesiredDrain => state.desired.is_drain(),
-            Self::HealthForLinks => state.health.rank() >= DeviceHealth::ReadyForLinks.rank(),
-            Self::HealthForUsers => state.health.rank() >= DeviceHealth::ReadyForUsers.rank(),
-            Self::BurnInForLinks => facts.burned_in_for_links,
-            Self::BurnInForUsers => facts.burned_in_for_users,
-            Self::MaintenanceBurnIn => facts.maintenance_burned_in,
-            Self::HasActivatedLink => facts.activated_wan_links > 0 || facts.activated_dzx_links > 0,
-            Self::ShapeHolds => {
-                shape_holds(facts.device_type, facts.has_cyoa, facts.activated_wan_links, facts.activated_dzx_links)
-            }
-            Self::NoLinks => facts.links == 0,
-            Self::LeftService => {
-                matches!(state.suspended_from, DeviceStatus::Activated | DeviceStatus::Drained)
-            }
-            Self::LeftPending => matches!(state.suspended_from, DeviceStatus::Pending),
-            Self::LeftDeviceProvisioning => matches!(state.suspended_from, DeviceStatus::DeviceProvisioning),
-            Self::LeftLinkProvisioning => matches!(state.suspended_from, DeviceStatus::LinkProvisioning),
-        }
-    }
+/// Which conditions hold.
+fn holding(state: &State, facts: &Facts) -> Conditions<Condition> {
+    use Condition::*;
+    let left = state.suspended_from;
+    let shape = shape_holds(facts.device_type, facts.has_cyoa, facts.activated_wan_links, facts.activated_dzx_links);
+    Conditions::<Condition>::NONE
+        .with(NetworkRunning, facts.network_running)
+        .with(RegistryActive, facts.registry_active)
+        .with(FieldsComplete, facts.fields_complete)
+        .with(DesiredActivated, matches!(state.desired, DesiredStatus::Activated))
+        .with(DesiredDrain, state.desired.is_drain())
+        .with(HasActivatedLink, facts.activated_wan_links > 0 || facts.activated_dzx_links > 0)
+        .with(ShapeHolds, shape)
+        .with(HealthForLinks, state.health.rank() >= DeviceHealth::ReadyForLinks.rank())
+        .with(HealthForUsers, state.health.rank() >= DeviceHealth::ReadyForUsers.rank())
+        .with(BurnInForLinks, facts.burned_in_for_links)
+        .with(BurnInForUsers, facts.burned_in_for_users)
+        .with(MaintenanceBurnIn, facts.maintenance_burned_in)
+        .with(NoLinks, facts.links == 0)
+        .with(LeftService, matches!(left, DeviceStatus::Activated | DeviceStatus::Drained))
+        .with(LeftPending, matches!(left, DeviceStatus::Pending))
+        .with(LeftDeviceProvisioning, matches!(left, DeviceStatus::DeviceProvisioning))
+        .with(LeftLinkProvisioning, matches!(left, DeviceStatus::LinkProvisioning))
 }
 
 type R = Rule<DeviceStatus, Condition>;
 
 const NONE: &[R] = &[];
 
-const fn to(to: DeviceStatus, chosen_by: &'static [Condition], when: &'static [Condition], by: &'static [Role]) -> R {
-    Rule { chosen_by, when, then: Outcome::To(to), by }
+const fn to(to: DeviceStatus, chosen_by: &[Condition], when: &[Condition], by: &[Role]) -> R {
+    rule(Outcome::To(to), chosen_by, when, by)
+}
+
+const fn rule(then: Outcome<DeviceStatus>, chosen_by: &[Condition], when: &[Condition], by: &[Role]) -> R {
+    Rule { chosen_by: Conditions::<Condition>::of(chosen_by), when: Conditions::<Condition>::of(when), then, by: Roles::of(by) }
 }
 
 const CREATE: &[R] =
@@ -272,12 +274,7 @@ const RESUME: &[R] = &[
 ];
 const REJECT: &[R] = &[to(DeviceStatus::Rejected, &[], &[], &[Role::Authority])];
 const DELETE: &[R] = &[to(DeviceStatus::Deleting, &[], &[Condition::NoLinks], &[Role::Contributor, Role::Authority])];
-const CLOSE: &[R] = &[Rule {
-    chosen_by: &[],
-    when: &[Condition::NoLinks],
-    then: Outcome::Closed,
-    by: &[Role::Contributor, Role::Authority],
-}];
+const CLOSE: &[R] = &[rule(Outcome::Closed, &[], &[Condition::NoLinks], &[Role::Contributor, Role::Authority])];
 
 /// The rules for an event in a status; `None` is before creation.
 pub const fn rules(status: Option<DeviceStatus>, event: Event) -> &'static [R] {
@@ -353,7 +350,7 @@ impl Refusal {
 /// # Errors
 /// The event is refused: no rule, not by these roles, or a condition is not met.
 pub fn decide(state: &State, event: Event, facts: &Facts, roles: Roles) -> Result<Outcome<DeviceStatus>, Refusal> {
-    super::apply(rules(Some(state.status), event), roles, |c| c.holds(state, facts)).map_err(|reason| Refused {
+    super::apply(rules(Some(state.status), event), roles, holding(state, facts)).map_err(|reason| Refused {
         from: Some(state.status),
         event,
         reason,
@@ -365,25 +362,10 @@ pub fn decide(state: &State, event: Event, facts: &Facts, roles: Roles) -> Resul
 /// # Errors
 /// The network is paused, or something above the device is suspended.
 pub fn decide_create(network_running: bool, registry_active: bool, roles: Roles) -> Result<(), Refusal> {
-    super::apply(rules(None, Event::Create), roles, |c| match c {
-        Condition::NetworkRunning => network_running,
-        Condition::RegistryActive => registry_active,
-        Condition::FieldsComplete
-        | Condition::DesiredActivated
-        | Condition::DesiredDrain
-        | Condition::HealthForLinks
-        | Condition::HealthForUsers
-        | Condition::BurnInForLinks
-        | Condition::BurnInForUsers
-        | Condition::MaintenanceBurnIn
-        | Condition::HasActivatedLink
-        | Condition::ShapeHolds
-        | Condition::NoLinks
-        | Condition::LeftService
-        | Condition::LeftPending
-        | Condition::LeftDeviceProvisioning
-        | Condition::LeftLinkProvisioning => false,
-    })
-    .map(|_| ())
+    let holding = Conditions::<Condition>::NONE
+        .with(Condition::NetworkRunning, network_running)
+        .with(Condition::RegistryActive, registry_active);
+    super::apply(rules(None, Event::Create), roles, holding)
+        .map(|_| ())
     .map_err(|reason: Reason<Condition>| Refused { from: None, event: Event::Create, reason })
 }

@@ -1,6 +1,6 @@
 //! The link's state machine.
 
-use super::{Outcome, Reason, Refused, Role, Roles, Rule};
+use super::{Conditions, Outcome, Reason, Refused, Role, Roles, Rule};
 use crate::{enums::*, error::ErrorCode};
 
 /// What can happen to a link.
@@ -56,43 +56,44 @@ impl Event {
     }
 }
 
-/// What a rule asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Condition {
-    /// Both ends belong to one contributor.
-    KindWan,
-    /// The ends belong to two contributors.
-    KindDzx,
-    /// The network's breaker is not tripped.
-    NetworkRunning,
-    /// Contributors, locations and exchanges of both ends are in good standing.
-    RegistryActive,
-    /// Interfaces exist, are free and fit the device types.
-    InterfacesFit,
-    /// Both devices are past pending, and none is suspended, rejected or deleting.
-    DevicesPastPending,
-    /// Both devices are in link provisioning, activated or drained.
-    DevicesReady,
-    /// Desired status is activated.
-    DesiredActivated,
-    /// Desired status is soft-drained.
-    DesiredSoftDrained,
-    /// Desired status is hard-drained.
-    DesiredHardDrained,
-    /// Health is ready for service.
-    HealthForService,
-    /// A quorum attests ready for service, without a break for the burn-in.
-    BurnIn,
-    /// A quorum has attested ready for service for the maintenance burn-in, counted from the drain.
-    MaintenanceBurnIn,
-    /// It was activated or drained when it was suspended.
-    LeftService,
-    /// It was requested when it was suspended.
-    LeftRequested,
-    /// It was pending when it was suspended.
-    LeftPending,
-    /// It was in provisioning when it was suspended.
-    LeftProvisioning,
+conditions! {
+    /// What a rule asks for.
+    Condition {
+        /// Both ends belong to one contributor.
+        KindWan,
+        /// The ends belong to two contributors.
+        KindDzx,
+        /// The network's breaker is not tripped.
+        NetworkRunning,
+        /// Contributors, locations and exchanges of both ends are in good standing.
+        RegistryActive,
+        /// Interfaces exist, are free and fit the device types.
+        InterfacesFit,
+        /// Both devices are past pending, and none is suspended, rejected or deleting.
+        DevicesPastPending,
+        /// Both devices are in link provisioning, activated or drained.
+        DevicesReady,
+        /// Desired status is activated.
+        DesiredActivated,
+        /// Desired status is soft-drained.
+        DesiredSoftDrained,
+        /// Desired status is hard-drained.
+        DesiredHardDrained,
+        /// Health is ready for service.
+        HealthForService,
+        /// A quorum attests ready for service, without a break for the burn-in.
+        BurnIn,
+        /// A quorum has attested ready for service for the maintenance burn-in, counted from the drain.
+        MaintenanceBurnIn,
+        /// It was activated or drained when it was suspended.
+        LeftService,
+        /// It was requested when it was suspended.
+        LeftRequested,
+        /// It was pending when it was suspended.
+        LeftPending,
+        /// It was in provisioning when it was suspended.
+        LeftProvisioning,
+    }
 }
 
 impl Condition {
@@ -205,31 +206,30 @@ pub struct CreateFacts {
     pub interfaces_fit: bool,
 }
 
-impl Condition {
-    fn holds(self, state: &State, facts: &Facts) -> bool {
-        match self {
-            Self::KindWan => matches!(facts.link_type, LinkType::Wan),
-            Self::KindDzx => matches!(facts.link_type, LinkType::Dzx),
-            Self::NetworkRunning => facts.network_running,
-            Self::RegistryActive => facts.registry_active,
-            Self::InterfacesFit => facts.interfaces_fit,
-            Self::DevicesPastPending => facts.devices.iter().all(|d| past_pending(*d)),
-            Self::DevicesReady => facts.devices.iter().all(|d| ready_for_links(*d)),
-            Self::DesiredActivated => matches!(state.desired, DesiredStatus::Activated),
-            Self::DesiredSoftDrained => matches!(state.desired, DesiredStatus::SoftDrained),
-            Self::DesiredHardDrained => matches!(state.desired, DesiredStatus::HardDrained),
-            Self::HealthForService => state.health.rank() >= LinkHealth::ReadyForService.rank(),
-            Self::BurnIn => facts.burned_in,
-            Self::MaintenanceBurnIn => facts.maintenance_burned_in,
-            Self::LeftService => matches!(
-                state.suspended_from,
-                LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained
-            ),
-            Self::LeftRequested => matches!(state.suspended_from, LinkStatus::Requested),
-            Self::LeftPending => matches!(state.suspended_from, LinkStatus::Pending),
-            Self::LeftProvisioning => matches!(state.suspended_from, LinkStatus::Provisioning),
-        }
-    }
+/// Which conditions hold.
+fn holding(state: &State, facts: &Facts) -> Conditions<Condition> {
+    use Condition::*;
+    let left = state.suspended_from;
+    let [a, z] = facts.devices;
+    let served = matches!(left, LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained);
+    Conditions::<Condition>::NONE
+        .with(KindWan, matches!(facts.link_type, LinkType::Wan))
+        .with(KindDzx, matches!(facts.link_type, LinkType::Dzx))
+        .with(NetworkRunning, facts.network_running)
+        .with(RegistryActive, facts.registry_active)
+        .with(InterfacesFit, facts.interfaces_fit)
+        .with(DevicesPastPending, past_pending(a) && past_pending(z))
+        .with(DevicesReady, ready_for_links(a) && ready_for_links(z))
+        .with(DesiredActivated, matches!(state.desired, DesiredStatus::Activated))
+        .with(DesiredSoftDrained, matches!(state.desired, DesiredStatus::SoftDrained))
+        .with(DesiredHardDrained, matches!(state.desired, DesiredStatus::HardDrained))
+        .with(HealthForService, state.health.rank() >= LinkHealth::ReadyForService.rank())
+        .with(BurnIn, facts.burned_in)
+        .with(MaintenanceBurnIn, facts.maintenance_burned_in)
+        .with(LeftService, served)
+        .with(LeftRequested, matches!(left, LinkStatus::Requested))
+        .with(LeftPending, matches!(left, LinkStatus::Pending))
+        .with(LeftProvisioning, matches!(left, LinkStatus::Provisioning))
 }
 
 type R = Rule<LinkStatus, Condition>;
@@ -237,8 +237,12 @@ type R = Rule<LinkStatus, Condition>;
 const NONE: &[R] = &[];
 const PARTIES: &[Role] = &[Role::Contributor, Role::Authority];
 
-const fn to(to: LinkStatus, chosen_by: &'static [Condition], when: &'static [Condition], by: &'static [Role]) -> R {
-    Rule { chosen_by, when, then: Outcome::To(to), by }
+const fn to(to: LinkStatus, chosen_by: &[Condition], when: &[Condition], by: &[Role]) -> R {
+    rule(Outcome::To(to), chosen_by, when, by)
+}
+
+const fn rule(then: Outcome<LinkStatus>, chosen_by: &[Condition], when: &[Condition], by: &[Role]) -> R {
+    Rule { chosen_by: Conditions::<Condition>::of(chosen_by), when: Conditions::<Condition>::of(when), then, by: Roles::of(by) }
 }
 
 const CREATE_WHEN: &[Condition] = &[Condition::NetworkRunning, Condition::RegistryActive, Condition::InterfacesFit];
@@ -299,7 +303,7 @@ const RESUME: &[R] = &[
 ];
 const REJECT: &[R] = &[to(LinkStatus::Rejected, &[], &[], &[Role::SideZ, Role::Authority])];
 const DELETE: &[R] = &[to(LinkStatus::Deleting, &[], &[], PARTIES)];
-const CLOSE: &[R] = &[Rule { chosen_by: &[], when: &[], then: Outcome::Closed, by: PARTIES }];
+const CLOSE: &[R] = &[rule(Outcome::Closed, &[], &[], PARTIES)];
 
 /// The rules for an event in a status; `None` is before creation.
 pub const fn rules(status: Option<LinkStatus>, event: Event) -> &'static [R] {
@@ -388,7 +392,7 @@ impl Refusal {
 /// # Errors
 /// The event is refused: no rule, not by these roles, or a condition is not met.
 pub fn decide(state: &State, event: Event, facts: &Facts, roles: Roles) -> Result<Outcome<LinkStatus>, Refusal> {
-    super::apply(rules(Some(state.status), event), roles, |c| c.holds(state, facts)).map_err(|reason| Refused {
+    super::apply(rules(Some(state.status), event), roles, holding(state, facts)).map_err(|reason| Refused {
         from: Some(state.status),
         event,
         reason,
@@ -401,26 +405,14 @@ pub fn decide(state: &State, event: Event, facts: &Facts, roles: Roles) -> Resul
 /// The network is paused, something above the link is suspended, or its interfaces don't fit.
 pub fn decide_create(facts: &CreateFacts, roles: Roles) -> Result<LinkStatus, Refusal> {
     let refused = |reason: Reason<Condition>| Refused { from: None, event: Event::Create, reason };
-    super::apply(rules(None, Event::Create), roles, |c| match c {
-        Condition::KindWan => matches!(facts.link_type, LinkType::Wan),
-        Condition::KindDzx => matches!(facts.link_type, LinkType::Dzx),
-        Condition::NetworkRunning => facts.network_running,
-        Condition::RegistryActive => facts.registry_active,
-        Condition::InterfacesFit => facts.interfaces_fit,
-        Condition::DevicesPastPending
-        | Condition::DevicesReady
-        | Condition::DesiredActivated
-        | Condition::DesiredSoftDrained
-        | Condition::DesiredHardDrained
-        | Condition::HealthForService
-        | Condition::BurnIn
-        | Condition::MaintenanceBurnIn
-        | Condition::LeftService
-        | Condition::LeftRequested
-        | Condition::LeftPending
-        | Condition::LeftProvisioning => false,
-    })
-    .and_then(|outcome| match outcome {
+    let holding = Conditions::<Condition>::NONE
+        .with(Condition::KindWan, matches!(facts.link_type, LinkType::Wan))
+        .with(Condition::KindDzx, matches!(facts.link_type, LinkType::Dzx))
+        .with(Condition::NetworkRunning, facts.network_running)
+        .with(Condition::RegistryActive, facts.registry_active)
+        .with(Condition::InterfacesFit, facts.interfaces_fit);
+    super::apply(rules(None, Event::Create), roles, holding)
+        .and_then(|outcome| match outcome {
         Outcome::To(status) => Ok(status),
         Outcome::Closed => Err(Reason::NoRule),
     })

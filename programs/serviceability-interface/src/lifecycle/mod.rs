@@ -4,8 +4,7 @@
 //! [`device::decide`] and [`link::decide`] are the pure functions over them that the program obeys and every off-chain
 //! reader predicts with. `cargo xtask states` prints the same tables.
 
-pub mod device;
-pub mod link;
+use core::marker::PhantomData;
 
 use crate::error::ErrorCode;
 
@@ -58,17 +57,135 @@ impl Roles {
 
     /// Whether one of `roles` is among these.
     #[inline(always)]
-    pub const fn any_of(self, roles: &[Role]) -> bool {
-        let mut index = 0;
-        while index < roles.len() {
-            if self.0 & roles[index] as u8 != 0 {
-                return true;
-            }
-            index += 1;
-        }
-        false
+    pub const fn any_of(self, roles: Roles) -> bool {
+        self.0 & roles.0 != 0
     }
 }
+
+impl Roles {
+    /// Nobody in particular, not even [`Role::Anyone`]: what a rule's parties are gathered from.
+    const NOBODY: Roles = Roles(0);
+
+    /// These roles.
+    pub(crate) const fn of(roles: &[Role]) -> Roles {
+        let mut all = Self::NOBODY;
+        let mut index = 0;
+        while index < roles.len() {
+            all = all.with(roles[index], true);
+            index += 1;
+        }
+        all
+    }
+
+    /// One bit each, as [`Role`] numbers them.
+    #[inline(always)]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The roles of these bits.
+    #[inline(always)]
+    pub const fn from_bits(bits: u8) -> Roles {
+        Roles(bits)
+    }
+
+    /// Each of these roles.
+    pub fn iter(self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(move |role| self.0 & *role as u8 != 0)
+    }
+}
+
+/// A condition of one of the state machines.
+pub trait AnyCondition: Copy + 'static {
+    /// Every condition, by its number. Where several of a rule don't hold, the one with the lowest number is named.
+    const ALL: &'static [Self];
+
+    /// Its number, from 0.
+    fn number(self) -> u32;
+}
+
+/// A set of conditions: which a rule asks for, or which hold.
+///
+/// One word instead of a list of them: a rule is judged by two operations, and its table needs no address.
+pub struct Conditions<C> {
+    bits: u32,
+    of: PhantomData<fn() -> C>,
+}
+
+impl<C> Clone for Conditions<C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Conditions<C> {}
+
+impl<C: AnyCondition> Conditions<C> {
+    /// These and one more, if it holds.
+    #[must_use]
+    #[inline(always)]
+    fn with(self, condition: C, holds: bool) -> Self {
+        Self { bits: self.bits | u32::from(holds) << condition.number(), of: PhantomData }
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = C> {
+        C::ALL.iter().copied().filter(move |c| self.bits & 1 << c.number() != 0)
+    }
+
+    /// The first that is not among `others`.
+    #[inline(always)]
+    fn first_beyond(self, others: Self) -> Option<C> {
+        let bits = self.bits & !others.bits;
+        if bits == 0 { None } else { C::ALL.get(bits.trailing_zeros() as usize).copied() }
+    }
+}
+
+impl<C: AnyCondition + core::fmt::Debug> core::fmt::Debug for Conditions<C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Defines a state machine's conditions with their numbers.
+macro_rules! conditions {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$vmeta])* $variant,)+
+        }
+
+        impl $crate::lifecycle::AnyCondition for $name {
+            const ALL: &'static [Self] = &[$($name::$variant),+];
+
+            #[inline(always)]
+            fn number(self) -> u32 {
+                self as u32
+            }
+        }
+
+        impl $crate::lifecycle::Conditions<$name> {
+            /// No condition.
+            const NONE: Self = Self::of(&[]);
+
+            /// These conditions.
+            const fn of(conditions: &[$name]) -> Self {
+                let mut bits = 0;
+                let mut index = 0;
+                while index < conditions.len() {
+                    bits |= 1 << conditions[index] as u32;
+                    index += 1;
+                }
+                Self { bits, of: core::marker::PhantomData }
+            }
+        }
+    };
+}
+
+pub mod device;
+pub mod link;
 
 /// What a rule does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,16 +197,16 @@ pub enum Outcome<S> {
 }
 
 /// One row of a state machine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Rule<S: 'static, C: 'static> {
     /// Conditions that choose this row among those of the same event and status.
-    pub chosen_by: &'static [C],
+    pub chosen_by: Conditions<C>,
     /// Conditions that have to hold once it is chosen.
-    pub when: &'static [C],
+    pub when: Conditions<C>,
     /// What it does.
     pub then: Outcome<S>,
     /// Who may ask for it.
-    pub by: &'static [Role],
+    pub by: Roles,
 }
 
 /// Why an event did not happen.
@@ -115,14 +232,14 @@ pub enum Reason<C> {
 }
 
 /// Applies the rules of one (event, status): the first chosen one whose conditions all hold, or why not.
-fn apply<S: Copy, C: Copy>(
+fn apply<S: Copy, C: AnyCondition>(
     rules: &'static [Rule<S, C>],
     roles: Roles,
-    holds: impl Fn(C) -> bool,
+    holding: Conditions<C>,
 ) -> Result<Outcome<S>, Reason<C>> {
     let mut reason = Reason::NoRule;
     for rule in rules {
-        if let Some(&unmet) = rule.chosen_by.iter().find(|c| !holds(**c)) {
+        if let Some(unmet) = rule.chosen_by.first_beyond(holding) {
             if matches!(reason, Reason::NoRule) {
                 reason = Reason::Unmet(unmet);
             }
@@ -131,8 +248,8 @@ fn apply<S: Copy, C: Copy>(
         if !roles.any_of(rule.by) {
             return Err(Reason::NotAllowed);
         }
-        return match rule.when.iter().find(|c| !holds(**c)) {
-            Some(&unmet) => Err(Reason::Unmet(unmet)),
+        return match rule.when.first_beyond(holding) {
+            Some(unmet) => Err(Reason::Unmet(unmet)),
             None => Ok(rule.then),
         };
     }

@@ -1,8 +1,10 @@
 //! Closing accounts: nothing is left that could be revived.
+#![allow(unsafe_code)]
 
 use causeway_interface::{ErrorCode, Key};
 use pinocchio::AccountView;
 
+use super::view::{Record, Write};
 use crate::{
     Outcome,
     syscalls::{key, zero},
@@ -16,11 +18,13 @@ impl<'a> Recipient<'a> {
     ///
     /// # Errors
     /// [`ErrorCode::NotWritable`].
+    #[inline(always)]
     pub fn new(account: &'a mut AccountView) -> Outcome<Self> {
         if account.is_writable() { Ok(Self(account)) } else { Err(ErrorCode::NotWritable) }
     }
 
     /// Its key.
+    #[inline(always)]
     pub fn key(&self) -> &Key {
         key(self.0.address())
     }
@@ -29,6 +33,7 @@ impl<'a> Recipient<'a> {
     ///
     /// # Errors
     /// [`ErrorCode::Overflow`] where there are not as many, [`ErrorCode::DuplicateAccount`] where both are one.
+    #[inline(never)]
     pub fn credit(&mut self, from: &mut AccountView, lamports: u64) -> Outcome {
         if from.address() == self.0.address() {
             return Err(ErrorCode::DuplicateAccount);
@@ -42,15 +47,22 @@ impl<'a> Recipient<'a> {
 }
 
 /// Zeroes an account, gives all its lamports to the recipient and the account back to the system program.
-///
-/// # Errors
-/// [`ErrorCode::DuplicateAccount`] where a view of it is still in use, or it is the recipient.
-pub fn close(account: &mut AccountView, recipient: &mut Recipient) -> Outcome {
-    {
-        let mut bytes = account.try_borrow_mut().map_err(|_| ErrorCode::DuplicateAccount)?;
-        zero(&mut bytes);
-    }
+#[inline(never)]
+pub(super) fn close(mut account: AccountView, recipient: &mut Recipient) -> Outcome {
+    // SAFETY: the one view of the account was given up for this.
+    zero(unsafe { account.borrow_unchecked_mut() });
     let all = account.lamports();
-    recipient.credit(account, all)?;
+    recipient.credit(&mut account, all)?;
     account.close().map_err(|_| ErrorCode::DuplicateAccount)
+}
+
+impl<T: Record> Write<'_, T> {
+    /// Zeroes the account, gives all its lamports to the recipient and the account back to the system program.
+    ///
+    /// # Errors
+    /// [`ErrorCode::DuplicateAccount`] where it is the recipient.
+    #[inline(always)]
+    pub fn close(self, recipient: &mut Recipient) -> Outcome {
+        close(self.release(), recipient)
+    }
 }

@@ -10,9 +10,10 @@
 mod closing;
 mod parties;
 mod registry;
+mod resizing;
 mod view;
 
-pub use closing::{Recipient, close};
+pub use closing::Recipient;
 pub use parties::{Payer, Signer, SystemProgram, Vacant};
 pub use registry::Registry;
 pub use view::{Read, Record, Write};

@@ -1,92 +1,92 @@
 //! A contributor, location or exchange, where an instruction takes any of the three.
-
-use core::mem::size_of;
+#![allow(unsafe_code)]
 
 use causeway_interface::{
-    AccountType, ErrorCode, Key,
-    accounts::{LAYOUT_VERSION, RawContributor, RawExchange, RawHeader, RawLocation},
+    AccountType, Key,
+    accounts::{RawContributor, RawExchange, RawHeader, RawLocation},
 };
-use pinocchio::{AccountView, Address, account::RefMut};
+use pinocchio::{AccountView, Address};
 
-use super::view::check_owner;
-use crate::{Outcome, syscalls::key};
+use super::{
+    closing::Recipient,
+    view::{Record, Write},
+};
+use crate::Outcome;
 
-/// The checked view.
-pub struct Registry<'a> {
-    bytes: RefMut<'a, [u8]>,
-    key: Key,
-    account_type: AccountType,
+/// The checked view of one of the three.
+pub enum Registry<'a> {
+    /// A contributor.
+    Contributor(Write<'a, RawContributor>),
+    /// A location.
+    Location(Write<'a, RawLocation>),
+    /// An exchange.
+    Exchange(Write<'a, RawExchange>),
+}
+
+macro_rules! each {
+    ($registry:expr, $record:ident => $value:expr) => {
+        match $registry {
+            Registry::Contributor($record) => $value,
+            Registry::Location($record) => $value,
+            Registry::Exchange($record) => $value,
+        }
+    };
 }
 
 impl<'a> Registry<'a> {
-    /// Checks the writable flag, owner, type, version and length.
+    /// Checks owner, writable flag, type, version and length.
     ///
     /// # Errors
-    /// As [`super::Write::new`].
+    /// As [`Write::new`].
+    #[inline(never)]
     pub fn new(program: &Address, account: &'a mut AccountView) -> Outcome<Self> {
-        check_owner(program, account)?;
-        if !account.is_writable() {
-            return Err(ErrorCode::NotWritable);
+        // SAFETY: one byte is looked at, and nothing follows from it but which check the account has to pass.
+        let first = unsafe { account.borrow_unchecked().first().copied() };
+        match first.and_then(AccountType::from_byte) {
+            Some(AccountType::Location) => Write::new(program, account).map(Self::Location),
+            Some(AccountType::Exchange) => Write::new(program, account).map(Self::Exchange),
+            Some(
+                AccountType::Contributor
+                | AccountType::Network
+                | AccountType::Device
+                | AccountType::Link
+                | AccountType::Attestations
+                | AccountType::Pool
+                | AccountType::PrefixTable,
+            )
+            | None => Write::new(program, account).map(Self::Contributor),
         }
-        let key = *key(account.address());
-        let bytes = account.try_borrow_mut().map_err(|_| ErrorCode::DuplicateAccount)?;
-        let &[account_type, version, ..] = &*bytes else { return Err(ErrorCode::WrongLength) };
-        let account_type = AccountType::from_byte(account_type).ok_or(ErrorCode::WrongType)?;
-        let len = match account_type {
-            AccountType::Contributor => size_of::<RawContributor>(),
-            AccountType::Location => size_of::<RawLocation>(),
-            AccountType::Exchange => size_of::<RawExchange>(),
-            AccountType::Network
-            | AccountType::Device
-            | AccountType::Link
-            | AccountType::Attestations
-            | AccountType::Pool
-            | AccountType::PrefixTable => return Err(ErrorCode::WrongType),
-        };
-        if version != LAYOUT_VERSION {
-            return Err(ErrorCode::WrongVersion);
-        }
-        if bytes.len() != len {
-            return Err(ErrorCode::WrongLength);
-        }
-        Ok(Self { bytes, key, account_type })
-    }
-
-    /// Which of the three.
-    pub fn account_type(&self) -> AccountType {
-        self.account_type
-    }
-
-    /// Its key.
-    pub fn key(&self) -> &Key {
-        &self.key
     }
 
     /// The header.
     pub fn header(&self) -> &RawHeader {
-        bytemuck::from_bytes(&self.bytes[..RawHeader::LEN])
+        each!(self, record => &record.header)
     }
 
     /// The header, to change.
     pub fn header_mut(&mut self) -> &mut RawHeader {
-        bytemuck::from_bytes_mut(&mut self.bytes[..RawHeader::LEN])
+        each!(self, record => record.header_mut())
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &'a Key {
+        each!(self, record => record.key())
     }
 
     /// Whether devices or links depend on it.
     pub fn is_in_use(&self) -> bool {
-        match self.account_type {
-            AccountType::Contributor => {
-                let record: &RawContributor = bytemuck::from_bytes(&self.bytes);
-                record.device_count.get() > 0 || record.link_count.get() > 0
-            }
-            AccountType::Location => bytemuck::from_bytes::<RawLocation>(&self.bytes).device_count.get() > 0,
-            AccountType::Exchange => bytemuck::from_bytes::<RawExchange>(&self.bytes).device_count.get() > 0,
-            AccountType::Network
-            | AccountType::Device
-            | AccountType::Link
-            | AccountType::Attestations
-            | AccountType::Pool
-            | AccountType::PrefixTable => true,
+        match self {
+            Self::Contributor(record) => record.device_count.get() > 0 || record.link_count.get() > 0,
+            Self::Location(record) => record.device_count.get() > 0,
+            Self::Exchange(record) => record.device_count.get() > 0,
         }
+    }
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// As [`Write::close`].
+    pub fn close(self, recipient: &mut Recipient) -> Outcome {
+        each!(self, record => record.close(recipient))
     }
 }

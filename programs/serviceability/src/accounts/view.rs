@@ -1,9 +1,15 @@
 //! Views of this program's own accounts.
+//!
+//! A view is one pointer: what it checked is not looked at again, and it has nothing to do when it goes out of scope.
+//! The runtime's mark that an account is in use stays set until the instruction ends, so that an account has one
+//! mutable view or several shared ones for all of an instruction; [`Write::release`] is the only way back.
+#![allow(unsafe_code)]
 
 use core::{
     marker::PhantomData,
-    mem::size_of,
+    mem::{align_of, size_of},
     ops::{Deref, DerefMut},
+    slice,
 };
 
 use bytemuck::Pod;
@@ -14,15 +20,9 @@ use causeway_interface::{
         RawInterface, RawLink, RawLocation, RawNetwork, RawPool, RawPrefixRange, RawPrefixTable,
     },
 };
-use pinocchio::{
-    AccountView, Address,
-    account::{Ref, RefMut},
-};
+use pinocchio::{AccountView, Address, account::NOT_BORROWED};
 
-use crate::{
-    Outcome,
-    syscalls::{key, split_key},
-};
+use crate::{Outcome, syscalls::key};
 
 /// An account's fixed part, which begins with the header.
 pub trait Record: Account {
@@ -75,61 +75,159 @@ impl List for RawPrefixTable {
 /// Bytes of the count before a list.
 const COUNT_LEN: usize = size_of::<Le32>();
 
-/// Whether the bytes are an account of type `T` in this program's layout.
-///
-/// # Errors
-/// [`ErrorCode::WrongLength`], [`ErrorCode::WrongType`], [`ErrorCode::WrongVersion`].
-#[inline(always)]
-fn check_layout<T: Record>(bytes: &[u8]) -> Outcome {
-    let &[account_type, version, ..] = bytes else { return Err(ErrorCode::WrongLength) };
-    if account_type != T::TYPE.byte() {
-        return Err(ErrorCode::WrongType);
+/// The runtime's mark of an account that is being changed.
+const WRITTEN: u8 = 0;
+/// Its mark of one that is being read. How many read it does not matter: no view ever gives its place back.
+const READ: u8 = NOT_BORROWED - 1;
+
+/// What an account has to be, but for its list: layout version and type, length of the fixed part, and whether it has
+/// to be writable; 32 bits, so that one instruction of the machine passes it.
+#[derive(Clone, Copy)]
+pub(super) struct Shape(i32);
+
+impl Shape {
+    /// The shape of `T`'s accounts.
+    pub(super) const fn of<T: Record>() -> Self {
+        assert!(size_of::<T>() < 1 << 15 && T::ENTRY_LEN < 1 << 16 && align_of::<T>() == 1, "fits, and lies anywhere");
+        Self((size_of::<T>() as i32) << 16 | (LAYOUT_VERSION as i32) << 8 | T::TYPE.byte() as i32)
     }
-    if version != LAYOUT_VERSION {
-        return Err(ErrorCode::WrongVersion);
+
+    /// The same, to be changed: the sign.
+    pub(super) const fn writable(self) -> Self {
+        Self(self.0 | i32::MIN)
     }
-    let expected = if T::ENTRY_LEN == 0 {
-        size_of::<T>()
-    } else {
-        match bytes.get(size_of::<T>()..).and_then(|tail| tail.first_chunk()) {
-            Some(count) => size_of::<T>() + COUNT_LEN + u32::from_le_bytes(*count) as usize * T::ENTRY_LEN,
-            None => return Err(ErrorCode::WrongLength),
-        }
-    };
-    if bytes.len() == expected { Ok(()) } else { Err(ErrorCode::WrongLength) }
+
+    const fn is_writable(self) -> bool {
+        self.0 < 0
+    }
+
+    /// Type and version, as the first two bytes of an account.
+    const fn tag(self) -> [u8; 2] {
+        (self.0 as u16).to_le_bytes()
+    }
+
+    const fn fixed_len(self) -> usize {
+        ((self.0 >> 16) & 0x7fff) as usize
+    }
 }
 
-/// Whether the account belongs to this program.
+/// Checks that an account is of this program and of this shape, and marks it as in use.
+///
+/// # Errors
+/// In this order: [`ErrorCode::WrongOwner`], [`ErrorCode::NotWritable`], [`ErrorCode::DuplicateAccount`],
+/// [`ErrorCode::WrongType`], [`ErrorCode::WrongVersion`], [`ErrorCode::WrongLength`].
 #[inline(always)]
-pub(super) fn check_owner(program: &Address, account: &AccountView) -> Outcome {
-    if account.owned_by(program) { Ok(()) } else { Err(ErrorCode::WrongOwner) }
+pub(super) fn admit_here(program: &Address, account: &mut AccountView, shape: Shape, entry_len: u32) -> Outcome {
+    if !account.owned_by(program) {
+        return Err(ErrorCode::WrongOwner);
+    }
+    // SAFETY: the runtime's record of the account; the framework reads and writes the mark in the same way.
+    let raw = unsafe { &mut *account.account_mut_ptr() };
+    if shape.is_writable() {
+        if raw.is_writable == 0 {
+            return Err(ErrorCode::NotWritable);
+        }
+        if raw.borrow_state != NOT_BORROWED {
+            return Err(ErrorCode::DuplicateAccount);
+        }
+        raw.borrow_state = WRITTEN;
+    } else {
+        if raw.borrow_state == WRITTEN {
+            return Err(ErrorCode::DuplicateAccount);
+        }
+        raw.borrow_state = READ;
+    }
+    // SAFETY: the account has just been found free, and is marked.
+    let bytes = unsafe { account.borrow_unchecked() };
+    let is_ours = bytes.first_chunk::<2>() == Some(&shape.tag());
+    if is_ours && Some(bytes.len()) == expected_len(bytes, shape.fixed_len(), entry_len) {
+        return Ok(());
+    }
+    Err(misfit(bytes, shape))
+}
+
+/// Length of an account with this fixed part and the list that its count says; nothing where there is no count.
+#[inline(always)]
+fn expected_len(bytes: &[u8], fixed: usize, entry_len: u32) -> Option<usize> {
+    if entry_len == 0 {
+        return Some(fixed);
+    }
+    let count = bytes.get(fixed..)?.first_chunk::<COUNT_LEN>()?;
+    Some(fixed + COUNT_LEN + u32::from_le_bytes(*count) as usize * entry_len as usize)
+}
+
+/// Why bytes are not of a shape.
+#[cold]
+#[inline(never)]
+fn misfit(bytes: &[u8], shape: Shape) -> ErrorCode {
+    let [account_type, version] = shape.tag();
+    match bytes {
+        [found, ..] if *found != account_type => ErrorCode::WrongType,
+        [_, found, ..] if *found != version => ErrorCode::WrongVersion,
+        _ => ErrorCode::WrongLength,
+    }
+}
+
+/// As [`admit_here`], for all but the one instruction whose price counts most: one copy for records of fixed length.
+#[inline(never)]
+fn admit_fixed(program: &Address, account: &mut AccountView, shape: Shape) -> Outcome {
+    admit_here(program, account, shape, 0)
+}
+
+/// And one for those with a list.
+#[inline(never)]
+fn admit_list(program: &Address, account: &mut AccountView, shape: Shape, entry_len: u32) -> Outcome {
+    admit_here(program, account, shape, entry_len)
+}
+
+#[inline(always)]
+fn admit<T: Record>(program: &Address, account: &mut AccountView, shape: Shape) -> Outcome {
+    if T::ENTRY_LEN == 0 { admit_fixed(program, account, shape) } else { admit_list(program, account, shape, T::ENTRY_LEN as u32) }
+}
+
+/// The account's key, for as long as the runtime's input lives.
+#[inline(always)]
+fn key_of<'a>(account: &AccountView) -> &'a Key {
+    let address: *const Key = key(account.address());
+    // SAFETY: the address lies in the runtime's input, apart from the account's data, and is written by nothing: the
+    // framework has no way to, and closing an account begins behind it.
+    unsafe { &*address }
 }
 
 /// An account that is read.
 pub struct Read<'a, T> {
-    bytes: Ref<'a, [u8]>,
-    key: &'a Key,
-    record: PhantomData<T>,
+    account: AccountView,
+    record: PhantomData<&'a T>,
 }
 
 impl<'a, T: Record> Read<'a, T> {
     /// Checks owner, type, version and length.
     ///
     /// # Errors
-    /// [`ErrorCode::WrongOwner`], [`ErrorCode::WrongType`], [`ErrorCode::WrongVersion`], [`ErrorCode::WrongLength`],
-    /// and [`ErrorCode::DuplicateAccount`] where another view changes it.
+    /// [`ErrorCode::WrongOwner`], [`ErrorCode::DuplicateAccount`] where another view changes it,
+    /// [`ErrorCode::WrongType`], [`ErrorCode::WrongVersion`], [`ErrorCode::WrongLength`].
     #[inline(always)]
     pub fn new(program: &Address, account: &'a AccountView) -> Outcome<Self> {
-        check_owner(program, account)?;
-        let bytes = account.try_borrow().map_err(|_| ErrorCode::DuplicateAccount)?;
-        check_layout::<T>(&bytes)?;
-        Ok(Self { bytes, key: key(account.address()), record: PhantomData })
+        let mut account = *account;
+        admit::<T>(program, &mut account, const { Shape::of::<T>() })?;
+        Ok(Self { account, record: PhantomData })
+    }
+
+    /// As [`Self::new`], in place: cheaper by a call, dearer by a copy of the check.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[inline(always)]
+    pub fn new_here(program: &Address, account: &'a AccountView) -> Outcome<Self> {
+        let mut account = *account;
+        admit_here(program, &mut account, const { Shape::of::<T>() }, T::ENTRY_LEN as u32)?;
+        Ok(Self { account, record: PhantomData })
     }
 
     /// Its key.
     #[inline(always)]
     pub fn key(&self) -> &'a Key {
-        self.key
+        key_of(&self.account)
     }
 }
 
@@ -137,7 +235,23 @@ impl<T: List> Read<'_, T> {
     /// The list.
     #[inline(always)]
     pub fn entries(&self) -> &[T::Entry] {
-        bytemuck::cast_slice(self.bytes.get(size_of::<T>() + COUNT_LEN..).unwrap_or_default())
+        // SAFETY: admitted, so the list is as long as its count says, and nobody changes it.
+        unsafe { entries::<T>(&self.account) }
+    }
+}
+
+/// The list of an admitted account.
+///
+/// # Safety
+/// The account was admitted as a `T`, and nothing changes it while the list is in use.
+#[inline(always)]
+unsafe fn entries<'a, T: List>(account: &AccountView) -> &'a [T::Entry] {
+    const { assert!(align_of::<T::Entry>() == 1 && size_of::<T::Entry>() == T::ENTRY_LEN) };
+    // SAFETY: by the caller.
+    unsafe {
+        let count = account.data_ptr().add(size_of::<T>());
+        let len = u32::from_le_bytes(*count.cast()) as usize;
+        slice::from_raw_parts(count.add(COUNT_LEN).cast(), len)
     }
 }
 
@@ -146,34 +260,73 @@ impl<T: Record> Deref for Read<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        bytemuck::from_bytes(&self.bytes[..size_of::<T>()])
+        // SAFETY: admitted, so it is at least as long as `T`, which is plain data of alignment 1; nobody changes it.
+        unsafe { &*self.account.data_ptr().cast() }
     }
+}
+
+/// How a new account begins.
+struct Beginning {
+    shape: Shape,
+    entry_len: u32,
+    bump: u8,
+    slot: u64,
+}
+
+#[inline(never)]
+fn begin(account: &mut AccountView, entries: usize, beginning: &Beginning) -> Outcome {
+    let shape = beginning.shape;
+    let (fixed, entry) = (shape.fixed_len(), beginning.entry_len);
+    let count = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
+    // A count is 32 bits and an entry 16: the product fits.
+    let list = if entry == 0 { 0 } else { COUNT_LEN + count as usize * entry as usize };
+    if account.data_len() != fixed + list {
+        return Err(ErrorCode::WrongLength);
+    }
+    let [account_type, version] = shape.tag();
+    // SAFETY: the length was checked to have room for the fixed part and the count; nobody else has a view of an
+    // account that has just been created; the mark is in the runtime's record of it.
+    unsafe {
+        if entry > 0 {
+            *account.data_mut_ptr().add(fixed).cast() = count.to_le_bytes();
+        }
+        (*account.account_mut_ptr()).borrow_state = WRITTEN;
+        let header: &mut RawHeader = &mut *account.data_mut_ptr().cast();
+        header.account_type = account_type;
+        header.version = version;
+        header.bump = beginning.bump;
+        header.sequence.set(beginning.slot);
+        header.status_since_slot.set(beginning.slot);
+    }
+    Ok(())
 }
 
 /// An account that is changed.
 pub struct Write<'a, T> {
-    bytes: RefMut<'a, [u8]>,
-    key: &'a Key,
-    record: PhantomData<T>,
+    account: AccountView,
+    record: PhantomData<&'a mut T>,
 }
 
 impl<'a, T: Record> Write<'a, T> {
-    /// Checks the writable flag, owner, type, version and length.
+    /// Checks owner, the writable flag, type, version and length.
     ///
     /// # Errors
-    /// [`ErrorCode::NotWritable`], [`ErrorCode::WrongOwner`], [`ErrorCode::WrongType`],
-    /// [`ErrorCode::WrongVersion`], [`ErrorCode::WrongLength`], and [`ErrorCode::DuplicateAccount`] where there is
-    /// another view of it.
+    /// [`ErrorCode::WrongOwner`], [`ErrorCode::NotWritable`], [`ErrorCode::DuplicateAccount`] where there is another
+    /// view of it, [`ErrorCode::WrongType`], [`ErrorCode::WrongVersion`], [`ErrorCode::WrongLength`].
     #[inline(always)]
     pub fn new(program: &Address, account: &'a mut AccountView) -> Outcome<Self> {
-        check_owner(program, account)?;
-        if !account.is_writable() {
-            return Err(ErrorCode::NotWritable);
-        }
-        let (key, account) = split_key(account);
-        let bytes = account.try_borrow_mut().map_err(|_| ErrorCode::DuplicateAccount)?;
-        check_layout::<T>(&bytes)?;
-        Ok(Self { bytes, key, record: PhantomData })
+        admit::<T>(program, account, const { Shape::of::<T>().writable() })?;
+        Ok(Self { account: *account, record: PhantomData })
+    }
+
+    /// As [`Self::new`], in place: cheaper by a call, dearer by a copy of the check.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[inline(always)]
+    pub fn new_here(program: &Address, account: &'a mut AccountView) -> Outcome<Self> {
+        admit_here(program, account, const { Shape::of::<T>().writable() }, T::ENTRY_LEN as u32)?;
+        Ok(Self { account: *account, record: PhantomData })
     }
 
     /// Begins a record in an account that was just created with room for `entries` list entries, all zero.
@@ -182,65 +335,61 @@ impl<'a, T: Record> Write<'a, T> {
     /// [`ErrorCode::WrongLength`] where the account is not of that size.
     #[inline(always)]
     pub fn begin(account: &'a mut AccountView, entries: usize, bump: u8, slot: u64) -> Outcome<Self> {
-        let (key, account) = split_key(account);
-        let mut bytes = account.try_borrow_mut().map_err(|_| ErrorCode::DuplicateAccount)?;
-        if bytes.len() != T::len_with(entries) {
-            return Err(ErrorCode::WrongLength);
-        }
-        if T::ENTRY_LEN > 0 {
-            let count = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
-            set_count::<T>(&mut bytes, count);
-        }
-        let mut record = Self { bytes, key, record: PhantomData };
-        let header = record.header_mut();
-        header.account_type = T::TYPE.byte();
-        header.version = LAYOUT_VERSION;
-        header.bump = bump;
-        header.sequence.set(slot);
-        header.status_since_slot.set(slot);
-        Ok(record)
+        let beginning = Beginning { shape: const { Shape::of::<T>() }, entry_len: T::ENTRY_LEN as u32, bump, slot };
+        begin(account, entries, &beginning)?;
+        Ok(Self { account: *account, record: PhantomData })
     }
 
     /// Its key.
     #[inline(always)]
     pub fn key(&self) -> &'a Key {
-        self.key
+        key_of(&self.account)
+    }
+
+    /// Gives the view up: the account can be resized, closed, or viewed again.
+    #[inline(always)]
+    pub(super) fn release(mut self) -> AccountView {
+        // SAFETY: the runtime's record of the account; the only view of it ends here.
+        unsafe { (*self.account.account_mut_ptr()).borrow_state = NOT_BORROWED };
+        self.account
     }
 }
 
-impl<T: List> Write<'_, T> {
+impl<'a, T: List> Write<'a, T> {
+    /// The view of an account that was released and has just been made long enough for `entries` list entries.
+    ///
+    /// # Errors
+    /// [`ErrorCode::WrongLength`] where it has not.
+    #[inline(always)]
+    pub(super) fn resized(mut account: AccountView, entries: usize) -> Outcome<Self> {
+        if account.data_len() != T::len_with(entries) {
+            return Err(ErrorCode::WrongLength);
+        }
+        let count = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
+        // SAFETY: the length was checked to have room for the fixed part and the count; the runtime's record of the
+        // account; no other view of it exists.
+        unsafe {
+            *account.data_mut_ptr().add(size_of::<T>()).cast() = count.to_le_bytes();
+            (*account.account_mut_ptr()).borrow_state = WRITTEN;
+        }
+        Ok(Self { account, record: PhantomData })
+    }
+
     /// The list.
     #[inline(always)]
     pub fn entries(&self) -> &[T::Entry] {
-        bytemuck::cast_slice(self.bytes.get(size_of::<T>() + COUNT_LEN..).unwrap_or_default())
+        // SAFETY: admitted, so the list is as long as its count says; whoever would change it needs `&mut self`.
+        unsafe { entries::<T>(&self.account) }
     }
 
     /// Record and list, to change.
     #[inline(always)]
     pub fn split(&mut self) -> (&mut T, &mut [T::Entry]) {
-        let (record, tail) = self.bytes.split_at_mut(size_of::<T>());
-        (bytemuck::from_bytes_mut(record), bytemuck::cast_slice_mut(tail.get_mut(COUNT_LEN..).unwrap_or_default()))
-    }
-
-    /// Writes the count of a list whose account has just been resized to hold that many.
-    ///
-    /// # Errors
-    /// [`ErrorCode::WrongLength`] where it has not.
-    pub fn set_count(account: &mut AccountView, entries: usize) -> Outcome {
-        let mut bytes = account.try_borrow_mut().map_err(|_| ErrorCode::DuplicateAccount)?;
-        if bytes.len() != T::len_with(entries) {
-            return Err(ErrorCode::WrongLength);
-        }
-        let count = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
-        set_count::<T>(&mut bytes, count);
-        Ok(())
-    }
-}
-
-#[inline(always)]
-fn set_count<T: Record>(bytes: &mut [u8], count: u32) {
-    if let Some(place) = bytes.get_mut(size_of::<T>()..).and_then(|tail| tail.first_chunk_mut()) {
-        *place = count.to_le_bytes();
+        let len = self.entries().len();
+        let data = self.account.data_mut_ptr();
+        // SAFETY: admitted, so both lie in the account's data, one behind the other, plain data of alignment 1; the
+        // one mutable view of it is borrowed.
+        unsafe { (&mut *data.cast(), slice::from_raw_parts_mut(data.add(size_of::<T>() + COUNT_LEN).cast(), len)) }
     }
 }
 
@@ -249,13 +398,15 @@ impl<T: Record> Deref for Write<'_, T> {
 
     #[inline(always)]
     fn deref(&self) -> &T {
-        bytemuck::from_bytes(&self.bytes[..size_of::<T>()])
+        // SAFETY: admitted, so it is at least as long as `T`, which is plain data of alignment 1.
+        unsafe { &*self.account.data_ptr().cast() }
     }
 }
 
 impl<T: Record> DerefMut for Write<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
-        bytemuck::from_bytes_mut(&mut self.bytes[..size_of::<T>()])
+        // SAFETY: as above, and the one mutable view of it is borrowed.
+        unsafe { &mut *self.account.data_mut_ptr().cast() }
     }
 }

@@ -12,10 +12,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let pending = !network.pending_authority.is_zero() && network.pending_authority == *signer.key();
     ensure(pending, ErrorCode::NoPendingAuthority)?;
 
-    let act = Act { tag: Tag::AcceptAuthority, actor: signer.key(), slot: slot()? };
-    let from = triple(&network.header);
-    let key = network.key();
+    let mut act = Act::of(Tag::AcceptAuthority, signer.key());
+    act.begin(&network.header)?;
     network.authority = *signer.key();
     network.pending_authority = Key::ZERO;
-    act.changed(AccountType::Network, key, from, &mut network.header)
+    act.changed(&mut network)
 }

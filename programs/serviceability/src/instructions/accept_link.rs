@@ -30,22 +30,17 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         && checks::is_active(&contributor_z.header)?
         && place_active(program, &device_a, location_a, exchange_a)?
         && place_active(program, &device_z, location_z, exchange_z)?;
-    let mut facts = checks::link_facts(&link, checks::is_running(&network)?)?;
-    facts.registry_active = registry_active;
-    facts.interfaces_fit = true;
     let roles = roles(checks::is_owner(&contributor_a, signer.key()), checks::is_owner(&contributor_z, signer.key()));
-    let status = checks::move_link(&checks::link_state(&link)?, link::Event::Accept, &facts, roles)?;
+    let mut act = Act::of(Tag::AcceptLink, signer.key());
+    let asked = Asked::by(roles).registry_active(registry_active).complete(true);
+    checks::move_link(&mut act, &network, &mut link, link::Event::Accept, asked)?;
     checks::device_takes_links(&device_a)?;
     checks::device_takes_links(&device_z)?;
     let interface_z = if data.interface_z.is_zero() { link.interface_z } else { data.interface_z };
 
-    let act = Act { tag: Tag::AcceptLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), link.key());
-    attach(&mut device_z, &interface_z, key)?;
-    increment(&mut contributor_z.link_count)?;
-    touch(&mut contributor_z.header)?;
+    attach(&mut device_z, &interface_z, link.key())?;
+    count!(in contributor_z.link_count)?;
     link.interface_z = interface_z;
     link.header.flags |= LINK_FLAG_Z_ATTACHED;
-    checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, key, from, &mut link.header)
+    act.changed(&mut link)
 }

@@ -38,14 +38,19 @@ pub fn terms(network: &RawNetwork, now: u64, in_service: bool, status_since: u64
 ///
 /// # Errors
 /// [`ErrorCode::CorruptAccount`] where an entry holds a verdict that no oracle can give.
-#[inline(always)]
-pub fn tally(network: &RawNetwork, subject: AccountType, entries: &[RawAttestation], terms: &Terms) -> Outcome<Tally> {
-    let mut tally = Tally::default();
-    for entry in entries.iter().take(network.oracle_count.into()) {
+#[inline(never)]
+pub fn tally(
+    network: &RawNetwork,
+    subject: AccountType,
+    attestations: &Read<RawAttestations>,
+    terms: &Terms,
+    tally: &mut Tally,
+) -> Outcome {
+    for entry in attestations.entries().iter().take(network.oracle_count.into()) {
         if entry.slot.get() != 0 {
             let rank = quorum::verdict_rank(subject, entry.verdict).ok_or(ErrorCode::CorruptAccount)?;
             tally.count(&quorum::word(entry, rank), terms);
         }
     }
-    Ok(tally)
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Recomputes a device's health and applies the one transition that is allowed.
 
+use causeway_interface::quorum::Tally;
+
 use super::{advance::terms, prelude::*};
 
 /// Checks and applies.
@@ -22,13 +24,15 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
     let mut state = checks::device_state(&device)?;
     let in_service = state.status.is_in_service(state.suspended_from);
     let terms = terms(&network, now, in_service, device.header.status_since_slot.get());
-    let tally = super::advance::tally(&network, AccountType::Device, attestations.entries(), &terms)?;
+    let mut tally = Tally::default();
+    super::advance::tally(&network, AccountType::Device, &attestations, &terms, &mut tally)?;
     state.health = state.health.next(state.status, state.suspended_from, &tally, terms.quorum);
 
     let registry_active = checks::is_active(&contributor.header)?
         && checks::is_active(&location.header)?
         && checks::is_active(&exchange.header)?;
-    let mut facts = checks::device_facts(&device, checks::is_running(&network)?, registry_active)?;
+    let mut facts = checks::device_facts(&network, &device)?;
+    facts.registry_active = registry_active;
     facts.burned_in_for_links = tally.held_through_burn_in(DeviceHealth::ReadyForLinks.rank(), terms.quorum);
     facts.burned_in_for_users = tally.held_through_burn_in(DeviceHealth::ReadyForUsers.rank(), terms.quorum);
     facts.maintenance_burned_in = tally.held_since_status(DeviceHealth::ReadyForUsers.rank(), terms.quorum);
@@ -41,13 +45,12 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
         Err(_) => state.status,
     };
 
-    let (from, key) = (triple(&device.header), device.key());
-    let healthier = state.health.byte() != from.health;
-    let moved = status.byte() != from.status;
+    let healthier = state.health.byte() != device.header.health;
+    let moved = status.byte() != device.header.status;
     if !healthier && !moved {
         return Ok(());
     }
-    let act = Act { tag: Tag::Advance, actor: signer.key(), slot: now };
+    let act = Act::at(Tag::Advance, signer.key(), now, &device.header);
     if healthier {
         device.header.health = state.health.byte();
         device.health_since_slot.set(now);
@@ -55,5 +58,5 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
     if moved {
         checks::set_device_status(&mut device, status, now);
     }
-    act.changed(AccountType::Device, key, from, &mut device.header)
+    act.changed(&mut device)
 }

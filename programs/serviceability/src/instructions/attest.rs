@@ -3,14 +3,13 @@
 use causeway_interface::quorum;
 
 use super::prelude::*;
-use crate::events::Subject;
 
 /// Checks and applies.
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     let (data, verdicts) = checks::data_with_list::<RawAttest, RawVerdict>(bytes)?;
     let [oracle, network, subjects @ ..] = accounts else { return Err(ErrorCode::AccountCount) };
     let signer = Signer::new(oracle)?;
-    let network: Read<RawNetwork> = Read::new(program, network)?;
+    let network: Read<RawNetwork> = Read::new_here(program, network)?;
     let batch = !verdicts.is_empty() && verdicts.len() == subjects.len();
     ensure(batch && verdicts.len() <= MAX_ATTEST_BATCH, ErrorCode::BatchMismatch)?;
 
@@ -23,7 +22,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
     let epoch = network.oracle_epoch.get();
     for (subject, verdict) in subjects.iter_mut().zip(verdicts) {
-        let mut attestations: Write<RawAttestations> = Write::new(program, subject)?;
+        let mut attestations: Write<RawAttestations> = Write::new_here(program, subject)?;
         let (record, entries) = attestations.split();
         let kind = stored!(record.header.kind, AccountType);
         let rank = quorum::verdict_rank(kind, verdict.verdict).ok_or(ErrorCode::VerdictInvalid)?;
@@ -43,9 +42,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         entry.evidence_root = data.evidence_root;
         touch(&mut record.header)?;
     }
-    let act = Act { tag: Tag::Attest, actor: signer.key(), slot: now };
-    let subject = Subject { account_type: AccountType::Network, key: network.key() };
-    let unchanged = triple(&network.header);
-    act.log(subject, unchanged, unchanged, network.header.sequence.get(), verdicts.len() as u32);
+    let act = Act::at(Tag::Attest, signer.key(), now, &network.header);
+    act.noted(network.key(), &network.header, verdicts.len() as u32);
     Ok(())
 }

@@ -20,45 +20,35 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let mut prefix_table: Write<RawPrefixTable> = Write::new(program, prefix_table)?;
     belongs(&contributor.owner, recipient.key())?;
 
-    let (from, key, sequence) = {
-        let bound: Write<RawDevice> = Write::new(program, device)?;
-        let entries: Write<RawAttestations> = Write::new(program, attestations)?;
-        ensure(entries.subject == *bound.key(), ErrorCode::AttestationsMismatch)?;
-        belongs(&bound.contributor, contributor.key())?;
-        belongs(&bound.location, location.key())?;
-        belongs(&bound.exchange, exchange.key())?;
-        checks::sequence(&bound.header, data.expected_sequence)?;
-        let roles = checks::device_roles(&network, &contributor, signer.key());
-        let facts = checks::device_facts(&bound, checks::is_running(&network)?, false)?;
-        let state = checks::device_state(&bound)?;
-        checks::move_device(&state, device::Event::Close, &facts, roles)?;
+    let mut device: Write<RawDevice> = Write::new(program, device)?;
+    let attestations: Write<RawAttestations> = Write::new(program, attestations)?;
+    ensure(attestations.subject == *device.key(), ErrorCode::AttestationsMismatch)?;
+    belongs(&device.contributor, contributor.key())?;
+    belongs(&device.location, location.key())?;
+    belongs(&device.exchange, exchange.key())?;
+    checks::sequence(&device.header, data.expected_sequence)?;
+    let roles = checks::device_roles(&network, &contributor, signer.key());
+    let mut act = Act::of(Tag::CloseDevice, signer.key());
+    checks::move_device(&mut act, &network, &mut device, device::Event::Close, Asked::by(roles))?;
 
-        for interface in bound.entries().iter().filter(|i| interfaces::is_routing(i)) {
-            if !interface.address.is_none() {
-                pools::free(&mut loopbacks, interface.address.addr.to_u32())?;
-            }
-            if interface.node_segment.get() != 0 {
-                pools::free(&mut segments, interface.node_segment.get().into())?;
-            }
+    for interface in device.entries().iter().filter(|i| interfaces::is_routing(i)) {
+        if !interface.address.is_none() {
+            pools::free(&mut loopbacks, interface.address.addr.to_u32())?;
         }
-        let held = bound.dz_prefixes.get(..usize::from(bound.dz_prefix_count)).ok_or(ErrorCode::CorruptAccount)?;
-        for prefix in held {
-            prefixes::remove(&mut prefix_table, prefix)?;
+        if interface.node_segment.get() != 0 {
+            pools::free(&mut segments, interface.node_segment.get().into())?;
         }
-        (triple(&bound.header), *bound.key(), bound.header.sequence.get())
-    };
+    }
+    let held = device.dz_prefixes.get(..usize::from(device.dz_prefix_count)).ok_or(ErrorCode::CorruptAccount)?;
+    for prefix in held {
+        prefixes::remove(&mut prefix_table, prefix)?;
+    }
     touch(&mut prefix_table.header)?;
-    decrement(&mut network.device_count)?;
-    decrement(&mut contributor.device_count)?;
-    decrement(&mut location.device_count)?;
-    decrement(&mut exchange.device_count)?;
-    touch(&mut network.header)?;
-    touch(&mut contributor.header)?;
-    touch(&mut location.header)?;
-    touch(&mut exchange.header)?;
-    close(device, &mut recipient)?;
-    close(attestations, &mut recipient)?;
-    let act = Act { tag: Tag::CloseDevice, actor: signer.key(), slot: slot()? };
-    act.closed(AccountType::Device, &key, from, sequence.checked_add(1).ok_or(ErrorCode::Overflow)?);
-    Ok(())
+    count!(out network.device_count)?;
+    count!(out contributor.device_count)?;
+    count!(out location.device_count)?;
+    count!(out exchange.device_count)?;
+    act.closing(device.key(), &mut device.header)?;
+    device.close(&mut recipient)?;
+    attestations.close(&mut recipient)
 }

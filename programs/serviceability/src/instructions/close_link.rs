@@ -19,66 +19,58 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let mut ids = pools::bind(program, link_id_pool, PoolKind::LinkId)?;
     belongs(&contributor_a.owner, recipient.key())?;
 
-    let (from, key, sequence) = {
-        let bound: Write<RawLink> = Write::new(program, link)?;
-        let entries: Write<RawAttestations> = Write::new(program, attestations)?;
-        ensure(entries.subject == *bound.key(), ErrorCode::AttestationsMismatch)?;
-        belongs(&bound.contributor_a, contributor_a.key())?;
-        ensure(bound.device_a == *device_a.key(), ErrorCode::LinkForeignDevice)?;
-        checks::sequence(&bound.header, data.expected_sequence)?;
-        let facts = checks::link_facts(&bound, checks::is_running(&network)?)?;
-        let is_wan = matches!(facts.link_type, LinkType::Wan);
-        // Side Z matters where it holds something: a party that never accepted may be gone, device and all.
-        let attached = bound.header.flags & LINK_FLAG_Z_ATTACHED != 0;
-        let mut device_z = if attached { Some(Write::<RawDevice>::new(program, device_z)?) } else { None };
-        let mut contributor_z =
-            if attached && !is_wan { Some(Write::<RawContributor>::new(program, contributor_z)?) } else { None };
-        if let Some(device_z) = &device_z {
-            ensure(bound.device_z == *device_z.key(), ErrorCode::LinkForeignDevice)?;
-        }
-        if let Some(contributor_z) = &contributor_z {
-            belongs(&bound.contributor_z, contributor_z.key())?;
-        }
-        let is_owner_z = contributor_z.as_ref().is_some_and(|z| checks::is_owner(z, signer.key()));
-        let roles = super::ends::roles(checks::is_owner(&contributor_a, signer.key()), is_owner_z)
-            .with(Role::Authority, network.authority == *signer.key());
-        let state = checks::link_state(&bound)?;
-        checks::move_link(&state, link::Event::Close, &facts, roles)?;
+    let mut link: Write<RawLink> = Write::new(program, link)?;
+    let attestations: Write<RawAttestations> = Write::new(program, attestations)?;
+    ensure(attestations.subject == *link.key(), ErrorCode::AttestationsMismatch)?;
+    belongs(&link.contributor_a, contributor_a.key())?;
+    ensure(link.device_a == *device_a.key(), ErrorCode::LinkForeignDevice)?;
+    checks::sequence(&link.header, data.expected_sequence)?;
+    let is_wan = matches!(stored!(link.header.kind, LinkType), LinkType::Wan);
+    // Side Z matters where it holds something: a party that never accepted may be gone, device and all.
+    let attached = link.header.flags & LINK_FLAG_Z_ATTACHED != 0;
+    let mut device_z = if attached { Some(Write::<RawDevice>::new(program, device_z)?) } else { None };
+    let mut contributor_z =
+        if attached && !is_wan { Some(Write::<RawContributor>::new(program, contributor_z)?) } else { None };
+    if let Some(device_z) = &device_z {
+        ensure(link.device_z == *device_z.key(), ErrorCode::LinkForeignDevice)?;
+    }
+    if let Some(contributor_z) = &contributor_z {
+        belongs(&link.contributor_z, contributor_z.key())?;
+    }
+    let is_owner_z = contributor_z.as_ref().is_some_and(|z| checks::is_owner(z, signer.key()));
+    let roles = super::ends::roles(checks::is_owner(&contributor_a, signer.key()), is_owner_z)
+        .with(Role::Authority, network.authority == *signer.key());
+    let mut act = Act::of(Tag::CloseLink, signer.key());
+    checks::move_link(&mut act, &network, &mut link, link::Event::Close, Asked::by(roles))?;
 
-        if !bound.tunnel_net.is_none() {
-            pools::free(&mut nets, bound.tunnel_net.addr.to_u32())?;
-        }
-        if bound.tunnel_id.get() != 0 {
-            pools::free(&mut ids, bound.tunnel_id.get())?;
-        }
-        detach(&mut device_a, &bound.interface_a, bound.key())?;
-        decrement(&mut contributor_a.link_count)?;
-        if let Some(device_z) = &mut device_z {
-            detach(device_z, &bound.interface_z, bound.key())?;
-            match &mut contributor_z {
-                Some(contributor_z) => {
-                    decrement(&mut contributor_z.link_count)?;
-                    touch(&mut contributor_z.header)?;
-                }
-                None => decrement(&mut contributor_a.link_count)?,
+    if !link.tunnel_net.is_none() {
+        pools::free(&mut nets, link.tunnel_net.addr.to_u32())?;
+    }
+    if link.tunnel_id.get() != 0 {
+        pools::free(&mut ids, link.tunnel_id.get())?;
+    }
+    detach(&mut device_a, &link.interface_a, link.key())?;
+    let mut sides = 1;
+    if let Some(device_z) = &mut device_z {
+        detach(device_z, &link.interface_z, link.key())?;
+        match &mut contributor_z {
+            Some(contributor_z) => {
+                let contributor_z = &mut **contributor_z;
+                count!(out contributor_z.link_count)?;
             }
+            None => sides = 2,
         }
-        (triple(&bound.header), *bound.key(), bound.header.sequence.get())
-    };
-    touch(&mut contributor_a.header)?;
-    decrement(&mut network.link_count)?;
-    touch(&mut network.header)?;
-    close(link, &mut recipient)?;
-    close(attestations, &mut recipient)?;
-    let act = Act { tag: Tag::CloseLink, actor: signer.key(), slot: slot()? };
-    act.closed(AccountType::Link, &key, from, sequence.checked_add(1).ok_or(ErrorCode::Overflow)?);
-    Ok(())
+    }
+    count!(out contributor_a.link_count, sides)?;
+    count!(out network.link_count)?;
+    act.closing(link.key(), &mut link.header)?;
+    link.close(&mut recipient)?;
+    attestations.close(&mut recipient)
 }
 
 /// Gives an interface back and counts the link out at its device.
 fn detach(device: &mut Write<RawDevice>, name: &InterfaceName, link: &Key) -> Outcome {
     let (record, list) = device.split();
     interfaces::release(list, name, link)?;
-    decrement(&mut record.link_count)?;
-    touch(&mut record.header)
+    count!(out record.link_count)
 }

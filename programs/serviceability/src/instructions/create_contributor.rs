@@ -21,9 +21,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     created.code = data.code;
     created.owner = data.owner;
     created.operations_key = data.operations_key;
-    increment(&mut network.contributor_count)?;
-    touch(&mut network.header)?;
-    let act = Act { tag: Tag::CreateContributor, actor: signer.key(), slot: creator.slot() };
-    act.created(AccountType::Contributor, created.key(), &created.header);
+    count!(in network.contributor_count)?;
+    let act = Act::creating(Tag::CreateContributor, signer.key(), creator.slot());
+    act.created(&mut created);
     Ok(())
 }

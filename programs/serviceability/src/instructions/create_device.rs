@@ -1,6 +1,7 @@
 //! Registers a device with its type's default interfaces, and its attestations.
 
 use super::prelude::*;
+use crate::syscalls::copy;
 use causeway_interface::recipe;
 
 /// Entries that a subject's attestations begin with, so that the usual oracle set needs no extension.
@@ -47,14 +48,10 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     if !dz_prefixes.is_empty() {
         touch(&mut prefix_table.header)?;
     }
-    increment(&mut network.device_count)?;
-    increment(&mut contributor.device_count)?;
-    increment(&mut location.device_count)?;
-    increment(&mut exchange.device_count)?;
-    touch(&mut network.header)?;
-    touch(&mut contributor.header)?;
-    touch(&mut location.header)?;
-    touch(&mut exchange.header)?;
+    count!(in network.device_count)?;
+    count!(in contributor.device_count)?;
+    count!(in location.device_count)?;
+    count!(in exchange.device_count)?;
 
     let (record, list) = created.split();
     record.header.status = DeviceStatus::Pending.byte();
@@ -75,17 +72,11 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     record.telemetry_key = data.telemetry_key;
     record.management_vrf = data.management_vrf;
     record.health_since_slot.set(creator.slot());
-    for (index, place) in list.iter_mut().enumerate() {
-        let default = recipe::interface(device_type, platform, index);
-        place.name = default.name;
-        place.kind = default.kind.byte();
-        place.role = default.role.byte();
-        place.loopback = default.loopback.byte();
-        place.mtu.set(default.mtu);
-        place.bandwidth_bps.set(default.bandwidth_bps);
-    }
-    let act = Act { tag: Tag::CreateDevice, actor: owner.key(), slot: creator.slot() };
-    act.created(AccountType::Device, created.key(), &created.header);
+    let defaults = recipe::template(platform).get(..list.len()).ok_or(ErrorCode::WrongLength)?;
+    copy(bytemuck::cast_slice(defaults), bytemuck::cast_slice_mut(list));
+    recipe::adjust(list, device_type);
+    let act = Act::creating(Tag::CreateDevice, owner.key(), creator.slot());
+    act.created(&mut created);
     Ok(())
 }
 

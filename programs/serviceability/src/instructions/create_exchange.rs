@@ -24,9 +24,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     created.lat_e6 = data.lat_e6;
     created.lng_e6 = data.lng_e6;
     created.bgp_community = data.bgp_community;
-    increment(&mut network.exchange_count)?;
-    touch(&mut network.header)?;
-    let act = Act { tag: Tag::CreateExchange, actor: signer.key(), slot: creator.slot() };
-    act.created(AccountType::Exchange, created.key(), &created.header);
+    count!(in network.exchange_count)?;
+    let act = Act::creating(Tag::CreateExchange, signer.key(), creator.slot());
+    act.created(&mut created);
     Ok(())
 }

@@ -66,15 +66,14 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     create_attestations(&creator, vacant_attestations, AccountType::Link, created.key(), oracles)?;
     let key = *created.key();
     attach(&mut device_a, &data.interface_a, &key)?;
-    increment(&mut contributor_a.link_count)?;
+    let mut sides = 1;
     if matches!(link_type, LinkType::Wan) {
         attach(&mut device_z, &data.interface_z, &key)?;
-        increment(&mut contributor_a.link_count)?;
+        sides = 2;
         created.header.flags = LINK_FLAG_Z_ATTACHED;
     }
-    touch(&mut contributor_a.header)?;
-    increment(&mut network.link_count)?;
-    touch(&mut network.header)?;
+    count!(in contributor_a.link_count, sides)?;
+    count!(in network.link_count)?;
 
     created.header.status = status.byte();
     created.header.health = LinkHealth::Pending.byte();
@@ -96,8 +95,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     created.delay_ns = data.delay_ns;
     created.jitter_ns = data.jitter_ns;
     created.health_since_slot.set(creator.slot());
-    let act = Act { tag: Tag::CreateLink, actor: owner.key(), slot: creator.slot() };
-    act.created(AccountType::Link, &key, &created.header);
+    let act = Act::creating(Tag::CreateLink, owner.key(), creator.slot());
+    act.created(&mut created);
     Ok(())
 }
 
@@ -115,6 +114,5 @@ fn fits(link_type: LinkType, proposed: &InterfaceName, a: &RawDevice, z: &RawDev
 pub fn attach(device: &mut Write<RawDevice>, name: &InterfaceName, link: &Key) -> Outcome {
     let (record, list) = device.split();
     interfaces::free_for_link(list, name)?.link = *link;
-    increment(&mut record.link_count)?;
-    touch(&mut record.header)
+    count!(in record.link_count)
 }

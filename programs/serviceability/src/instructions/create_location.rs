@@ -23,9 +23,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     created.country = data.country;
     created.lat_e6 = data.lat_e6;
     created.lng_e6 = data.lng_e6;
-    increment(&mut network.location_count)?;
-    touch(&mut network.header)?;
-    let act = Act { tag: Tag::CreateLocation, actor: signer.key(), slot: creator.slot() };
-    act.created(AccountType::Location, created.key(), &created.header);
+    count!(in network.location_count)?;
+    let act = Act::creating(Tag::CreateLocation, signer.key(), creator.slot());
+    act.created(&mut created);
     Ok(())
 }

@@ -13,12 +13,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     belongs(&device.contributor, contributor.key())?;
     checks::sequence(&device.header, data.expected_sequence)?;
     let roles = checks::device_roles(&network, &contributor, signer.key());
-    let facts = checks::device_facts(&device, checks::is_running(&network)?, false)?;
-    let state = checks::device_state(&device)?;
-    let status = checks::move_device(&state, device::Event::Delete, &facts, roles)?;
-
-    let act = Act { tag: Tag::DeleteDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), device.key());
-    checks::set_device_status(&mut device, status, act.slot);
-    act.changed(AccountType::Device, key, from, &mut device.header)
+    let mut act = Act::of(Tag::DeleteDevice, signer.key());
+    checks::move_device(&mut act, &network, &mut device, device::Event::Delete, Asked::by(roles))?;
+    act.changed(&mut device)
 }

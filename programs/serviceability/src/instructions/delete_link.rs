@@ -16,11 +16,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let roles = Roles::ANYONE
         .with(Role::Contributor, checks::is_owner(&contributor, signer.key()))
         .with(Role::Authority, network.authority == *signer.key());
-    let facts = checks::link_facts(&link, checks::is_running(&network)?)?;
-    let status = checks::move_link(&checks::link_state(&link)?, link::Event::Delete, &facts, roles)?;
-
-    let act = Act { tag: Tag::DeleteLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), link.key());
-    checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, key, from, &mut link.header)
+    let mut act = Act::of(Tag::DeleteLink, signer.key());
+    checks::move_link(&mut act, &network, &mut link, link::Event::Delete, Asked::by(roles))?;
+    act.changed(&mut link)
 }

@@ -1,42 +1,49 @@
 //! The two ends of a link: which accounts they are, and what a link in service counts for.
 
 use super::prelude::*;
+use crate::syscalls::key;
 
 /// Whether contributors, locations and exchanges of both ends are in good standing, once it is clear that they and
 /// the devices are the link's own.
 ///
+/// `around` are contributors A and Z, devices A and Z, location and exchange of A, location and exchange of Z.
+///
 /// # Errors
 /// [`ErrorCode::LinkForeignDevice`], [`ErrorCode::AccountMismatch`], and what [`Read::new`] finds.
-#[inline(always)]
+#[inline(never)]
 pub fn registry_active(
     program: &Address,
     link: &RawLink,
-    devices: [&RawDevice; 2],
-    device_keys: [&Key; 2],
-    contributors: [&AccountView; 2],
-    locations: [&AccountView; 2],
-    exchanges: [&AccountView; 2],
+    devices: &[&RawDevice; 2],
+    around: &[AccountView; 8],
 ) -> Outcome<bool> {
-    let named = link.device_a == *device_keys[0] && link.device_z == *device_keys[1];
+    let [contributor_a, contributor_z, device_a, device_z, location_a, exchange_a, location_z, exchange_z] = around;
+    let named = link.device_a == *key(device_a.address()) && link.device_z == *key(device_z.address());
     ensure(named, ErrorCode::LinkForeignDevice)?;
-    let of_contributors = [&link.contributor_a, &link.contributor_z];
-    let mut active = true;
-    for side in 0..2 {
-        let contributor: Read<RawContributor> = Read::new(program, contributors[side])?;
-        belongs(of_contributors[side], contributor.key())?;
-        // A device Z that never accepted may have been closed, and another party's registered under its code.
-        ensure(devices[side].contributor == *contributor.key(), ErrorCode::LinkForeignDevice)?;
-        active &= checks::is_active(&contributor.header)?;
-        active &= place_active(program, devices[side], locations[side], exchanges[side])?;
-    }
-    Ok(active)
+    let a = end_active(program, &link.contributor_a, devices[0], &[contributor_a, location_a, exchange_a])?;
+    let z = end_active(program, &link.contributor_z, devices[1], &[contributor_z, location_z, exchange_z])?;
+    Ok(a & z)
+}
+
+#[inline(never)]
+fn end_active(
+    program: &Address,
+    named: &Key,
+    device: &RawDevice,
+    [contributor, location, exchange]: &[&AccountView; 3],
+) -> Outcome<bool> {
+    let contributor: Read<RawContributor> = Read::new(program, contributor)?;
+    belongs(named, contributor.key())?;
+    // A device Z that never accepted may have been closed, and another party's registered under its code.
+    ensure(device.contributor == *contributor.key(), ErrorCode::LinkForeignDevice)?;
+    Ok(checks::is_active(&contributor.header)? & place_active(program, device, location, exchange)?)
 }
 
 /// Whether location and exchange of a device are in good standing, once it is clear that they are its own.
 ///
 /// # Errors
 /// [`ErrorCode::AccountMismatch`], and what [`Read::new`] finds.
-#[inline(always)]
+#[inline(never)]
 pub fn place_active(
     program: &Address,
     device: &RawDevice,
@@ -47,7 +54,7 @@ pub fn place_active(
     let exchange: Read<RawExchange> = Read::new(program, exchange)?;
     belongs(&device.location, location.key())?;
     belongs(&device.exchange, exchange.key())?;
-    Ok(checks::is_active(&location.header)? && checks::is_active(&exchange.header)?)
+    Ok(checks::is_active(&location.header)? & checks::is_active(&exchange.header)?)
 }
 
 /// Whether one more link is in service, or one less.
@@ -75,17 +82,17 @@ impl Counted {
 ///
 /// # Errors
 /// [`ErrorCode::Overflow`].
-#[inline(always)]
+#[inline(never)]
 pub fn count_activated(device: &mut Write<RawDevice>, link_type: LinkType, counted: Counted) -> Outcome {
+    let record = &mut **device;
     let counter = match link_type {
-        LinkType::Wan => &mut device.activated_wan_links,
-        LinkType::Dzx => &mut device.activated_dzx_links,
+        LinkType::Wan => &mut record.activated_wan_links,
+        LinkType::Dzx => &mut record.activated_dzx_links,
     };
     match counted {
-        Counted::In => increment(counter)?,
-        Counted::Out => decrement(counter)?,
+        Counted::In => checks::count_in(counter, &mut record.header.sequence, 1),
+        Counted::Out => checks::count_out(counter, &mut record.header.sequence, 1),
     }
-    touch(&mut device.header)
 }
 
 /// The roles of a signer that is `owner_a` or `owner_z` of a link, or neither.

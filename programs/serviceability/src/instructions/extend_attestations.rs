@@ -1,7 +1,6 @@
 //! Makes an entry for every oracle of the current set.
 
 use super::prelude::*;
-use pinocchio::Resize;
 
 /// Checks and applies.
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
@@ -10,20 +9,16 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let payer = Payer::new(payer)?;
     SystemProgram::check(system_program)?;
     let network: Read<RawNetwork> = Read::new(program, network)?;
-    let present = Write::<RawAttestations>::new(program, attestations)?.entries().len();
+    let attestations: Write<RawAttestations> = Write::new(program, attestations)?;
+    let present = attestations.entries().len();
     let more = match data.entries.get() as usize {
         0 => (network.oracle_count as usize).saturating_sub(present),
         more if more <= MAX_ORACLES.saturating_sub(present) => more,
         _ => return Err(ErrorCode::InstructionData),
     };
     ensure(more > 0, ErrorCode::NoChange)?;
-    let entries = present + more;
-    let len = RawAttestations::len_with(entries);
-    pda::top_up(&payer, attestations, len)?;
-    attestations.resize(len).map_err(|_| ErrorCode::Overflow)?;
-    Write::<RawAttestations>::set_count(attestations, entries)?;
-    let mut record: Write<RawAttestations> = Write::new(program, attestations)?;
-    let act = Act { tag: Tag::ExtendAttestations, actor: payer.key(), slot: slot()? };
-    let (from, key) = (triple(&record.header), record.key());
-    act.changed_with(AccountType::Attestations, key, from, &mut record.header, more as u32)
+    let mut attestations = attestations.grow(&payer, present + more)?;
+    let mut act = Act::of(Tag::ExtendAttestations, payer.key());
+    act.begin(&attestations.header)?;
+    act.changed_with(&mut attestations, more as u32)
 }

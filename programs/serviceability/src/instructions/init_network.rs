@@ -54,8 +54,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     network.link_block = data.link_block;
     network.loopback_block = data.loopback_block;
     network.user_block = data.user_block;
-    let act = Act { tag: Tag::InitNetwork, actor: signer.key(), slot: creator.slot() };
-    act.created(AccountType::Network, network.key(), &network.header);
+    let act = Act::creating(Tag::InitNetwork, signer.key(), creator.slot());
+    act.created(&mut network);
     Ok(())
 }
 

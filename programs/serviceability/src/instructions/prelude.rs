@@ -12,13 +12,13 @@ pub(crate) use pinocchio::{AccountView, Address};
 
 pub(crate) use crate::{
     Outcome,
-    accounts::{Payer, Read, Recipient, Registry, Signer, SystemProgram, Vacant, Write, close},
-    checks::{self, belongs, decrement, ensure, given, increment, stored},
-    events::{Act, touch, triple},
+    accounts::{Payer, Read, Recipient, Registry, Signer, SystemProgram, Vacant, Write},
+    checks::{self, Asked, belongs, count, ensure, given, stored},
+    events::{Act, touch},
     interfaces,
     pda::{self, Creator},
     pools, prefixes,
-    syscalls::{Rent, slot},
+    syscalls::slot,
 };
 
 /// The accounts of an instruction, by name, or [`ErrorCode::AccountCount`].

@@ -11,9 +11,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     checks::sequence(&network.header, data.expected_sequence)?;
     checks::authority(&network, signer.key())?;
 
-    let act = Act { tag: Tag::ProposeAuthority, actor: signer.key(), slot: slot()? };
-    let from = triple(&network.header);
-    let key = network.key();
+    let mut act = Act::of(Tag::ProposeAuthority, signer.key());
+    act.begin(&network.header)?;
     network.pending_authority = data.authority;
-    act.changed(AccountType::Network, key, from, &mut network.header)
+    act.changed(&mut network)
 }

@@ -22,14 +22,13 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let registry_active = checks::is_active(&contributor.header)?
         && checks::is_active(&location.header)?
         && checks::is_active(&exchange.header)?;
-    let mut facts = checks::device_facts(&device, checks::is_running(&network)?, registry_active)?;
-    facts.fields_complete = is_complete(&mut device);
-    let roles = checks::device_roles(&network, &contributor, signer.key());
-    let status = checks::move_device(&checks::device_state(&device)?, device::Event::Provision, &facts, roles)?;
+    let asked = Asked::by(checks::device_roles(&network, &contributor, signer.key()))
+        .registry_active(registry_active)
+        .complete(is_complete(&mut device));
+    let mut act = Act::of(Tag::ProvisionDevice, signer.key());
+    checks::move_device(&mut act, &network, &mut device, device::Event::Provision, asked)?;
 
-    let act = Act { tag: Tag::ProvisionDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), device.key());
-    let (record, list) = device.split();
+    let (_, list) = device.split();
     for loopback in [LoopbackType::Vpnv4, LoopbackType::Ipv4] {
         let interface = interfaces::routing_mut(list, loopback).ok_or(ErrorCode::DeviceFieldsMissing)?;
         interface.address = Prefix::new(pools::allocate(&mut loopbacks)?, 32);
@@ -38,8 +37,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
             interface.node_segment.set(segment);
         }
     }
-    checks::set_device_status(record, status, act.slot);
-    act.changed(AccountType::Device, key, from, &mut record.header)
+    act.changed(&mut device)
 }
 
 /// Whether every field that provisioning needs is there.

@@ -5,10 +5,11 @@ use causeway_interface::Prefix;
 
 /// Checks and applies.
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
-    bind!(accounts => [
-        owner, network, contributor_a, contributor_z, device_a, device_z, location_a, exchange_a, location_z,
-        exchange_z, link, link_net_pool, link_id_pool,
-    ]);
+    let [owner, network, around @ .., link, link_net_pool, link_id_pool] = accounts else {
+        return Err(ErrorCode::AccountCount);
+    };
+    let around: &mut [AccountView; 8] = around.try_into().map_err(|_| ErrorCode::AccountCount)?;
+    let [contributor_a, contributor_z, device_a, device_z] = [&around[0], &around[1], &around[2], &around[3]];
     let data: &RawExpect = checks::data(bytes)?;
     let signer = Signer::new(owner)?;
     let network: Read<RawNetwork> = Read::new(program, network)?;
@@ -18,30 +19,20 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let device_a: Read<RawDevice> = Read::new(program, device_a)?;
     let device_z: Read<RawDevice> = Read::new(program, device_z)?;
     checks::sequence(&link.header, data.expected_sequence)?;
-    let registry_active = super::ends::registry_active(
-        program,
-        &link,
-        [&device_a, &device_z],
-        [device_a.key(), device_z.key()],
-        [contributor_a, contributor_z],
-        [location_a, location_z],
-        [exchange_a, exchange_z],
-    )?;
-    let mut facts = checks::link_facts(&link, checks::is_running(&network)?)?;
-    facts.registry_active = registry_active;
-    facts.devices = [stored!(device_a.header.status, DeviceStatus), stored!(device_z.header.status, DeviceStatus)];
+    let registry_active = super::ends::registry_active(program, &link, &[&device_a, &device_z], around)?;
+    let devices = [stored!(device_a.header.status, DeviceStatus), stored!(device_z.header.status, DeviceStatus)];
+    // Admitted above already, as the ends' own.
     let contributor_a: Read<RawContributor> = Read::new(program, contributor_a)?;
     let contributor_z: Read<RawContributor> = Read::new(program, contributor_z)?;
     let roles = super::ends::roles(
         checks::is_owner(&contributor_a, signer.key()),
         checks::is_owner(&contributor_z, signer.key()),
     );
-    let status = checks::move_link(&checks::link_state(&link)?, link::Event::Provision, &facts, roles)?;
+    let mut act = Act::of(Tag::ProvisionLink, signer.key());
+    let asked = Asked::by(roles).registry_active(registry_active).devices(devices);
+    checks::move_link(&mut act, &network, &mut link, link::Event::Provision, asked)?;
 
-    let act = Act { tag: Tag::ProvisionLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), link.key());
     link.tunnel_net = Prefix::new(pools::allocate(&mut nets)?, 31);
     link.tunnel_id.set(pools::allocate(&mut ids)?);
-    checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, key, from, &mut link.header)
+    act.changed(&mut link)
 }

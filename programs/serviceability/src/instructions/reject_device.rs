@@ -13,13 +13,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let reason = given!(data.reason, RejectReason);
     ensure(!matches!(reason, RejectReason::None), ErrorCode::InstructionData)?;
     let roles = Roles::ANYONE.with(Role::Authority, network.authority == *signer.key());
-    let facts = checks::device_facts(&device, checks::is_running(&network)?, false)?;
-    let state = checks::device_state(&device)?;
-    let status = checks::move_device(&state, device::Event::Reject, &facts, roles)?;
-
-    let act = Act { tag: Tag::RejectDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), device.key());
+    let mut act = Act::of(Tag::RejectDevice, signer.key());
+    checks::move_device(&mut act, &network, &mut device, device::Event::Reject, Asked::by(roles))?;
     device.reject_reason = reason.byte();
-    checks::set_device_status(&mut device, status, act.slot);
-    act.changed_with(AccountType::Device, key, from, &mut device.header, reason.byte().into())
+    act.changed_with(&mut device, reason.byte().into())
 }

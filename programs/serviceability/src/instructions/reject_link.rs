@@ -16,12 +16,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(!matches!(reason, RejectReason::None), ErrorCode::InstructionData)?;
     let roles = super::ends::roles(false, checks::is_owner(&contributor_z, signer.key()))
         .with(Role::Authority, network.authority == *signer.key());
-    let facts = checks::link_facts(&link, checks::is_running(&network)?)?;
-    let status = checks::move_link(&checks::link_state(&link)?, link::Event::Reject, &facts, roles)?;
-
-    let act = Act { tag: Tag::RejectLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), link.key());
+    let mut act = Act::of(Tag::RejectLink, signer.key());
+    checks::move_link(&mut act, &network, &mut link, link::Event::Reject, Asked::by(roles))?;
     link.reject_reason = reason.byte();
-    checks::set_link_status(&mut link, status, act.slot);
-    act.changed_with(AccountType::Link, key, from, &mut link.header, reason.byte().into())
+    act.changed_with(&mut link, reason.byte().into())
 }

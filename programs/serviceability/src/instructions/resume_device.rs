@@ -11,13 +11,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let mut device: Write<RawDevice> = Write::new(program, device)?;
     checks::sequence(&device.header, data.expected_sequence)?;
     let roles = Roles::ANYONE.with(Role::Authority, network.authority == *signer.key());
-    let facts = checks::device_facts(&device, checks::is_running(&network)?, false)?;
-    let state = checks::device_state(&device)?;
-    let status = checks::move_device(&state, device::Event::Resume, &facts, roles)?;
-
-    let act = Act { tag: Tag::ResumeDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), device.key());
+    let mut act = Act::of(Tag::ResumeDevice, signer.key());
+    checks::move_device(&mut act, &network, &mut device, device::Event::Resume, Asked::by(roles))?;
     device.suspended_from = DeviceStatus::Pending.byte();
-    checks::set_device_status(&mut device, status, act.slot);
-    act.changed(AccountType::Device, key, from, &mut device.header)
+    act.changed(&mut device)
 }

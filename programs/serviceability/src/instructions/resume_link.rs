@@ -11,13 +11,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let mut link: Write<RawLink> = Write::new(program, link)?;
     checks::sequence(&link.header, data.expected_sequence)?;
     let roles = Roles::ANYONE.with(Role::Authority, network.authority == *signer.key());
-    let facts = checks::link_facts(&link, checks::is_running(&network)?)?;
-    let state = checks::link_state(&link)?;
-    let status = checks::move_link(&state, link::Event::Resume, &facts, roles)?;
-
-    let act = Act { tag: Tag::ResumeLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), link.key());
+    let mut act = Act::of(Tag::ResumeLink, signer.key());
+    checks::move_link(&mut act, &network, &mut link, link::Event::Resume, Asked::by(roles))?;
     link.suspended_from = LinkStatus::Pending.byte();
-    checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, key, from, &mut link.header)
+    act.changed(&mut link)
 }

@@ -16,8 +16,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(checks::is_owner_or_operations(&contributor, signer.key()), ErrorCode::NotDeviceOwner)?;
     ensure(device.header.desired != desired.byte(), ErrorCode::NoChange)?;
 
-    let act = Act { tag: Tag::SetDeviceDesired, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), device.key());
+    let mut act = Act::of(Tag::SetDeviceDesired, signer.key());
+    act.begin(&device.header)?;
     device.header.desired = desired.byte();
-    act.changed(AccountType::Device, key, from, &mut device.header)
+    act.changed(&mut device)
 }

@@ -22,10 +22,10 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let after_z = if is_z { desired } else { before_z };
     ensure(after_a != before_a || after_z != before_z, ErrorCode::NoChange)?;
 
-    let act = Act { tag: Tag::SetLinkDesired, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), link.key());
+    let mut act = Act::of(Tag::SetLinkDesired, signer.key());
+    act.begin(&link.header)?;
     link.desired_a = after_a.byte();
     link.desired_z = after_z.byte();
     link.header.desired = after_a.stricter(after_z).byte();
-    act.changed(AccountType::Link, key, from, &mut link.header)
+    act.changed(&mut link)
 }

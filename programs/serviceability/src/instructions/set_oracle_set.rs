@@ -19,9 +19,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(is_allowed_quorum(oracles.len(), data.quorum.into()), ErrorCode::QuorumNotAllowed)?;
     let epoch = network.oracle_epoch.get().checked_add(1).ok_or(ErrorCode::Overflow)?;
 
-    let act = Act { tag: Tag::SetOracleSet, actor: signer.key(), slot: slot()? };
-    let from = triple(&network.header);
-    let key = network.key();
+    let mut act = Act::of(Tag::SetOracleSet, signer.key());
+    act.begin(&network.header)?;
     network.oracle_epoch.set(epoch);
     network.quorum = data.quorum;
     network.oracle_count = oracles.len() as u8;
@@ -29,5 +28,5 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     for (place, oracle) in network.oracles.iter_mut().zip(set) {
         *place = oracle;
     }
-    act.changed_with(AccountType::Network, key, from, &mut network.header, data.quorum.into())
+    act.changed_with(&mut network, data.quorum.into())
 }

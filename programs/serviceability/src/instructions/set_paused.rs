@@ -14,10 +14,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = if checks::flag(data.paused)? { NetworkStatus::Paused } else { NetworkStatus::Running };
     ensure(network.header.status != status.byte(), ErrorCode::NoChange)?;
 
-    let act = Act { tag: Tag::SetPaused, actor: signer.key(), slot: slot()? };
-    let from = triple(&network.header);
-    let key = network.key();
+    let mut act = Act::of(Tag::SetPaused, signer.key());
+    act.begin(&network.header)?;
     network.header.status = status.byte();
     network.header.status_since_slot.set(act.slot);
-    act.changed(AccountType::Network, key, from, &mut network.header)
+    act.changed(&mut network)
 }

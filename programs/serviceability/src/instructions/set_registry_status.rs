@@ -14,10 +14,10 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     checks::authority(&network, signer.key())?;
     ensure(target.header().status != status.byte(), ErrorCode::NoChange)?;
 
-    let act = Act { tag: Tag::SetRegistryStatus, actor: signer.key(), slot: slot()? };
-    let (from, key, account_type) = (triple(target.header()), *target.key(), target.account_type());
+    let mut act = Act::of(Tag::SetRegistryStatus, signer.key());
+    act.begin(target.header())?;
     let header = target.header_mut();
     header.status = status.byte();
     header.status_since_slot.set(act.slot);
-    act.changed(account_type, &key, from, header)
+    act.changed_registry(&mut target)
 }

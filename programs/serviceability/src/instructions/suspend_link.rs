@@ -15,20 +15,18 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(own, ErrorCode::LinkForeignDevice)?;
     checks::sequence(&link.header, data.expected_sequence)?;
     let roles = Roles::ANYONE.with(Role::Authority, network.authority == *signer.key());
-    let facts = checks::link_facts(&link, checks::is_running(&network)?)?;
-    let state = checks::link_state(&link)?;
-    let status = checks::move_link(&state, link::Event::Suspend, &facts, roles)?;
 
-    let act = Act { tag: Tag::SuspendLink, actor: signer.key(), slot: slot()? };
-    let (from, link_key) = (triple(&link.header), link.key());
+    let before = stored!(link.header.status, LinkStatus);
+    let mut act = Act::of(Tag::SuspendLink, signer.key());
+    checks::move_link(&mut act, &network, &mut link, link::Event::Suspend, Asked::by(roles))?;
     // Only a link in service counts at its devices; one that was never accepted may have outlived device Z.
-    if let Some(counted) = Counted::of(state.status, status) {
+    if let Some(counted) = Counted::of(before, LinkStatus::Suspended) {
+        let link_type = stored!(link.header.kind, LinkType);
         let mut device_a: Write<RawDevice> = Write::new(program, device_a)?;
         let mut device_z: Write<RawDevice> = Write::new(program, device_z)?;
-        count_activated(&mut device_a, facts.link_type, counted)?;
-        count_activated(&mut device_z, facts.link_type, counted)?;
+        count_activated(&mut device_a, link_type, counted)?;
+        count_activated(&mut device_z, link_type, counted)?;
     }
-    link.suspended_from = state.status.byte();
-    checks::set_link_status(&mut link, status, act.slot);
-    act.changed(AccountType::Link, link_key, from, &mut link.header)
+    link.suspended_from = before.byte();
+    act.changed(&mut link)
 }

@@ -15,9 +15,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         checks::authority(&network, signer.key())?;
     }
 
-    let act = Act { tag: Tag::UpdateContributor, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&contributor.header), contributor.key());
+    let mut act = Act::of(Tag::UpdateContributor, signer.key());
+    act.begin(&contributor.header)?;
     contributor.owner = data.owner;
     contributor.operations_key = data.operations_key;
-    act.changed(AccountType::Contributor, key, from, &mut contributor.header)
+    act.changed(&mut contributor)
 }

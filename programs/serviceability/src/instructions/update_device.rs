@@ -21,8 +21,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(complete || matches!(status, DeviceStatus::Pending), ErrorCode::DeviceFieldsMissing)?;
     ensure(checks::is_owner(&contributor, signer.key()), ErrorCode::NotDeviceOwner)?;
 
-    let act = Act { tag: Tag::UpdateDevice, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), device.key());
+    let mut act = Act::of(Tag::UpdateDevice, signer.key());
+    act.begin(&device.header)?;
     let before = device.dz_prefixes;
     let before = before.get(..usize::from(device.dz_prefix_count)).ok_or(ErrorCode::CorruptAccount)?;
     for gone in before.iter().filter(|p| !wanted.contains(p)) {
@@ -40,5 +40,5 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     device.agent_key = data.agent_key;
     device.telemetry_key = data.telemetry_key;
     device.management_vrf = data.management_vrf;
-    act.changed(AccountType::Device, key, from, &mut device.header)
+    act.changed(&mut device)
 }

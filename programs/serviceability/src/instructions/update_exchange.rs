@@ -13,12 +13,12 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     checks::place(&data.name, &data.country, data.lat_e6, data.lng_e6)?;
     checks::authority(&network, signer.key())?;
 
-    let act = Act { tag: Tag::UpdateExchange, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&exchange.header), exchange.key());
+    let mut act = Act::of(Tag::UpdateExchange, signer.key());
+    act.begin(&exchange.header)?;
     exchange.name = data.name;
     exchange.country = data.country;
     exchange.lat_e6 = data.lat_e6;
     exchange.lng_e6 = data.lng_e6;
     exchange.bgp_community = data.bgp_community;
-    act.changed(AccountType::Exchange, key, from, &mut exchange.header)
+    act.changed(&mut exchange)
 }

@@ -26,9 +26,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     };
     ensure(checks::is_owner_or_operations(&contributor, signer.key()), ErrorCode::NotDeviceOwner)?;
 
-    let act = Act { tag: Tag::UpdateInterface, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&device.header), device.key());
-    let (record, list) = device.split();
+    let mut act = Act::of(Tag::UpdateInterface, signer.key());
+    act.begin(&device.header)?;
+    let (_, list) = device.split();
     *list.get_mut(index).ok_or(ErrorCode::InterfaceNotFound)? = changed;
-    act.changed(AccountType::Device, key, from, &mut record.header)
+    act.changed(&mut device)
 }

@@ -26,12 +26,12 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let allowed = if operational { checks::is_owner_or_operations } else { checks::is_owner };
     ensure(allowed(&contributor, signer.key()), ErrorCode::NotLinkParty)?;
 
-    let act = Act { tag: Tag::UpdateLink, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&link.header), link.key());
+    let mut act = Act::of(Tag::UpdateLink, signer.key());
+    act.begin(&link.header)?;
     link.bandwidth_bps = data.bandwidth_bps;
     link.mtu = data.mtu;
     link.delay_ns = data.delay_ns;
     link.jitter_ns = data.jitter_ns;
     link.delay_override_ns = data.delay_override_ns;
-    act.changed(AccountType::Link, key, from, &mut link.header)
+    act.changed(&mut link)
 }

@@ -13,11 +13,11 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     checks::place(&data.name, &data.country, data.lat_e6, data.lng_e6)?;
     checks::authority(&network, signer.key())?;
 
-    let act = Act { tag: Tag::UpdateLocation, actor: signer.key(), slot: slot()? };
-    let (from, key) = (triple(&location.header), location.key());
+    let mut act = Act::of(Tag::UpdateLocation, signer.key());
+    act.begin(&location.header)?;
     location.name = data.name;
     location.country = data.country;
     location.lat_e6 = data.lat_e6;
     location.lng_e6 = data.lng_e6;
-    act.changed(AccountType::Location, key, from, &mut location.header)
+    act.changed(&mut location)
 }

@@ -17,12 +17,11 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         data.attestation_max_age_slots.get(),
     )?;
 
-    let act = Act { tag: Tag::UpdateNetwork, actor: signer.key(), slot: slot()? };
-    let from = triple(&network.header);
-    let key = network.key();
+    let mut act = Act::of(Tag::UpdateNetwork, signer.key());
+    act.begin(&network.header)?;
     network.core_asn = data.core_asn;
     network.burn_in_new_slots = data.burn_in_new_slots;
     network.burn_in_maintenance_slots = data.burn_in_maintenance_slots;
     network.attestation_max_age_slots = data.attestation_max_age_slots;
-    act.changed(AccountType::Network, key, from, &mut network.header)
+    act.changed(&mut network)
 }
