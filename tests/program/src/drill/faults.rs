@@ -1,0 +1,266 @@
+//! One fault after the other, each with what has to come of it.
+
+use causeway_interface::{
+    ErrorCode,
+    instruction::{ADVANCE_DEVICE, Tag},
+};
+use solana_sdk::{
+    account::Account,
+    instruction::{AccountMeta, Instruction},
+    pubkey::Pubkey,
+    signature::Signer,
+};
+
+use super::{
+    case::{Break, Case},
+    checks::{Attempt, Check, Slot},
+    data,
+    town::{Candidate, Origin, Town},
+};
+
+/// Somebody who signs nothing.
+const NOBODY: Pubkey = Pubkey::new_from_array([4; 32]);
+
+/// A broken instruction.
+pub struct Fault {
+    /// What is broken.
+    pub what: String,
+    /// The instruction.
+    pub instruction: Instruction,
+    /// An account that is replaced while it runs.
+    pub tampered: Option<(Pubkey, Account)>,
+    /// What has to come of it.
+    pub expected: Result<(), ErrorCode>,
+    /// Where it may be no fault: the account and what was done to it.
+    pub place: Option<(Slot, Break)>,
+    /// What was put in can't be on a ledger.
+    pub is_stray: bool,
+}
+
+/// Makes the faults of one instruction.
+pub struct Faults<'a> {
+    /// The declaration.
+    pub case: &'a Case,
+    /// The world.
+    pub town: &'a Town,
+    /// The valid instruction.
+    pub valid: &'a Instruction,
+    /// What can be put in.
+    pub candidates: &'a [Candidate],
+}
+
+impl Faults<'_> {
+    /// All of them.
+    pub fn all(&self) -> Vec<Fault> {
+        let mut all = self.data();
+        all.extend(self.sequence());
+        all.extend(self.counts());
+        all.extend(self.signatures());
+        all.extend(self.flags());
+        all.extend(self.swaps());
+        all.extend(self.in_place());
+        all.extend(self.poverty());
+        all
+    }
+
+    fn refused(&self, what: String, error: ErrorCode, change: impl FnOnce(&mut Instruction)) -> Fault {
+        let mut instruction = self.valid.clone();
+        change(&mut instruction);
+        Fault { what, instruction, tampered: None, expected: Err(error), place: None, is_stray: false }
+    }
+
+    /// A fault of one account, judged by the declaration.
+    fn judged(
+        &self,
+        what: String,
+        place: (Slot, Break),
+        is_stray: bool,
+        change: impl FnOnce(&mut [AccountMeta]),
+    ) -> Fault {
+        let mut instruction = self.valid.clone();
+        change(&mut instruction.accounts);
+        let slots = self.case.slots();
+        let attempt =
+            Attempt { town: self.town, slots: &slots, passed: &instruction.accounts, valid: &self.valid.accounts };
+        let expected = attempt.outcome(&self.case.checks);
+        Fault { what, instruction, tampered: None, expected, place: Some(place), is_stray }
+    }
+
+    /// Data cut at every length and too long; enum bytes at every value that they don't have.
+    fn data(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for len in 0..self.valid.data.len() {
+            let error = if len == 0 { ErrorCode::UnknownInstruction } else { ErrorCode::InstructionData };
+            faults.push(self.refused(format!("data cut to {len} bytes"), error, |i| i.data.truncate(len)));
+        }
+        for more in [1, 8, 32] {
+            let what = format!("data longer by {more}");
+            faults.push(self.refused(what, ErrorCode::InstructionData, |i| i.data.extend(vec![0; more])));
+        }
+        for undefined in data::enums(self.case.tag) {
+            for byte in undefined.bytes {
+                let what = format!("{} of {byte}", undefined.field);
+                let offset = undefined.offset;
+                faults.push(self.refused(what, ErrorCode::InstructionData, |i| i.data[offset] = byte));
+            }
+        }
+        if self.case.tag == Tag::Attest {
+            for (n, offset) in data::verdict_offsets(self.case.more.len()).into_iter().enumerate() {
+                for byte in super::health::undefined_verdicts(n) {
+                    let what = format!("verdict {n} of {byte}");
+                    faults.push(self.refused(what, ErrorCode::VerdictInvalid, |i| i.data[offset] = byte));
+                }
+            }
+        }
+        faults
+    }
+
+    /// Sequences of the past and of the future.
+    fn sequence(&self) -> Vec<Fault> {
+        let Some(now) = self.sequence_now() else { return Vec::new() };
+        [1, now - 1, now + 1, u64::MAX]
+            .map(|expected| {
+                let what = format!("sequence {expected} where it is {now}");
+                self.refused(what, ErrorCode::StaleSequence, |i| with_sequence(i, expected))
+            })
+            .into()
+    }
+
+    /// The sequence of the account whose sequence the instruction expects, if it does.
+    pub fn sequence_now(&self) -> Option<u64> {
+        let slot = self.case.checks.iter().find_map(|check| match check {
+            Check::Sequence(slot) => Some(*slot),
+            _ => None,
+        })?;
+        let place = self.case.slots().iter().position(|s| s.name == slot).expect("the case names its subject");
+        let account = self.town.world.account(&self.valid.accounts[place].pubkey).expect("the subject exists");
+        Some(u64::from_le_bytes(account.data[8..16].try_into().expect("eight bytes")))
+    }
+
+    /// Every smaller number of accounts, and larger ones.
+    fn counts(&self) -> Vec<Fault> {
+        let full = self.valid.accounts.len();
+        (0..full)
+            .chain([full + 1, full + 2])
+            .map(|count| {
+                self.refused(format!("{count} accounts"), self.miscounted(count), |i| {
+                    i.accounts.resize(count, AccountMeta::new(self.town.stranger.pubkey(), false));
+                })
+            })
+            .collect()
+    }
+
+    fn miscounted(&self, count: usize) -> ErrorCode {
+        let fixed = self.case.tag.accounts().len();
+        match self.case.tag {
+            // From here on it is the batch that is too small or too large.
+            Tag::Attest if count >= fixed => ErrorCode::BatchMismatch,
+            // As many as a device has: the link is no device.
+            Tag::Advance if count == fixed + ADVANCE_DEVICE.len() => ErrorCode::WrongType,
+            _ => ErrorCode::AccountCount,
+        }
+    }
+
+    /// Each signature dropped.
+    fn signatures(&self) -> Vec<Fault> {
+        self.places()
+            .filter(|(place, _)| self.valid.accounts[*place].is_signer)
+            .map(|(place, slot)| {
+                self.refused(format!("{slot} does not sign"), ErrorCode::MissingSignature, |i| {
+                    let key = i.accounts[place].pubkey;
+                    i.accounts.iter_mut().filter(|meta| meta.pubkey == key).for_each(|meta| meta.is_signer = false);
+                })
+            })
+            .collect()
+    }
+
+    /// Each writable flag cleared, wherever the account is passed.
+    fn flags(&self) -> Vec<Fault> {
+        self.places()
+            .filter(|(place, _)| self.valid.accounts[*place].is_writable)
+            .map(|(place, slot)| {
+                self.judged(format!("{slot} is read-only"), (slot, Break::ReadOnly), false, |accounts| {
+                    let key = accounts[place].pubkey;
+                    accounts.iter_mut().filter(|meta| meta.pubkey == key).for_each(|meta| meta.is_writable = false);
+                })
+            })
+            .collect()
+    }
+
+    /// Each account swapped for everything else there is, the instruction's other accounts among it.
+    fn swaps(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let people = self.town.people();
+        for (place, slot) in self.places() {
+            let meta = &self.valid.accounts[place];
+            let signs = meta.is_signer;
+            if signs {
+                let what = format!("{slot} is somebody who does not sign");
+                faults.push(self.refused(what, ErrorCode::MissingSignature, |i| {
+                    i.accounts[place] = AccountMeta { pubkey: NOBODY, is_signer: false, ..*meta };
+                }));
+            }
+            for candidate in self.candidates.iter().filter(|c| c.key != meta.pubkey) {
+                // Only who has a key signs.
+                if signs && !people.iter().any(|(_, key)| *key == candidate.key) {
+                    continue;
+                }
+                let is_stray = candidate.origin == Origin::Stray;
+                let what = format!("{slot} is {}", candidate.name);
+                faults.push(self.judged(what, (slot, Break::Swapped), is_stray, |accounts| {
+                    accounts[place].pubkey = candidate.key;
+                }));
+            }
+        }
+        faults
+    }
+
+    /// The right account, but not as this program leaves one: another program's, of an undefined type or version, or
+    /// of a length that is none.
+    fn in_place(&self) -> Vec<Fault> {
+        type Change = fn(&mut Account);
+        const CHANGES: [(&str, ErrorCode, Change); 7] = [
+            ("another program's", ErrorCode::WrongOwner, |a| a.owner = Pubkey::new_from_array([9; 32])),
+            ("of no type", ErrorCode::WrongType, |a| a.data[0] = 0xff),
+            ("of no version", ErrorCode::WrongVersion, |a| a.data[1] = 0xff),
+            ("a byte too long", ErrorCode::WrongLength, |a| a.data.push(0)),
+            ("a byte too short", ErrorCode::WrongLength, |a| a.data.truncate(a.data.len() - 1)),
+            ("a byte long", ErrorCode::WrongLength, |a| a.data.truncate(1)),
+            ("empty", ErrorCode::WrongLength, |a| a.data.clear()),
+        ];
+        let bound: Vec<Slot> = self.case.checks.iter().filter_map(Check::binds).collect();
+        let mut faults = Vec::new();
+        for (place, slot) in self.places().filter(|(_, slot)| bound.contains(slot)) {
+            let key = self.valid.accounts[place].pubkey;
+            for (how, error, change) in CHANGES {
+                let mut account = self.town.world.account(&key).expect("what is bound exists");
+                change(&mut account);
+                let fault = self.refused(format!("{slot} is {how}"), error, |_| {});
+                faults.push(Fault { tampered: Some((key, account)), ..fault });
+            }
+        }
+        faults
+    }
+
+    /// Whoever pays has next to nothing.
+    fn poverty(&self) -> Vec<Fault> {
+        let pays = |slot| self.case.checks.contains(&Check::Pays(slot));
+        self.places()
+            .filter(|(_, slot)| pays(slot))
+            .map(|(place, slot)| {
+                let fault = self.refused(format!("{slot} is poor"), ErrorCode::NotRentExempt, |_| {});
+                let poor = Account { lamports: 1, ..Account::default() };
+                Fault { tampered: Some((self.valid.accounts[place].pubkey, poor)), ..fault }
+            })
+            .collect()
+    }
+
+    fn places(&self) -> impl Iterator<Item = (usize, Slot)> {
+        self.case.slots().into_iter().map(|slot| slot.name).enumerate()
+    }
+}
+
+/// Asks for this sequence.
+pub fn with_sequence(instruction: &mut Instruction, expected: u64) {
+    instruction.data[1..9].copy_from_slice(&expected.to_le_bytes());
+}
