@@ -13,8 +13,8 @@ use solana_sdk::{
 
 use super::{
     case::{Break, Case},
-    checks::{Attempt, Check, Slot},
-    data,
+    checks::{Check, Slot},
+    expect::Attempt,
     town::{Candidate, Origin, Town},
 };
 
@@ -52,18 +52,19 @@ pub struct Faults<'a> {
 impl Faults<'_> {
     /// All of them.
     pub fn all(&self) -> Vec<Fault> {
-        let mut all = self.data();
-        all.extend(self.sequence());
+        let mut all = self.of_data();
         all.extend(self.counts());
         all.extend(self.signatures());
         all.extend(self.flags());
         all.extend(self.swaps());
+        all.extend(self.exchanges());
         all.extend(self.in_place());
         all.extend(self.poverty());
         all
     }
 
-    fn refused(&self, what: String, error: ErrorCode, change: impl FnOnce(&mut Instruction)) -> Fault {
+    /// A fault that is refused whatever the accounts are.
+    pub fn refused(&self, what: String, error: ErrorCode, change: impl FnOnce(&mut Instruction)) -> Fault {
         let mut instruction = self.valid.clone();
         change(&mut instruction);
         Fault { what, instruction, tampered: None, expected: Err(error), place: None, is_stray: false }
@@ -84,57 +85,6 @@ impl Faults<'_> {
             Attempt { town: self.town, slots: &slots, passed: &instruction.accounts, valid: &self.valid.accounts };
         let expected = attempt.outcome(&self.case.checks);
         Fault { what, instruction, tampered: None, expected, place: Some(place), is_stray }
-    }
-
-    /// Data cut at every length and too long; enum bytes at every value that they don't have.
-    fn data(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        for len in 0..self.valid.data.len() {
-            let error = if len == 0 { ErrorCode::UnknownInstruction } else { ErrorCode::InstructionData };
-            faults.push(self.refused(format!("data cut to {len} bytes"), error, |i| i.data.truncate(len)));
-        }
-        for more in [1, 8, 32] {
-            let what = format!("data longer by {more}");
-            faults.push(self.refused(what, ErrorCode::InstructionData, |i| i.data.extend(vec![0; more])));
-        }
-        for undefined in data::enums(self.case.tag) {
-            for byte in undefined.bytes {
-                let what = format!("{} of {byte}", undefined.field);
-                let offset = undefined.offset;
-                faults.push(self.refused(what, ErrorCode::InstructionData, |i| i.data[offset] = byte));
-            }
-        }
-        if self.case.tag == Tag::Attest {
-            for (n, offset) in data::verdict_offsets(self.case.more.len()).into_iter().enumerate() {
-                for byte in super::health::undefined_verdicts(n) {
-                    let what = format!("verdict {n} of {byte}");
-                    faults.push(self.refused(what, ErrorCode::VerdictInvalid, |i| i.data[offset] = byte));
-                }
-            }
-        }
-        faults
-    }
-
-    /// Sequences of the past and of the future.
-    fn sequence(&self) -> Vec<Fault> {
-        let Some(now) = self.sequence_now() else { return Vec::new() };
-        [1, now - 1, now + 1, u64::MAX]
-            .map(|expected| {
-                let what = format!("sequence {expected} where it is {now}");
-                self.refused(what, ErrorCode::StaleSequence, |i| with_sequence(i, expected))
-            })
-            .into()
-    }
-
-    /// The sequence of the account whose sequence the instruction expects, if it does.
-    pub fn sequence_now(&self) -> Option<u64> {
-        let slot = self.case.checks.iter().find_map(|check| match check {
-            Check::Sequence(slot) => Some(*slot),
-            _ => None,
-        })?;
-        let place = self.case.slots().iter().position(|s| s.name == slot).expect("the case names its subject");
-        let account = self.town.world.account(&self.valid.accounts[place].pubkey).expect("the subject exists");
-        Some(u64::from_le_bytes(account.data[8..16].try_into().expect("eight bytes")))
     }
 
     /// Every smaller number of accounts, and larger ones.
@@ -215,6 +165,26 @@ impl Faults<'_> {
         faults
     }
 
+    /// Each two accounts in each other's place. Who signed still signs: what is broken is the order.
+    fn exchanges(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (place, slot) in self.places() {
+            for (other, name) in self.places().skip(place + 1) {
+                let metas = [&self.valid.accounts[place], &self.valid.accounts[other]];
+                if metas[0].pubkey == metas[1].pubkey {
+                    continue;
+                }
+                let what = format!("{slot} and {name} are exchanged");
+                faults.push(self.judged(what, (slot, Break::Swapped), false, |accounts| {
+                    accounts.swap(place, other);
+                    accounts[place].is_writable = true;
+                    accounts[other].is_writable = true;
+                }));
+            }
+        }
+        faults
+    }
+
     /// The right account, but not as this program leaves one: another program's, of an undefined type or version, or
     /// of a length that is none.
     fn in_place(&self) -> Vec<Fault> {
@@ -258,9 +228,4 @@ impl Faults<'_> {
     fn places(&self) -> impl Iterator<Item = (usize, Slot)> {
         self.case.slots().into_iter().map(|slot| slot.name).enumerate()
     }
-}
-
-/// Asks for this sequence.
-pub fn with_sequence(instruction: &mut Instruction, expected: u64) {
-    instruction.data[1..9].copy_from_slice(&expected.to_le_bytes());
 }

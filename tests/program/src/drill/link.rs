@@ -15,7 +15,7 @@ use super::{
         Check::{Status, System, Vacant},
         Named, Slot, Who,
     },
-    link_life,
+    link_close, link_life,
     town::Town,
 };
 use crate::world::{BURN_IN_NEW, code};
@@ -28,6 +28,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(reject());
     cases.extend(provision());
     cases.extend(link_life::cases());
+    cases.extend(link_close::cases());
     cases
 }
 

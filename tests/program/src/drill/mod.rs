@@ -2,7 +2,7 @@
 //!
 //! A [`Case`] declares one valid instruction: the state it needs, its accounts and data, and what the program checks of
 //! them in which order. [`run`] first proves it valid, then breaks it in one place after the other ([`faults`]). What
-//! has to happen follows from the declaration and from what was put in ([`checks`]), never from what the program said.
+//! has to happen follows from the declaration and from what was put in ([`expect`]), never from what the program said.
 //! After every refusal the accounts are what they were.
 //!
 //! A fault that the declaration lets through has to be declared as such, with a reason; one that never occurs may not
@@ -12,9 +12,13 @@ mod case;
 mod checks;
 mod data;
 mod device;
+mod device_end;
+mod expect;
 mod faults;
 mod health;
+mod interface;
 mod link;
+mod link_close;
 mod link_life;
 mod network;
 mod registry;
@@ -44,7 +48,7 @@ pub fn registry_cases() -> Vec<Case> {
 
 /// Cases of devices and their interfaces.
 pub fn device_cases() -> Vec<Case> {
-    device::cases()
+    [device::cases(), interface::cases(), device_end::cases()].into_iter().flatten().collect()
 }
 
 /// Cases of links.

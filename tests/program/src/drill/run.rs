@@ -13,9 +13,10 @@ use solana_sdk::{
 
 use super::{
     case::{Break, Case},
-    checks::{Attempt, Slot},
-    data,
-    faults::{Fault, Faults, with_sequence},
+    checks::Slot,
+    data::{self, with_sequence},
+    expect::Attempt,
+    faults::{Fault, Faults},
     town::{Candidate, Origin, Town},
 };
 
@@ -160,18 +161,25 @@ impl<'c> Drill<'c> {
         let original = fault.tampered.clone().map(|(key, account)| (key, self.replace(key, account)));
         let transaction = self.transaction(&fault.instruction);
         let wanted = TransactionError::InstructionError(0, InstructionError::Custom(expected.code()));
+        let passed = || self.valid.accounts.iter().chain(&fault.instruction.accounts).map(|meta| meta.pubkey);
         match self.town.world.svm.send_transaction(transaction) {
-            Err(failed) if failed.err == wanted => self.refused += 1,
             Err(failed) => {
-                self.findings.push(format!("{}: {}, not {}", fault.what, told(&failed.err), expected.name()));
+                let accounts = self.town.world.svm.accounts_db();
+                if passed().any(|key| accounts.get_account_ref(&key) != self.before.get(&key)) {
+                    self.findings.push(format!("{}: refused, and an account has changed", fault.what));
+                } else if failed.err == wanted {
+                    self.refused += 1;
+                } else {
+                    self.findings.push(format!("{}: {}, not {}", fault.what, told(&failed.err), expected.name()));
+                }
             }
-            Ok(_) => self.findings.push(format!("{}: it landed, not {}", fault.what, expected.name())),
-        }
-        let accounts = self.town.world.svm.accounts_db();
-        let passed = self.valid.accounts.iter().chain(&fault.instruction.accounts);
-        for key in passed.map(|meta| &meta.pubkey) {
-            if accounts.get_account_ref(key) != self.before.get(key) {
-                self.findings.push(format!("{}: {key} has changed", fault.what));
+            Ok(_) => {
+                // The next fault is to find everything as this one did.
+                for key in passed() {
+                    let account = self.before.get(&key).cloned().unwrap_or_default();
+                    self.town.world.svm.set_account(key, account.into()).expect("the account is as it was");
+                }
+                self.findings.push(format!("{}: it landed, not {}", fault.what, expected.name()));
             }
         }
         if let Some((key, original)) = original {

@@ -3,12 +3,12 @@
 
 use causeway_interface::{
     AccountType, Code, Key,
-    accounts::{Attestations, Contributor, Device, Exchange, Link, Location, Pool, Record},
+    accounts::{Attestations, Contributor, Device, Exchange, Link, Location, Pool, RawHeader, Record},
     instruction::CreateContributor,
 };
 use causeway_sdk::{
     RegistryTarget,
-    address::{Addresses, SYSTEM_PROGRAM, to_key},
+    address::{Addresses, SYSTEM_PROGRAM, to_key, to_pubkey},
 };
 use solana_sdk::{
     account::{Account, ReadableAccount},
@@ -178,14 +178,15 @@ impl Town {
         for (key, account) in self.own_accounts() {
             let kind = AccountType::from_byte(account.data[0]).expect("the program wrote it");
             let home = home(&elsewhere, kind, &account.data);
+            let name = named(kind, &account.data);
             self.plant(home, Account { owner: elsewhere.program_id, ..account.clone() });
-            all.push(real(format!("another network's {kind}"), home));
+            all.push(real(format!("another network's {name}"), home));
             let alien =
                 self.plant(Pubkey::new_unique(), Account { owner: Pubkey::new_from_array([9; 32]), ..account.clone() });
-            all.push(real(format!("another program's copy of {kind} {key}"), alien));
+            all.push(real(format!("another program's copy of {name}"), alien));
             let stray = self.plant(Pubkey::new_unique(), account);
-            all.push(Candidate { name: format!("a stray {kind}"), key: stray, origin: Origin::Stray });
-            all.push(real(format!("{kind} {key}"), key));
+            all.push(Candidate { name: format!("a stray {name}"), key: stray, origin: Origin::Stray });
+            all.push(real(name, key));
         }
         all
     }
@@ -224,9 +225,6 @@ impl Default for Town {
 
 /// Where another deployment keeps an account of these bytes.
 fn home(at: &Addresses, kind: AccountType, data: &[u8]) -> Pubkey {
-    fn read<T: Record>(data: &[u8]) -> T {
-        T::decode(data).expect("the program wrote it")
-    }
     match kind {
         AccountType::Network => at.network(),
         AccountType::Contributor => at.contributor(&read::<Contributor>(data).code),
@@ -239,4 +237,25 @@ fn home(at: &Addresses, kind: AccountType, data: &[u8]) -> Pubkey {
         AccountType::Pool => at.pool(read::<Pool>(data).header.kind),
         AccountType::PrefixTable => at.prefix_table(),
     }
+}
+
+/// What people call an account of these bytes.
+fn named(kind: AccountType, data: &[u8]) -> String {
+    match kind {
+        AccountType::Contributor
+        | AccountType::Location
+        | AccountType::Exchange
+        | AccountType::Device
+        | AccountType::Link => {
+            let code = data[RawHeader::LEN..][..size_of::<Code>()].iter().take_while(|byte| **byte != 0);
+            format!("{kind} {}", code.map(|byte| char::from(*byte)).collect::<String>())
+        }
+        AccountType::Attestations => format!("{kind} of {}", to_pubkey(&read::<Attestations>(data).subject)),
+        AccountType::Pool => format!("{} pool", read::<Pool>(data).header.kind),
+        AccountType::Network | AccountType::PrefixTable => kind.to_string(),
+    }
+}
+
+fn read<T: Record>(data: &[u8]) -> T {
+    T::decode(data).expect("the program wrote it")
 }
