@@ -1,6 +1,6 @@
 //! What the program checks, in the words in which cases declare it.
 
-use causeway_interface::{AccountType, ErrorCode, PoolKind};
+use causeway_interface::{AccountType, ErrorCode, NetworkStatus, PoolKind, RegistryStatus};
 
 /// An account's role in its instruction.
 pub type Slot = &'static str;
@@ -82,7 +82,7 @@ pub enum Check {
     Placed(Slot),
     /// Its sequence is the expected one.
     Sequence(Slot),
-    /// Its status is one of these.
+    /// Its status is one of these; an undefined one is an error of its own.
     Status(Slot, &'static [u8], ErrorCode),
     /// Nothing depends on it.
     Idle(Slot, ErrorCode),
@@ -116,4 +116,23 @@ impl Check {
             | Check::May(..) => None,
         }
     }
+}
+
+/// The breaker is not tripped.
+pub const RUNNING: Check = Check::Status("network", &[NetworkStatus::Running.byte()], ErrorCode::NetworkPaused);
+/// Tripped or not, but one of both.
+pub const RUNNING_OR_PAUSED: Check =
+    Check::Status("network", &[NetworkStatus::Running.byte(), NetworkStatus::Paused.byte()], ErrorCode::CorruptAccount);
+
+const ACTIVATED: &[u8] = &[RegistryStatus::Activated.byte()];
+const ACTIVATED_OR_SUSPENDED: &[u8] = &[RegistryStatus::Activated.byte(), RegistryStatus::Suspended.byte()];
+
+/// The contributor, location or exchange is in good standing.
+pub const fn active(slot: Slot) -> Check {
+    Check::Status(slot, ACTIVATED, ErrorCode::RegistrySuspended)
+}
+
+/// In good standing or not, but one of both.
+pub const fn active_or_suspended(slot: Slot) -> Check {
+    Check::Status(slot, ACTIVATED_OR_SUSPENDED, ErrorCode::CorruptAccount)
 }

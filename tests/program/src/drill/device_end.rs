@@ -11,7 +11,7 @@ use super::{
     case::{Case, Lands, swap},
     checks::{
         Check::{Changes, Idle, May, Names, Pool, Reads, Sequence, Signs, Takes},
-        Named, Who,
+        Named, RUNNING, RUNNING_OR_PAUSED, Who,
     },
     device::{OF_CONTRIBUTOR, OF_EXCHANGE, OF_LOCATION, TO_OWNER, may, refs, status},
     town::Town,
@@ -19,7 +19,7 @@ use super::{
 use crate::world::code;
 
 /// Statuses that a device is suspended from.
-const RUNNING: &[u8] = &[
+const SUSPENDABLE: &[u8] = &[
     DeviceStatus::Pending.byte(),
     DeviceStatus::Activated.byte(),
     DeviceStatus::Drained.byte(),
@@ -49,12 +49,13 @@ pub fn cases() -> Vec<Case> {
 }
 
 fn by_authority() -> Vec<Case> {
-    let checks = |allowed| {
+    let checks = |allowed, breaker| {
         vec![
             Signs("authority"),
             Reads("network", Network),
             Changes("device", Device),
             Sequence("device"),
+            breaker,
             status(allowed),
             May("authority", &[Who::Authority], ErrorCode::NotAuthority),
         ]
@@ -64,7 +65,7 @@ fn by_authority() -> Vec<Case> {
             Tag::SuspendDevice,
             "pending",
             |town| town.world.ix.suspend_device(&town.world.authority.pubkey(), &refs(town, "a1").device, 0),
-            checks(RUNNING),
+            checks(SUSPENDABLE, RUNNING_OR_PAUSED),
             ANY,
         ),
         Case::new(
@@ -76,7 +77,7 @@ fn by_authority() -> Vec<Case> {
                 town.world.as_authority(suspend).expect("it is suspended");
                 town.world.ix.resume_device(&authority, &device, 0)
             },
-            checks(const { &[DeviceStatus::Suspended.byte()] }),
+            checks(const { &[DeviceStatus::Suspended.byte()] }, RUNNING),
             &[],
         ),
         Case::new(
@@ -86,7 +87,7 @@ fn by_authority() -> Vec<Case> {
                 let (authority, device) = (town.world.authority.pubkey(), refs(town, "a1").device);
                 town.world.ix.reject_device(&authority, &device, RejectReason::Policy, 0)
             },
-            checks(UNPROVEN),
+            checks(UNPROVEN, RUNNING_OR_PAUSED),
             ANY,
         ),
     ]
@@ -115,6 +116,7 @@ fn removal() -> Vec<Case> {
             Changes("device", Device),
             OF_CONTRIBUTOR,
             Sequence("device"),
+            RUNNING_OR_PAUSED,
             status(DELETABLE),
             may("owner_or_authority", OWNER_OR_AUTHORITY),
             Idle("device", ErrorCode::DeviceHasLinks),
@@ -139,6 +141,7 @@ fn removal() -> Vec<Case> {
             OF_LOCATION,
             OF_EXCHANGE,
             Sequence("device"),
+            RUNNING_OR_PAUSED,
             status(const { &[DeviceStatus::Deleting.byte()] }),
             may("owner_or_authority", OWNER_OR_AUTHORITY),
             Idle("device", ErrorCode::DeviceHasLinks),

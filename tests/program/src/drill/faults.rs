@@ -1,7 +1,8 @@
 //! One fault after the other, each with what has to come of it.
 
 use causeway_interface::{
-    ErrorCode,
+    AccountType, DeviceStatus, ErrorCode, LinkStatus, NetworkStatus, RegistryStatus,
+    accounts::{OFFSET_STATUS, OFFSET_TYPE},
     instruction::{ADVANCE_DEVICE, Tag},
 };
 use solana_sdk::{
@@ -59,6 +60,7 @@ impl Faults<'_> {
         all.extend(self.swaps());
         all.extend(self.exchanges());
         all.extend(self.in_place());
+        all.extend(self.statuses());
         all.extend(self.poverty());
         all
     }
@@ -212,6 +214,26 @@ impl Faults<'_> {
         faults
     }
 
+    /// The right account in a status that is not for this instruction, or that is none.
+    fn statuses(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for check in &self.case.checks {
+            let Check::Status(slot, allowed, error) = *check else { continue };
+            let (place, _) = self.places().find(|(_, name)| *name == slot).expect("the case names its own slots");
+            let key = self.valid.accounts[place].pubkey;
+            let account = self.town.world.account(&key).expect("what has a status exists");
+            let (defined, undefined) = statuses_of(account.data[OFFSET_TYPE]);
+            let wrong = defined.into_iter().filter(|byte| !allowed.contains(byte)).map(|byte| (byte, error));
+            for (byte, error) in wrong.chain(undefined.map(|byte| (byte, ErrorCode::CorruptAccount))) {
+                let mut account = account.clone();
+                account.data[OFFSET_STATUS] = byte;
+                let fault = self.refused(format!("{slot} in status {byte}"), error, |_| {});
+                faults.push(Fault { tampered: Some((key, account)), ..fault });
+            }
+        }
+        faults
+    }
+
     /// Whoever pays has next to nothing.
     fn poverty(&self) -> Vec<Fault> {
         let pays = |slot| self.case.checks.contains(&Check::Pays(slot));
@@ -228,4 +250,22 @@ impl Faults<'_> {
     fn places(&self) -> impl Iterator<Item = (usize, Slot)> {
         self.case.slots().into_iter().map(|slot| slot.name).enumerate()
     }
+}
+
+/// The statuses that an account of this type can have, and the first and the last byte that it can't.
+fn statuses_of(account_type: u8) -> (Vec<u8>, [u8; 2]) {
+    fn bytes<T: Copy>(all: &[T], byte: fn(T) -> u8) -> Vec<u8> {
+        all.iter().map(|status| byte(*status)).collect()
+    }
+    let defined = match AccountType::from_byte(account_type).expect("the program wrote it") {
+        AccountType::Network => bytes(NetworkStatus::ALL, NetworkStatus::byte),
+        AccountType::Contributor | AccountType::Location | AccountType::Exchange => {
+            bytes(RegistryStatus::ALL, RegistryStatus::byte)
+        }
+        AccountType::Device => bytes(DeviceStatus::ALL, DeviceStatus::byte),
+        AccountType::Link => bytes(LinkStatus::ALL, LinkStatus::byte),
+        AccountType::Attestations | AccountType::Pool | AccountType::PrefixTable => panic!("it has no status"),
+    };
+    let first = (0..=u8::MAX).find(|byte| !defined.contains(byte)).expect("not every byte is a status");
+    (defined, [first, u8::MAX])
 }

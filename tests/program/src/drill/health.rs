@@ -2,7 +2,7 @@
 
 use causeway_interface::{
     AccountType::{Attestations, Contributor, Device, Exchange, Link, Location, Network},
-    DeviceHealth, ErrorCode, LinkHealth,
+    DeviceHealth, DeviceStatus, ErrorCode, LinkHealth, LinkStatus,
     instruction::{ADVANCE_DEVICE, ADVANCE_LINK, AccountSpec, Tag},
 };
 use solana_sdk::{instruction::Instruction, signature::Signer};
@@ -10,8 +10,8 @@ use solana_sdk::{instruction::Instruction, signature::Signer};
 use super::{
     case::{Case, Lands, swap},
     checks::{
-        Check::{self, Apart, Changes, May, Names, Pays, Reads, Sequence, Signs, System, Visits},
-        Named, Who,
+        Check::{self, Apart, Changes, May, Names, Pays, Reads, Sequence, Signs, Status, System, Visits},
+        Named, RUNNING_OR_PAUSED, Slot, Who, active_or_suspended,
     },
     link::{self, ready},
     overheard,
@@ -96,6 +96,37 @@ fn extend() -> Case {
 const ANY_SENDER: &[Lands] = &[swap("sender", "no trust is in the sender")];
 const SPOKEN_OF: Check = Names("attestations", Named::Subject, "subject", ErrorCode::AttestationsMismatch);
 
+/// Any status that a device can have: what does not allow a move stays where it is.
+fn device_status(slot: Slot) -> Check {
+    const ANY: &[u8] = &[
+        DeviceStatus::Pending.byte(),
+        DeviceStatus::Activated.byte(),
+        DeviceStatus::Suspended.byte(),
+        DeviceStatus::Deleting.byte(),
+        DeviceStatus::Rejected.byte(),
+        DeviceStatus::Drained.byte(),
+        DeviceStatus::DeviceProvisioning.byte(),
+        DeviceStatus::LinkProvisioning.byte(),
+    ];
+    Status(slot, ANY, ErrorCode::CorruptAccount)
+}
+
+/// Any status that a link can have.
+fn link_status(slot: Slot) -> Check {
+    const ANY: &[u8] = &[
+        LinkStatus::Pending.byte(),
+        LinkStatus::Activated.byte(),
+        LinkStatus::Suspended.byte(),
+        LinkStatus::Deleting.byte(),
+        LinkStatus::Rejected.byte(),
+        LinkStatus::Requested.byte(),
+        LinkStatus::HardDrained.byte(),
+        LinkStatus::SoftDrained.byte(),
+        LinkStatus::Provisioning.byte(),
+    ];
+    Status(slot, ANY, ErrorCode::CorruptAccount)
+}
+
 fn advance() -> Vec<Case> {
     let device = vec![
         Signs("sender"),
@@ -110,6 +141,11 @@ fn advance() -> Vec<Case> {
         Names("subject", Named::Location, "location", ErrorCode::AccountMismatch),
         Names("subject", Named::Exchange, "exchange", ErrorCode::AccountMismatch),
         Sequence("subject"),
+        RUNNING_OR_PAUSED,
+        active_or_suspended("contributor"),
+        active_or_suspended("location"),
+        active_or_suspended("exchange"),
+        device_status("subject"),
     ];
     let of_link = || {
         let mut checks = vec![
@@ -123,6 +159,13 @@ fn advance() -> Vec<Case> {
             Sequence("subject"),
         ];
         checks.extend(link::ends("subject"));
+        checks.extend([
+            RUNNING_OR_PAUSED,
+            link_status("subject"),
+            device_status("device_a"),
+            device_status("device_z"),
+        ]);
+        checks.extend(link::ABOVE.map(active_or_suspended));
         checks
     };
     fn advance_link(town: &mut Town, link: &str) -> Instruction {

@@ -2,7 +2,7 @@
 
 use causeway_interface::{
     AccountType::{Contributor, Device, Exchange, Link, Location, Network},
-    DeviceHealth, ErrorCode, InterfaceName, LinkHealth, LinkStatus, LinkType, PoolKind, RejectReason,
+    DeviceHealth, DeviceStatus, ErrorCode, InterfaceName, LinkHealth, LinkStatus, LinkType, PoolKind, RejectReason,
     instruction::Tag,
 };
 use causeway_sdk::LinkRefs;
@@ -13,7 +13,7 @@ use super::{
     checks::{
         Check::{self, Apart, Changes, May, Names, Pays, Placed, Pool, Reads, ReadsUnless, Same, Sequence, Signs},
         Check::{Status, System, Vacant},
-        Named, Slot, Who,
+        Named, RUNNING, RUNNING_OR_PAUSED, Slot, Who, active,
     },
     link_close, link_life,
     town::Town,
@@ -77,6 +77,37 @@ pub fn ends(link: Slot) -> Vec<Check> {
     checks
 }
 
+/// Everything above both ends of a link.
+pub const ABOVE: [Slot; 6] = ["contributor_a", "contributor_z", "location_a", "exchange_a", "location_z", "exchange_z"];
+
+/// The network runs, and everything above both ends is in good standing.
+fn forward() -> Vec<Check> {
+    let mut checks = vec![RUNNING];
+    checks.extend(ABOVE.map(active));
+    checks
+}
+
+/// Both devices have one of these statuses.
+fn devices(allowed: &'static [u8]) -> [Check; 2] {
+    ["device_a", "device_z"].map(|device| Status(device, allowed, ErrorCode::LinkDevicesNotReady))
+}
+
+/// Statuses of devices past pending.
+const PAST_PENDING: &[u8] = &[
+    DeviceStatus::Activated.byte(),
+    DeviceStatus::Drained.byte(),
+    DeviceStatus::DeviceProvisioning.byte(),
+    DeviceStatus::LinkProvisioning.byte(),
+];
+/// Statuses of devices that take links.
+const TAKES_LINKS: &[u8] = &[
+    DeviceStatus::Pending.byte(),
+    DeviceStatus::Activated.byte(),
+    DeviceStatus::Drained.byte(),
+    DeviceStatus::DeviceProvisioning.byte(),
+    DeviceStatus::LinkProvisioning.byte(),
+];
+
 /// Provisions a link and its devices, and has the oracles hold them ready through the burn-in.
 pub fn ready(town: &mut Town, link: &str, devices: [&str; 2]) {
     let (devices, link) = (devices.map(code), code(link));
@@ -122,6 +153,8 @@ fn creates(sides: Check) -> Vec<Check> {
     ];
     checks.extend(place("device_a", "location_a", "exchange_a"));
     checks.extend(place("device_z", "location_z", "exchange_z"));
+    checks.extend(forward());
+    checks.extend(devices(TAKES_LINKS));
     checks.extend([may("owner_a", &[Who::Owner("contributor_a")]), Placed("link"), Placed("attestations")]);
     checks
 }
@@ -171,6 +204,8 @@ fn accept() -> Case {
     ];
     checks.extend(place("device_a", "location_a", "exchange_a"));
     checks.extend(place("device_z", "location_z", "exchange_z"));
+    checks.extend(forward());
+    checks.extend(devices(TAKES_LINKS));
     checks.extend([status(const { &[LinkStatus::Requested.byte()] }), may("owner_z", &[Who::Owner("contributor_z")])]);
     Case::new(
         Tag::AcceptLink,
@@ -199,6 +234,7 @@ fn reject() -> Vec<Case> {
             Changes("link", Link),
             Names("link", Named::ContributorZ, "contributor_z", ErrorCode::AccountMismatch),
             Sequence("link"),
+            RUNNING_OR_PAUSED,
             status(UNPROVEN),
             may("owner_z_or_authority", &[Who::Owner("contributor_z"), Who::Authority]),
         ]
@@ -226,6 +262,8 @@ fn provision() -> Vec<Case> {
             Sequence("link"),
         ];
         checks.extend(ends("link"));
+        checks.extend(forward());
+        checks.extend(devices(PAST_PENDING));
         checks.extend([status(const { &[LinkStatus::Pending.byte()] }), may("owner", EITHER_OWNER)]);
         checks
     };

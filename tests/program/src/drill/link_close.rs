@@ -14,7 +14,7 @@ use super::{
     case::{Case, read_only, swap},
     checks::{
         Check::{self, Changes, Names, Pool, Sequence, Signs, Takes},
-        Named, Who,
+        Named, RUNNING_OR_PAUSED, Who,
     },
     link::{may, ready, refs, status},
     town::Town,
@@ -37,6 +37,7 @@ fn closes() -> Vec<Check> {
         Names("link", Named::ContributorA, "contributor_a", ErrorCode::AccountMismatch),
         Names("link", Named::DeviceA, "device_a", ErrorCode::LinkForeignDevice),
         Sequence("link"),
+        RUNNING_OR_PAUSED,
     ]
 }
 

@@ -11,7 +11,7 @@ use super::{
     case::{Case, Lands, read_only, swap},
     checks::{
         Check::{self, Changes, May, Names, Reads, Sequence, Side, Signs},
-        Named, Who,
+        Named, RUNNING, RUNNING_OR_PAUSED, Who,
     },
     link::{may, ready, refs, status},
     town::Town,
@@ -29,7 +29,7 @@ const LIVE: &[u8] = &[
     LinkStatus::Provisioning.byte(),
 ];
 /// Statuses that a link is suspended from.
-const RUNNING: &[u8] = &[
+const SUSPENDABLE: &[u8] = &[
     LinkStatus::Pending.byte(),
     LinkStatus::Activated.byte(),
     LinkStatus::Requested.byte(),
@@ -154,7 +154,8 @@ fn by_authority() -> Vec<Case> {
             Names("link", Named::DeviceA, "device_a", ErrorCode::LinkForeignDevice),
             Names("link", Named::DeviceZ, "device_z", ErrorCode::LinkForeignDevice),
             Sequence("link"),
-            status(RUNNING),
+            RUNNING_OR_PAUSED,
+            status(SUSPENDABLE),
             AUTHORITY,
         ];
         checks.extend_from_slice(bound);
@@ -165,6 +166,7 @@ fn by_authority() -> Vec<Case> {
         Reads("network", Network),
         Changes("link", Link),
         Sequence("link"),
+        RUNNING,
         status(const { &[LinkStatus::Suspended.byte()] }),
         AUTHORITY,
     ];
@@ -216,6 +218,7 @@ fn delete() -> Vec<Case> {
             Changes("link", Link),
             Side("link", "contributor"),
             Sequence("link"),
+            RUNNING_OR_PAUSED,
             status(DELETABLE),
             may("owner_or_authority", OWNER_OR_AUTHORITY),
         ]
