@@ -10,10 +10,14 @@ use causeway_program_tests::{
     world::{World, refused},
 };
 
+/// Faults that every instruction has at least: one account alone is swapped for more candidates.
+const LEAST: usize = 100;
+
 /// Runs an area's cases; every fault must be refused by the declared error.
 fn holds(area: &str, cases: &[Case]) {
     let report = drill::run(cases);
     counts::report("negative cases", report.refused);
+    assert!(report.refused > LEAST * cases.len(), "{area}: {} faults of {} cases", report.refused, cases.len());
     let findings = &report.findings;
     assert!(findings.is_empty(), "{area}: {} findings, first:\n{}", findings.len(), first(findings));
 }

@@ -18,7 +18,7 @@ use super::{
 const EPOCH_STALE: u32 = 4_006;
 
 /// Types of fields that are not enums: every byte of them has a meaning, or a check of its own.
-const PLAIN: [&str; 17] = [
+const PLAIN: [&str; 15] = [
     "u8",
     "u16",
     "u32",
@@ -34,8 +34,6 @@ const PLAIN: [&str; 17] = [
     "InterfaceName",
     "VrfName",
     "[Prefix; MAX_DZ_PREFIXES]",
-    "[Key; MAX_ORACLES]",
-    "[u64; 16]",
 ];
 
 impl Faults<'_> {

@@ -5,6 +5,9 @@
 //! has to happen follows from the declaration and from what was put in ([`expect`]), never from what the program said.
 //! After every refusal the accounts are what they were.
 //!
+//! What a drill does not do: it breaks one thing at a time, so that the order of checks of different accounts shows
+//! only where one fault breaks several; signatures themselves, which the runtime checks, are never made.
+//!
 //! A fault that the declaration lets through has to be declared as such, with a reason; one that never occurs may not
 //! be declared.
 
