@@ -10,7 +10,7 @@ use causeway_interface::{DeviceStatus, LinkStatus, instruction::Tag};
 use causeway_program_tests::{counts::report, model, model::runner::Reached};
 
 /// Sequences of a usual run.
-const SEQUENCES: u64 = 100;
+const SEQUENCES: u64 = 60;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))

@@ -24,7 +24,7 @@ use generate::Generator;
 use runner::{Reached, Runner};
 
 /// Commands of one sequence.
-pub const LENGTH: usize = 500;
+pub const LENGTH: usize = 800;
 /// Times that a failing sequence is run again to cut it down.
 const CUTS: usize = 400;
 

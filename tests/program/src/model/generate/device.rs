@@ -24,8 +24,12 @@ impl Generator {
             return self.device_step(model, id, device, choice);
         }
         let held = !matches!(device.desired, DesiredStatus::Activated);
+        let keys = device.public_ip != 0 && device.agent_key != 0 && device.telemetry_key != 0;
+        let routed = device.has_routing(LoopbackType::Vpnv4) && device.has_routing(LoopbackType::Ipv4);
         let choices: &[(u64, u64)] = match device.status {
-            DeviceStatus::Pending => &[(40, 0), (8, 1), (12, 2), (3, 3), (2, 4), (3, 6)],
+            DeviceStatus::Pending if !routed => &[(30, 2), (20, 6), (3, 0)],
+            DeviceStatus::Pending if !keys => &[(40, 1), (6, 0), (6, 2)],
+            DeviceStatus::Pending => &[(50, 0), (5, 1), (8, 2), (2, 3), (1, 4), (2, 6)],
             DeviceStatus::DeviceProvisioning | DeviceStatus::LinkProvisioning => {
                 if held { &[(50, 5), (5, 1)] } else { &[(8, 1), (40, 2), (3, 5), (2, 3), (1, 4), (1, 6)] }
             }
@@ -36,7 +40,11 @@ impl Generator {
             DeviceStatus::Rejected => &[(40, 6), (5, 2)],
             DeviceStatus::Deleting => &[(40, 8), (5, 7), (5, 1)],
         };
-        let choice = self.rng.weighted(choices);
+        let mut choice = self.rng.weighted(choices);
+        let growing = device.is_live() && device.status != DeviceStatus::Suspended;
+        if growing && matches!(choice, 3 | 4 | 6) && self.rng.chance(self.profile.calm) {
+            choice = if device.status == DeviceStatus::Pending { 0 } else { 2 };
+        }
         self.device_step(model, id, device, choice)
     }
 

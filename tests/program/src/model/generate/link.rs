@@ -1,6 +1,6 @@
 //! What happens to links.
 
-use causeway_interface::{DesiredStatus, DeviceType, InterfaceKind, InterfaceRole, LinkStatus, LinkType};
+use causeway_interface::{DesiredStatus, DeviceStatus, DeviceType, InterfaceKind, InterfaceRole, LinkStatus, LinkType};
 
 use super::{Generator, around, ends, owner_of, plain};
 use crate::model::{
@@ -22,8 +22,15 @@ impl Generator {
             return self.link_step(model, id, link, choice);
         }
         let held = link.wanted() != DesiredStatus::Activated;
+        let doomed = |id: &Id| model.devices.get(id).is_none_or(|device| !device.is_live());
+        let pending = |id: &Id| model.devices.get(id).is_none_or(|device| device.status == DeviceStatus::Pending);
         let choices: &[(u64, u64)] = match link.status {
+            // A device on its way out waits for its links to go.
+            LinkStatus::Activated if link.devices.iter().any(doomed) => &[(30, 4), (10, 5)],
+            LinkStatus::Deleting => &[(40, 8), (5, 4)],
+            _ if link.devices.iter().any(doomed) => &[(40, 7), (5, 4), (5, 1)],
             LinkStatus::Requested => &[(50, 0), (4, 1), (6, 3), (6, 4), (4, 5), (2, 7)],
+            LinkStatus::Pending if link.devices.iter().any(pending) => &[(5, 2), (20, 3), (1, 1), (2, 4), (1, 5), (1, 7)],
             LinkStatus::Pending => &[(50, 2), (2, 1), (6, 3), (4, 4), (3, 5), (3, 7)],
             LinkStatus::Provisioning if held => &[(50, 4), (2, 7)],
             LinkStatus::Provisioning => &[(20, 3), (3, 4), (2, 5), (1, 1), (2, 7)],
@@ -32,9 +39,12 @@ impl Generator {
             LinkStatus::SoftDrained | LinkStatus::HardDrained => &[(6, 4), (20, 3), (3, 5), (3, 7)],
             LinkStatus::Suspended => &[(40, 6), (5, 7), (5, 3), (5, 4)],
             LinkStatus::Rejected => &[(40, 7), (5, 6)],
-            LinkStatus::Deleting => &[(40, 8), (5, 4)],
         };
-        let choice = self.rng.weighted(choices);
+        let mut choice = self.rng.weighted(choices);
+        let growing = link.is_live() && link.status != LinkStatus::Suspended && !link.devices.iter().any(doomed);
+        if growing && matches!(choice, 1 | 5 | 7) && self.rng.chance(self.profile.calm) {
+            choice = 3;
+        }
         self.link_step(model, id, link, choice)
     }
 
@@ -89,13 +99,22 @@ impl Generator {
     }
 
     fn create_link(&mut self, model: &Model, id: Id) -> Command {
-        let first = self.rng.any(model.devices.keys().copied()).unwrap_or(0);
+        let standing = |(_, device): &(&Id, &Device)| device.is_live() && device.status != DeviceStatus::Suspended;
+        let standing = self.rng.any(model.devices.iter().filter(standing).map(|(id, _)| *id));
+        let first = standing.filter(|_| !self.rng.chance(4)).or_else(|| self.rng.any(model.devices.keys().copied()));
+        let first = first.unwrap_or(0);
         let own = model.devices.get(&first).map(|device| device.contributor);
-        // Mostly another device; of the same contributor as often as not.
-        let near = self.rng.chance(50);
-        let fits = |(id, device): &(&Id, &Device)| **id != first && (Some(device.contributor) == own) == near;
+        // Another device, of the same contributor as often as not; of an edge device, mostly of another's.
+        let edge = model.devices.get(&first).is_some_and(|device| device.device_type == DeviceType::Edge);
+        let near = self.rng.chance(if edge { 5 } else { 55 });
+        let fits = |(id, device): &(&Id, &Device)| {
+            let suits = !near || edge || device.device_type != DeviceType::Edge;
+            **id != first && (Some(device.contributor) == own) == near && suits
+        };
         let second = self.rng.any(model.devices.iter().filter(fits).map(|(id, _)| *id));
-        let second = second.or_else(|| self.rng.any(model.devices.keys().copied())).unwrap_or(1);
+        let other = |id: &Id| *id != first;
+        let second = second.or_else(|| self.rng.any(model.devices.keys().copied().filter(other)));
+        let second = second.filter(|_| !self.rng.chance(1)).unwrap_or(first);
         let ends = [first, second].map(|device| End { device, around: around(model, device) });
         let same = ends[0].around.contributor == ends[1].around.contributor;
         let link_type = if same == self.rng.chance(98) { LinkType::Wan } else { LinkType::Dzx };

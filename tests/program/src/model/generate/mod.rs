@@ -11,7 +11,7 @@ mod spoil;
 
 use std::collections::BTreeMap;
 
-use causeway_interface::{Prefix, RejectReason};
+use causeway_interface::{DeviceStatus, LinkStatus, Prefix, RejectReason};
 
 use super::{
     atlas::{AUTHORITIES, DEVICES, LINKS},
@@ -31,6 +31,8 @@ struct Profile {
     links: Id,
     /// Commands that are spoiled, of a hundred.
     spoiled: u64,
+    /// Stops, refusals and deletions that are left out, of a hundred: what is to grow old needs peace.
+    calm: u64,
 }
 
 /// Makes the commands of one sequence.
@@ -56,7 +58,9 @@ impl Generator {
         if self.rng.chance(25) {
             command.expect = sequence_of(model, &command.what);
         }
-        if self.rng.chance(self.profile.spoiled) {
+        // One spoiled word is lost on every subject of its batch.
+        let spared = matches!(command.what, What::Attest { .. }) && self.rng.chance(60);
+        if !spared && self.rng.chance(self.profile.spoiled) {
             self.spoil(model, &mut command);
         }
         command
@@ -67,22 +71,33 @@ impl Generator {
         if let Some(command) = self.foundation(model) {
             return command;
         }
-        let busy = if net.oracles.is_empty() { 0 } else { 30 };
-        match self.rng.weighted(&[(busy, 0), (10, 1), (20, 2), (16, 3), (18, 4), (6, 5), (1, 6)]) {
+        // What stops everything is soon taken back.
+        if net.paused && self.rng.chance(8) {
+            return plain(net.authority, What::SetPaused(false));
+        }
+        if let Some(target) = network::suspended(model).filter(|_| self.rng.chance(8)) {
+            return plain(net.authority, What::SetRegistryStatus { target, suspended: false });
+        }
+        let words = if net.oracles.is_empty() || model.words.is_empty() { 0 } else { 36 };
+        match self.rng.weighted(&[(words, 0), (14, 1), (18, 2), (14, 3), (18, 4), (6, 5), (1, 6)]) {
             0 => self.attest(model),
             1 => self.warp(model),
             2 => self.advance(model),
             3 => self.device(model),
             4 => self.link(model),
             5 => self.administer(model),
-            _ => self.init(),
+            _ if self.rng.chance(30) => self.init(),
+            _ => self.advance(model),
         }
     }
 
     /// Time goes by: mostly a little, so that streaks live, and now and then longer than words do.
     fn warp(&mut self, model: &Model) -> Command {
-        let age = model.net().max_age;
-        let slots = if self.rng.chance(2) { age + 1 + self.rng.below(age) } else { 1 + self.rng.below(age / 3 + 1) };
+        let net = model.net();
+        let age = net.max_age;
+        // The more oracles there are, the longer it takes until all have spoken again.
+        let short = 2 * age / (net.oracles.len() as u64 + 2) + 1;
+        let slots = if self.rng.chance(1) { age + 1 + self.rng.below(age) } else { 1 + self.rng.below(short) };
         Command { by: 0, expect: None, what: What::Warp(slots) }
     }
 
@@ -90,13 +105,10 @@ impl Generator {
     fn attest(&mut self, model: &Model) -> Command {
         let net = model.net();
         let rng = &mut self.rng;
-        if rng.chance(4) {
-            // A change of mood, for better or worse, that all oracles share.
-            if let Some(subject) = rng.any(model.words.keys().copied()) {
-                if self.mood.remove(&subject).is_none() {
-                    self.mood.insert(subject, rng.one_of(&[1, 2, 3, 4]));
-                }
-            }
+        // Moods are shared by all oracles, come seldom and pass soon.
+        self.mood.retain(|_, _| !rng.chance(15));
+        if let Some(subject) = rng.any(model.words.keys().copied()).filter(|_| rng.chance(5)) {
+            self.mood.insert(subject, rng.one_of(&[1, 2, 4]));
         }
         let oldest = net.oracles.iter().enumerate().min_by_key(|(_, oracle)| self.spoken.get(oracle).copied());
         let (place, by) = oldest.map_or((0, AUTHORITIES[0]), |(place, oracle)| (place, *oracle));
@@ -109,15 +121,15 @@ impl Generator {
         self.spoken.insert(by, model.slot);
         let mut verdicts = Vec::new();
         for (subject, words) in &model.words {
-            if room(words) && rng.chance(97) || rng.chance(1) {
+            if room(words) && rng.chance(98) || rng.below(500) == 0 {
                 let best = if matches!(subject, Subject::Device(_)) { 3 } else { 2 };
                 let mood = self.mood.get(subject).copied().unwrap_or(best);
                 // What is no verdict of a link's stays a device's word, but for a few.
                 let mood = if best == 2 && mood == 4 { 3 } else { mood };
-                verdicts.push((*subject, if rng.chance(1) { rng.below(6) as u8 } else { mood }));
+                verdicts.push((*subject, if rng.below(400) == 0 { rng.below(6) as u8 } else { mood }));
             }
         }
-        let late = if rng.chance(10) { rng.below(net.max_age + 2) } else { 0 };
+        let late = if rng.chance(2) { rng.below(net.max_age + 2) } else { 0 };
         let end = if rng.chance(1) { model.slot + 1 } else { model.slot - late };
         let start = if rng.chance(1) { end + 1 } else { end.saturating_sub(rng.below(100)) };
         plain(by, What::Attest { window: [start, end], verdicts })
@@ -126,9 +138,11 @@ impl Generator {
     fn advance(&mut self, model: &Model) -> Command {
         let rng = &mut self.rng;
         let by = rng.within(0..super::atlas::ACTORS);
-        let devices = model.devices.keys().map(|id| Subject::Device(*id));
-        let links = model.links.keys().map(|id| Subject::Link(*id));
-        match rng.any(devices.chain(links)) {
+        let any = rng.chance(40);
+        let devices = model.devices.iter().filter(|(_, d)| any || d.status != DeviceStatus::Pending && d.is_live());
+        let links = model.links.iter().filter(|(_, l)| any || l.attached && l.status != LinkStatus::Pending);
+        let devices = devices.map(|(id, _)| Subject::Device(*id));
+        match rng.any(devices.chain(links.map(|(id, _)| Subject::Link(*id)))) {
             Some(Subject::Device(id)) => plain(by, What::AdvanceDevice { id, around: around(model, id) }),
             Some(Subject::Link(id)) => plain(by, What::AdvanceLink { id, ends: ends(model, &model.links[&id]) }),
             None => {
@@ -225,16 +239,16 @@ fn sequence_of(model: &Model, what: &What) -> Option<u64> {
 
 impl Profile {
     fn draw(rng: &mut Rng) -> Self {
-        let burn_in_new = rng.one_of(&[20, 30, 50, 100]);
+        let burn_in_new = rng.weighted(&[(4, 20), (4, 30), (3, 50), (1, 100)]);
         let burn_in_maintenance = rng.one_of(&[10, 15, 20]);
         let max_age = rng.one_of(&[6, 8, 10]);
         let text = |text: &str| crate::world::prefix(text);
         // Small blocks run out; large ones never do.
-        let (link_block, loopback_block) = rng.one_of(&[
-            ("172.16.0.0/16", "172.17.0.0/16"),
-            ("172.16.0.0/29", "172.17.0.0/28"),
-            ("172.16.0.8/30", "172.17.0.0/27"),
-            ("172.16.0.0/28", "172.17.0.0/29"),
+        let (link_block, loopback_block) = rng.weighted(&[
+            (3, ("172.16.0.0/16", "172.17.0.0/16")),
+            (2, ("172.16.0.0/29", "172.17.0.0/28")),
+            (1, ("172.16.0.8/30", "172.17.0.0/27")),
+            (1, ("172.16.0.0/28", "172.17.0.0/29")),
         ]);
         Self {
             terms: Terms { core_asn: 65_000, burn_in_new, burn_in_maintenance, max_age },
@@ -242,7 +256,8 @@ impl Profile {
             oracles: rng.weighted(&[(2, 1), (2, 2), (6, 3), (3, 4), (2, 5), (1, 7)]),
             devices: rng.one_of(&[4, 6, DEVICES]),
             links: rng.one_of(&[4, 6, LINKS]),
-            spoiled: rng.one_of(&[5, 10, 20]),
+            spoiled: rng.one_of(&[4, 8, 16]),
+            calm: rng.one_of(&[20, 80, 95]),
         }
     }
 }

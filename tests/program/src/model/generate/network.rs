@@ -108,17 +108,10 @@ impl Generator {
     pub(super) fn administer(&mut self, model: &Model) -> Command {
         let net = model.net();
         let by = net.authority;
-        // What stops everything is soon taken back.
-        if net.paused && self.rng.chance(50) {
-            return plain(by, What::SetPaused(false));
-        }
-        if let Some(target) = suspended(model).filter(|_| self.rng.chance(50)) {
-            return plain(by, What::SetRegistryStatus { target, suspended: false });
-        }
         if let Some(pending) = net.pending.filter(|_| self.rng.chance(30)) {
             return plain(pending, What::AcceptAuthority);
         }
-        match self.rng.weighted(&[(8, 0), (4, 1), (2, 2), (8, 3), (3, 4), (4, 5), (18, 6), (8, 7), (18, 8), (8, 9), (6, 10), (2, 11)]) {
+        match self.rng.weighted(&[(8, 0), (4, 1), (2, 2), (8, 3), (3, 4), (4, 5), (18, 6), (8, 7), (18, 8), (6, 9), (6, 10), (2, 11)]) {
             0 => {
                 let mut terms = self.profile.terms;
                 terms.core_asn += self.rng.below(3) as u32;
@@ -177,7 +170,8 @@ impl Generator {
     }
 }
 
-fn suspended(model: &Model) -> Option<Registry> {
+/// A contributor, location or exchange that is suspended.
+pub(super) fn suspended(model: &Model) -> Option<Registry> {
     let contributors = model.contributors.iter().filter(|(_, c)| c.suspended).map(|(id, _)| Registry::Contributor(*id));
     let locations = model.locations.iter().filter(|(_, p)| p.suspended).map(|(id, _)| Registry::Location(*id));
     let exchanges = model.exchanges.iter().filter(|(_, p)| p.suspended).map(|(id, _)| Registry::Exchange(*id));
