@@ -1,7 +1,10 @@
 //! Rules that the program is about to gain. Each is one constant: what it says is what the model expects.
 //!
-//! TODO at the merge: set each to `true` with the change of the program that it names, and then fold it in.
+//! With the change of the program that it names, each becomes `true`, and can then be folded into the rules.
 
+/// `Attest` names the oracle epoch that its sender believes in; another than the one in force is refused by
+/// `OracleEpochStale`, 4006. With this, [`super::instruct`] hands the epoch of the command to the builder.
+pub const ATTEST_NAMES_EPOCH: bool = false;
 /// The same subject twice in one `Attest` is refused.
 pub const DUPLICATE_SUBJECTS_REFUSED: bool = false;
 /// The maximum age is at most the maintenance burn-in.

@@ -107,48 +107,180 @@ pub struct Figures {
 pub enum What {
     /// Not an instruction: time goes by.
     Warp(u64),
-    InitNetwork { authority: Option<Actor>, terms: Terms, blocks: [Prefix; 3] },
+    InitNetwork {
+        authority: Option<Actor>,
+        terms: Terms,
+        blocks: [Prefix; 3],
+    },
     UpdateNetwork(Terms),
     SetPaused(bool),
-    SetOracleSet { oracles: Vec<Actor>, quorum: u8 },
+    SetOracleSet {
+        oracles: Vec<Actor>,
+        quorum: u8,
+    },
     ProposeAuthority(Option<Actor>),
     AcceptAuthority,
-    ExtendPrefixTable { entries: u32 },
-    CreateContributor { id: Id, owner: Option<Actor>, operations: Option<Actor> },
-    UpdateContributor { id: Id, owner: Option<Actor>, operations: Option<Actor> },
-    SetRegistryStatus { target: Registry, suspended: bool },
-    CloseRegistry { target: Registry, recipient: Actor },
-    CreateLocation { id: Id, particulars: Particulars },
-    UpdateLocation { id: Id, particulars: Particulars },
-    CreateExchange { id: Id, particulars: Particulars },
-    UpdateExchange { id: Id, particulars: Particulars },
-    CreateDevice { id: Id, around: Around, device_type: DeviceType, platform: Platform, fields: Fields, desired: DesiredStatus, skip_recipe: bool },
-    UpdateDevice { id: Id, contributor: Id, fields: Fields },
-    ProvisionDevice { id: Id, around: Around },
-    SetDeviceDesired { id: Id, contributor: Id, desired: DesiredStatus },
-    SuspendDevice { id: Id },
-    ResumeDevice { id: Id },
-    RejectDevice { id: Id, reason: RejectReason },
-    DeleteDevice { id: Id, contributor: Id },
-    CloseDevice { id: Id, around: Around, recipient: Actor },
-    AddInterface { id: Id, contributor: Id, interface: Interface },
-    UpdateInterface { id: Id, contributor: Id, interface: Interface },
-    RemoveInterface { id: Id, contributor: Id, name: String, recipient: Actor },
-    CreateLink { id: Id, link_type: LinkType, ends: [End; 2], ports: [String; 2], figures: Figures, desired: DesiredStatus },
-    AcceptLink { id: Id, ends: [End; 2], port: String },
-    RejectLink { id: Id, contributor: Id, reason: RejectReason },
-    ProvisionLink { id: Id, ends: [End; 2] },
-    UpdateLink { id: Id, contributor: Id, figures: Figures },
-    SetLinkDesired { id: Id, contributor: Id, desired: DesiredStatus },
-    SuspendLink { id: Id, ends: [End; 2] },
-    ResumeLink { id: Id },
-    DeleteLink { id: Id, contributor: Id },
-    CloseLink { id: Id, ends: [End; 2], recipient: Actor },
+    ExtendPrefixTable {
+        entries: u32,
+    },
+    CreateContributor {
+        id: Id,
+        owner: Option<Actor>,
+        operations: Option<Actor>,
+    },
+    UpdateContributor {
+        id: Id,
+        owner: Option<Actor>,
+        operations: Option<Actor>,
+    },
+    SetRegistryStatus {
+        target: Registry,
+        suspended: bool,
+    },
+    CloseRegistry {
+        target: Registry,
+        recipient: Actor,
+    },
+    CreateLocation {
+        id: Id,
+        particulars: Particulars,
+    },
+    UpdateLocation {
+        id: Id,
+        particulars: Particulars,
+    },
+    CreateExchange {
+        id: Id,
+        particulars: Particulars,
+    },
+    UpdateExchange {
+        id: Id,
+        particulars: Particulars,
+    },
+    CreateDevice {
+        id: Id,
+        around: Around,
+        device_type: DeviceType,
+        platform: Platform,
+        fields: Fields,
+        desired: DesiredStatus,
+        skip_recipe: bool,
+    },
+    UpdateDevice {
+        id: Id,
+        contributor: Id,
+        fields: Fields,
+    },
+    ProvisionDevice {
+        id: Id,
+        around: Around,
+    },
+    SetDeviceDesired {
+        id: Id,
+        contributor: Id,
+        desired: DesiredStatus,
+    },
+    SuspendDevice {
+        id: Id,
+    },
+    ResumeDevice {
+        id: Id,
+    },
+    RejectDevice {
+        id: Id,
+        reason: RejectReason,
+    },
+    DeleteDevice {
+        id: Id,
+        contributor: Id,
+    },
+    CloseDevice {
+        id: Id,
+        around: Around,
+        recipient: Actor,
+    },
+    AddInterface {
+        id: Id,
+        contributor: Id,
+        interface: Interface,
+    },
+    UpdateInterface {
+        id: Id,
+        contributor: Id,
+        interface: Interface,
+    },
+    RemoveInterface {
+        id: Id,
+        contributor: Id,
+        name: String,
+        recipient: Actor,
+    },
+    CreateLink {
+        id: Id,
+        link_type: LinkType,
+        ends: [End; 2],
+        ports: [String; 2],
+        figures: Figures,
+        desired: DesiredStatus,
+    },
+    AcceptLink {
+        id: Id,
+        ends: [End; 2],
+        port: String,
+    },
+    RejectLink {
+        id: Id,
+        contributor: Id,
+        reason: RejectReason,
+    },
+    ProvisionLink {
+        id: Id,
+        ends: [End; 2],
+    },
+    UpdateLink {
+        id: Id,
+        contributor: Id,
+        figures: Figures,
+    },
+    SetLinkDesired {
+        id: Id,
+        contributor: Id,
+        desired: DesiredStatus,
+    },
+    SuspendLink {
+        id: Id,
+        ends: [End; 2],
+    },
+    ResumeLink {
+        id: Id,
+    },
+    DeleteLink {
+        id: Id,
+        contributor: Id,
+    },
+    CloseLink {
+        id: Id,
+        ends: [End; 2],
+        recipient: Actor,
+    },
     /// Words on the window from `window[0]` to `window[1]`, in slots, absolute.
-    Attest { window: [u64; 2], verdicts: Vec<(Subject, u8)> },
-    AdvanceDevice { id: Id, around: Around },
-    AdvanceLink { id: Id, ends: [End; 2] },
-    ExtendAttestations { subject: Subject, entries: u32 },
+    Attest {
+        epoch: u32,
+        window: [u64; 2],
+        verdicts: Vec<(Subject, u8)>,
+    },
+    AdvanceDevice {
+        id: Id,
+        around: Around,
+    },
+    AdvanceLink {
+        id: Id,
+        ends: [End; 2],
+    },
+    ExtendAttestations {
+        subject: Subject,
+        entries: u32,
+    },
 }
 
 impl Particulars {

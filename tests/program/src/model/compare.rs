@@ -3,8 +3,8 @@
 use causeway_interface::{
     Code, Key, LinkType, NetworkStatus, PoolKind, Prefix, RegistryStatus,
     accounts::{
-        Attestations, Contributor, Device, Exchange, LINK_FLAG_Z_ATTACHED, Link, Location, Network, PREFIX_TABLE_CAPACITY,
-        Pool, PrefixTable, Record,
+        Attestations, Contributor, Device, Exchange, LINK_FLAG_Z_ATTACHED, Link, Location, Network,
+        PREFIX_TABLE_CAPACITY, Pool, PrefixTable, Record,
     },
 };
 

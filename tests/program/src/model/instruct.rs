@@ -15,12 +15,11 @@ use solana_sdk::{instruction::Instruction, pubkey::Pubkey};
 use super::{
     atlas::{Place, atlas, code_of},
     command::{Around, Command, End, Fields, Figures, Interface, Particulars, Registry, Subject, What},
-    state::{Id, Model},
+    state::Id,
 };
 
-/// The instruction of a command; nothing for time that goes by. The model is asked for nothing but the oracle epoch,
-/// which every sender reads before it signs.
-pub fn instruction(ix: &Instructions, command: &Command, model: &Model) -> Option<Instruction> {
+/// The instruction of a command; nothing for time that goes by.
+pub fn instruction(ix: &Instructions, command: &Command) -> Option<Instruction> {
     let atlas = atlas();
     let by = atlas.pubkey(command.by);
     let expect = command.expect.unwrap_or(ANY_SEQUENCE);
@@ -87,13 +86,20 @@ pub fn instruction(ix: &Instructions, command: &Command, model: &Model) -> Optio
                 UpdateExchange { expected_sequence: expect, name: name(), country, lat_e6, lng_e6, bgp_community };
             ix.update_exchange(&by, &code_of('p', *id), data)
         }
-        What::Attest { .. } | What::AdvanceDevice { .. } | What::AdvanceLink { .. }
-        | What::ExtendAttestations { .. } => of_health(ix, &by, expect, &command.what, model),
-        What::CreateLink { .. } | What::AcceptLink { .. } | What::RejectLink { .. } | What::ProvisionLink { .. }
-        | What::UpdateLink { .. } | What::SetLinkDesired { .. } | What::SuspendLink { .. }
-        | What::ResumeLink { .. } | What::DeleteLink { .. } | What::CloseLink { .. } => {
-            of_link(ix, &by, expect, &command.what)
-        }
+        What::Attest { .. }
+        | What::AdvanceDevice { .. }
+        | What::AdvanceLink { .. }
+        | What::ExtendAttestations { .. } => of_health(ix, &by, expect, &command.what),
+        What::CreateLink { .. }
+        | What::AcceptLink { .. }
+        | What::RejectLink { .. }
+        | What::ProvisionLink { .. }
+        | What::UpdateLink { .. }
+        | What::SetLinkDesired { .. }
+        | What::SuspendLink { .. }
+        | What::ResumeLink { .. }
+        | What::DeleteLink { .. }
+        | What::CloseLink { .. } => of_link(ix, &by, expect, &command.what),
         _ => of_device(ix, &by, expect, &command.what),
     };
     Some(built)
@@ -197,12 +203,11 @@ fn of_link(ix: &Instructions, by: &Pubkey, expect: u64, what: &What) -> Instruct
     }
 }
 
-fn of_health(ix: &Instructions, by: &Pubkey, expect: u64, what: &What, _model: &Model) -> Instruction {
+fn of_health(ix: &Instructions, by: &Pubkey, expect: u64, what: &What) -> Instruction {
     let atlas = atlas();
     match what {
-        What::Attest { window: [start_slot, end_slot], verdicts } => {
-            let window =
-                Window { start_slot: *start_slot, end_slot: *end_slot, evidence_root: Digest([0xe; 32]) };
+        What::Attest { epoch: _, window: [start_slot, end_slot], verdicts } => {
+            let window = Window { start_slot: *start_slot, end_slot: *end_slot, evidence_root: Digest([0xe; 32]) };
             let verdicts: Vec<_> = verdicts
                 .iter()
                 .map(|(subject, verdict)| (atlas.subject_key(*subject), Verdict { verdict: *verdict, failed: 0 }))

@@ -49,7 +49,15 @@ impl Past {
 
     /// Whether a quorum of the oracles in force has, up to now and without a break, held the subject at `rank` or
     /// above for so many slots, none of them before `floor`.
-    pub fn quorum_holds(&self, subject: Subject, network: &Network, now: u64, rank: u8, slots: u64, floor: u64) -> bool {
+    pub fn quorum_holds(
+        &self,
+        subject: Subject,
+        network: &Network,
+        now: u64,
+        rank: u8,
+        slots: u64,
+        floor: u64,
+    ) -> bool {
         let set = network.oracles.iter().take(usize::from(network.oracle_count));
         let said = |oracle: &Key| self.said.get(&subject).and_then(|of| of.get(oracle));
         let holds = |oracle: &&Key| said(oracle).is_some_and(|said| holds_for(said, network, now, rank, slots, floor));
@@ -62,8 +70,7 @@ fn holds_for(said: &[Said], network: &Network, now: u64, rank: u8, slots: u64, f
     let mut begun: Option<u64> = None;
     let mut last: Option<Said> = None;
     for word in said {
-        let unbroken =
-            last.is_some_and(|before| before.epoch == word.epoch && word.slot - before.slot <= word.max_age);
+        let unbroken = last.is_some_and(|before| before.epoch == word.epoch && word.slot - before.slot <= word.max_age);
         begun = match (word.rank >= rank, begun) {
             (false, _) => None,
             (true, Some(begun)) if unbroken => Some(begun),

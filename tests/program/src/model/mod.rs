@@ -22,16 +22,19 @@ pub mod state;
 use command::Command;
 use generate::Generator;
 use runner::{Reached, Runner};
+use state::{Flaw, Model};
 
 /// Commands of one sequence.
 pub const LENGTH: usize = 800;
-/// Times that a failing sequence is run again to cut it down.
-const CUTS: usize = 400;
+/// Times that a failing sequence is run again to cut it down: each takes at most as long as the sequence did.
+pub const CUTS: usize = 400;
 
 /// A sequence in which program and model differ.
 #[derive(Debug)]
 pub struct Counterexample {
     pub seed: u64,
+    /// The command, counted from 1, after which it was found first.
+    pub step: usize,
     /// The difference that was found first.
     pub first: String,
     /// What is left of the commands.
@@ -44,8 +47,8 @@ pub struct Counterexample {
 
 impl std::fmt::Display for Counterexample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { seed, first, commands, difference, model } = self;
-        writeln!(f, "seed {seed}: {first}\ncut down to {} commands:", commands.len())?;
+        let Self { seed, step, first, commands, difference, model } = self;
+        writeln!(f, "seed {seed}, command {step}: {first}\ncut down to {} commands:", commands.len())?;
         for (step, command) in commands.iter().enumerate() {
             writeln!(f, "{step:4} {command:?}")?;
         }
@@ -53,63 +56,110 @@ impl std::fmt::Display for Counterexample {
     }
 }
 
-/// Runs the sequence of a seed and adds to what has been reached.
+/// Runs the sequence of a seed, with a flaw in the model or none, and says what has been reached. If it fails, it is
+/// cut down in so many further runs.
 ///
 /// # Errors
 /// Program and model differ.
-pub fn run(seed: u64, reached: &mut Reached) -> Result<(), Box<Counterexample>> {
-    let mut runner = Runner::new();
+pub fn run(seed: u64, flaw: Option<Flaw>, cuts: usize) -> Result<Reached, Box<Counterexample>> {
+    let mut runner = Runner::new(flaw);
     let mut generator = Generator::new(seed);
-    let mut commands = Vec::new();
+    // All commands, and those that were accepted: what is refused changes nothing, so the others should do.
+    let (mut commands, mut telling) = (Vec::new(), Vec::new());
     for _ in 0..LENGTH {
         let command = generator.next(&runner.model);
         commands.push(command.clone());
-        if let Err(first) = runner.step(&command) {
-            return Err(Box::new(cut_down(seed, first, commands)));
+        match runner.step(&command) {
+            Ok(true) => telling.push(command),
+            Ok(false) => {}
+            Err(first) => {
+                telling.push(command);
+                let step = commands.len();
+                return Err(Box::new(cut_down(Found { seed, flaw, step, first }, commands, telling, cuts)));
+            }
         }
     }
     if let Err(first) = runner.check_all() {
-        return Err(Box::new(cut_down(seed, first, commands)));
+        let step = commands.len();
+        return Err(Box::new(cut_down(Found { seed, flaw, step, first }, commands, telling, cuts)));
     }
-    reached.add(runner.reached);
-    Ok(())
+    Ok(runner.reached)
 }
 
-/// Runs given commands: what differs, after how many, and the model then.
-fn replay(commands: &[Command]) -> Option<(usize, String, String)> {
-    let mut runner = Runner::new();
-    for (step, command) in commands.iter().enumerate() {
-        if let Err(difference) = runner.step(command) {
-            return Some((step + 1, difference, format!("{:?}", runner.model)));
+/// Runs the sequence of a seed up to where the model is as wanted, if it ever is.
+///
+/// # Panics
+/// Program and model differ.
+pub fn run_until(seed: u64, wanted: impl Fn(&Model) -> bool) -> Option<Runner> {
+    let mut runner = Runner::new(None);
+    let mut generator = Generator::new(seed);
+    for _ in 0..LENGTH {
+        if wanted(&runner.model) {
+            return Some(runner);
         }
+        let command = generator.next(&runner.model);
+        runner.step(&command).unwrap_or_else(|difference| panic!("seed {seed}: {difference}"));
     }
-    let difference = runner.check_all().err()?;
-    Some((commands.len(), difference, format!("{:?}", runner.model)))
+    None
 }
 
-/// Leaves out runs of commands, long ones first, as long as something still differs.
-fn cut_down(seed: u64, first: String, mut commands: Vec<Command>) -> Counterexample {
-    let mut found = replay(&commands);
-    let mut tries = 0;
+/// Where given commands end.
+struct End {
+    step: usize,
+    difference: String,
+    model: String,
+}
+
+/// Runs given commands, to where program and model differ.
+fn replay(commands: &[Command], flaw: Option<Flaw>) -> Option<End> {
+    let mut runner = Runner::new(flaw);
+    let failed = commands.iter().zip(1..).find_map(|(command, step)| Some((step, runner.step(command).err()?)));
+    let (step, difference) = failed.or_else(|| Some((commands.len(), runner.check_all().err()?)))?;
+    Some(End { step, difference, model: format!("{:?}", runner.model) })
+}
+
+/// What a difference is about: a refusal, lamports, or which kind of account.
+fn kind_of(difference: &str) -> Option<&str> {
+    difference.split([' ', '(']).next()
+}
+
+/// Where a sequence failed.
+struct Found {
+    seed: u64,
+    flaw: Option<Flaw>,
+    step: usize,
+    first: String,
+}
+
+/// Leaves out what was refused and then runs of commands, long ones first, as long as the same still differs.
+fn cut_down(found: Found, all: Vec<Command>, telling: Vec<Command>, mut cuts: usize) -> Counterexample {
+    let Found { seed, flaw, step, first } = found;
+    let same = |end: &End| kind_of(&end.difference) == kind_of(&first);
+    let (mut commands, mut end) = match replay(&telling, flaw).filter(same) {
+        Some(end) => (telling, Some(end)),
+        None => {
+            let end = replay(&all, flaw);
+            (all, end)
+        }
+    };
     let mut size = commands.len() / 2;
-    while size > 0 && tries < CUTS {
+    while size > 0 {
         let mut at = 0;
-        while at < commands.len() && tries < CUTS {
+        while at < commands.len() && cuts > 0 {
+            cuts -= 1;
             let mut fewer = commands.clone();
             fewer.drain(at..(at + size).min(commands.len()));
-            tries += 1;
-            match replay(&fewer) {
+            match replay(&fewer, flaw).filter(same) {
                 Some(still) => {
-                    fewer.truncate(still.0);
-                    commands = fewer;
-                    found = Some(still);
+                    fewer.truncate(still.step);
+                    (commands, end) = (fewer, Some(still));
                 }
                 None => at += size,
             }
         }
         size /= 2;
     }
-    let lost = || (0, "gone when run again".to_owned(), String::new());
-    let (_, difference, model) = found.unwrap_or_else(lost);
-    Counterexample { seed, first, commands, difference, model }
+    let gone = || End { step: 0, difference: "gone when run again".to_owned(), model: String::new() };
+    let End { difference, model, .. } = end.unwrap_or_else(gone);
+    Counterexample { seed, step, first, commands, difference, model }
 }

@@ -13,7 +13,7 @@ use super::{
     instruct::instruction,
     invariants::{Ledger, Past, check_move},
     rules::rank_of,
-    state::Model,
+    state::{Flaw, Model},
 };
 use crate::{World, world::Failure};
 
@@ -74,7 +74,7 @@ pub struct Runner {
 
 impl Runner {
     /// A program that was just deployed, by the known key, and everybody with funds.
-    pub fn new() -> Self {
+    pub fn new(flaw: Option<Flaw>) -> Self {
         let mut world = World::bare();
         let program_data = world.ix.addresses().program_data();
         let upgrader = atlas().pubkey(UPGRADER);
@@ -90,22 +90,22 @@ impl Runner {
             world.svm.set_account(key, funds.clone()).expect("funds");
             seen.insert(key, funds);
         }
-        let model = Model { slot: world.slot, ..Model::default() };
+        let model = Model { slot: world.slot, flaw, ..Model::default() };
         let lamports = FUNDS * u64::from(ACTORS);
         Self { world, model, seen, past: Past::default(), lamports, steps: 0, reached: Reached::default() }
     }
 
-    /// Has the program and the model do a command, and compares what has become of both.
+    /// Has the program and the model do a command, and compares what has become of both. Says whether it was accepted.
     ///
     /// # Errors
     /// They differ, or something that has to hold does not.
-    pub fn step(&mut self, command: &Command) -> Result<(), String> {
+    pub fn step(&mut self, command: &Command) -> Result<bool, String> {
         self.steps += 1;
-        let Some(instruction) = instruction(&self.world.ix, command, &self.model) else {
+        let Some(instruction) = instruction(&self.world.ix, command) else {
             let slot = self.model.slot;
             let _ = self.model.step(command);
             self.world.warp(self.model.slot - slot);
-            return Ok(());
+            return Ok(true);
         };
         let tag = tag_of(&instruction).expect("an instruction of the program");
         let predicted = self.model.step(command);
@@ -128,7 +128,10 @@ impl Runner {
         let count = if accepted { &mut self.reached.accepted } else { &mut self.reached.refused };
         *count.entry(tag).or_default() += 1;
         self.check_touched(command, &instruction, accepted)?;
-        if self.steps.is_multiple_of(COMPLETE) { self.check_all() } else { Ok(()) }
+        if self.steps.is_multiple_of(COMPLETE) {
+            self.check_all()?;
+        }
+        Ok(accepted)
     }
 
     /// What an instruction has done to the accounts that it could write to, and to nothing else by the runtime's rule.
@@ -160,7 +163,10 @@ impl Runner {
             if !accepted {
                 let paid = if *address == payer { FEE } else { 0 };
                 if before.data != after.data || before.lamports != after.lamports + paid {
-                    return Err(format!("{address}, {:?}, is not what it was before the refusal", atlas.place(address)));
+                    return Err(format!(
+                        "{address}, {:?}, is not what it was before the refusal",
+                        atlas.place(address)
+                    ));
                 }
             } else if let Some(place) = atlas.place(address) {
                 self.check_changed(place, before, after)?;
@@ -185,7 +191,11 @@ impl Runner {
         }
         let (Some(old), Some(new)) = (data(before), data(after)) else { return Ok(()) };
         if old != new && sequence(old) >= sequence(new) {
-            return Err(format!("{place:?} has changed and its sequence went from {} to {}", sequence(old), sequence(new)));
+            return Err(format!(
+                "{place:?} has changed and its sequence went from {} to {}",
+                sequence(old),
+                sequence(new)
+            ));
         }
         if let Place::Subject(subject) = place
             && old[STATUS] != new[STATUS]
@@ -238,11 +248,27 @@ impl Runner {
         if lamports != self.lamports {
             found.push(format!("there are {lamports} lamports in all, and should be {}", self.lamports));
         }
-        let seen = &self.seen;
-        if let Some(ledger) = Ledger::read(|place| seen.get(&atlas().address(place)).and_then(data)) {
-            found.extend(ledger.violations(&self.past));
-        }
+        found.extend(self.violations());
         if found.is_empty() { Ok(()) } else { Err(found.join("\n")) }
+    }
+}
+
+impl Runner {
+    /// What does not hold on the ledger by itself, whatever the model says.
+    pub fn violations(&self) -> Vec<String> {
+        let ledger = Ledger::read(|place| self.seen.get(&atlas().address(place)).and_then(data));
+        ledger.map_or_else(Vec::new, |ledger| ledger.violations(&self.past))
+    }
+
+    /// Changes an account's bytes behind the program's back, to see that the change is found; returns what was there.
+    pub fn tamper(&mut self, place: Place, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let address = atlas().address(place);
+        let account = self.seen.get_mut(&address).expect("an account that was seen");
+        let before = account.data.clone();
+        change(&mut account.data);
+        let changed = account.clone();
+        self.world.tamper(&address, |account| *account = changed);
+        before
     }
 }
 

@@ -146,9 +146,28 @@ pub struct Words {
     pub places: Vec<Vec<Word>>,
 }
 
+/// A mistake that the model can be made to make, to see that one would be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// One oracle less than the quorum is enough.
+    SmallQuorum,
+    /// A streak outlives a silence of any length.
+    DeafStreak,
+    /// Closing a link leaves side Z's interface held.
+    HeldInterface,
+    /// A drain in force does not show in what both sides want.
+    LenientSide,
+}
+
+impl Flaw {
+    pub const ALL: [Flaw; 4] = [Flaw::SmallQuorum, Flaw::DeafStreak, Flaw::HeldInterface, Flaw::LenientSide];
+}
+
 /// Everything.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
+    /// None, unless a test of the test wants one.
+    pub flaw: Option<Flaw>,
     pub slot: u64,
     pub network: Option<Network>,
     pub contributors: BTreeMap<Id, Contributor>,
@@ -261,8 +280,7 @@ impl Model {
 
     /// Prefixes of all devices, as ascending ranges.
     pub fn prefixes(&self) -> Vec<(u32, u32)> {
-        let mut all: Vec<_> =
-            self.devices.values().flat_map(|d| &d.prefixes).map(|p| (p.first(), p.last())).collect();
+        let mut all: Vec<_> = self.devices.values().flat_map(|d| &d.prefixes).map(|p| (p.first(), p.last())).collect();
         all.sort_unstable();
         all
     }

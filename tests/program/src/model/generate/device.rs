@@ -31,7 +31,11 @@ impl Generator {
             DeviceStatus::Pending if !keys => &[(40, 1), (6, 0), (6, 2)],
             DeviceStatus::Pending => &[(50, 0), (5, 1), (8, 2), (2, 3), (1, 4), (2, 6)],
             DeviceStatus::DeviceProvisioning | DeviceStatus::LinkProvisioning => {
-                if held { &[(50, 5), (5, 1)] } else { &[(8, 1), (40, 2), (3, 5), (2, 3), (1, 4), (1, 6)] }
+                if held {
+                    &[(50, 5), (5, 1)]
+                } else {
+                    &[(8, 1), (40, 2), (3, 5), (2, 3), (1, 4), (1, 6)]
+                }
             }
             DeviceStatus::Activated => &[(25, 5), (8, 1), (40, 2), (5, 3)],
             DeviceStatus::Drained if held => &[(50, 5), (5, 3), (3, 6), (5, 1), (20, 2)],
@@ -97,7 +101,8 @@ impl Generator {
         let exchange = self.rng.any(model.exchanges.keys().copied()).unwrap_or(0);
         let device_type = self.rng.weighted(&[(55, Hybrid), (20, Transit), (25, Edge)]);
         let platform = self.rng.one_of(&[Platform::Eos, Platform::Frr]);
-        let desired = if self.rng.chance(90) { DesiredStatus::Activated } else { self.desired(DesiredStatus::Activated) };
+        let desired =
+            if self.rng.chance(90) { DesiredStatus::Activated } else { self.desired(DesiredStatus::Activated) };
         let around = Around { contributor, location, exchange };
         let (fields, skip_recipe) = (self.fields(), self.rng.chance(6));
         let what = What::CreateDevice { id, around, device_type, platform, fields, desired, skip_recipe };
@@ -159,7 +164,8 @@ impl Generator {
     fn interface_like(&mut self, device: &Device) -> Interface {
         use InterfaceKind::{Loopback, Management, Physical, PortChannel, SubInterface};
         let rng = &mut self.rng;
-        let kind = rng.weighted(&[(40, Physical), (12, Loopback), (3, Management), (15, PortChannel), (40, SubInterface)]);
+        let kind =
+            rng.weighted(&[(40, Physical), (12, Loopback), (3, Management), (15, PortChannel), (40, SubInterface)]);
         let number = rng.below(30);
         let parent = rng.any(device.ports.iter().filter(|p| matches!(p.given.kind, Physical | PortChannel)));
         let name = match kind {

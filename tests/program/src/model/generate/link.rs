@@ -30,7 +30,9 @@ impl Generator {
             LinkStatus::Deleting => &[(40, 8), (5, 4)],
             _ if link.devices.iter().any(doomed) => &[(40, 7), (5, 4), (5, 1)],
             LinkStatus::Requested => &[(50, 0), (4, 1), (6, 3), (6, 4), (4, 5), (2, 7)],
-            LinkStatus::Pending if link.devices.iter().any(pending) => &[(5, 2), (20, 3), (1, 1), (2, 4), (1, 5), (1, 7)],
+            LinkStatus::Pending if link.devices.iter().any(pending) => {
+                &[(5, 2), (20, 3), (1, 1), (2, 4), (1, 5), (1, 7)]
+            }
             LinkStatus::Pending => &[(50, 2), (2, 1), (6, 3), (4, 4), (3, 5), (3, 7)],
             LinkStatus::Provisioning if held => &[(50, 4), (2, 7)],
             LinkStatus::Provisioning => &[(20, 3), (3, 4), (2, 5), (1, 1), (2, 7)],
@@ -77,7 +79,13 @@ impl Generator {
             4 => {
                 // Whoever holds it back is the one who lets go.
                 let holds = |n: usize| link.desired[n] != DesiredStatus::Activated;
-                let side = if holds(0) && !holds(1) { 0 } else if holds(1) && !holds(0) { 1 } else { self.rng.within(0..2) };
+                let side = if holds(0) && !holds(1) {
+                    0
+                } else if holds(1) && !holds(0) {
+                    1
+                } else {
+                    self.rng.within(0..2)
+                };
                 let side = usize::from(side);
                 let contributor = link.contributors[side];
                 let desired = self.desired(link.desired[side]);
@@ -125,7 +133,8 @@ impl Generator {
             ports[1].clear();
         }
         let figures = Figures { delay_override_ns: 0, ..self.figures() };
-        let desired = if self.rng.chance(90) { DesiredStatus::Activated } else { self.desired(DesiredStatus::Activated) };
+        let desired =
+            if self.rng.chance(90) { DesiredStatus::Activated } else { self.desired(DesiredStatus::Activated) };
         let by = owner_of(model, ends[0].around.contributor);
         plain(by, What::CreateLink { id, link_type, ends, ports, figures, desired })
     }

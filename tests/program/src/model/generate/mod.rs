@@ -15,6 +15,7 @@ use causeway_interface::{DeviceStatus, LinkStatus, Prefix, RejectReason};
 
 use super::{
     atlas::{AUTHORITIES, DEVICES, LINKS},
+    changes,
     command::{Around, Command, End, Registry, Subject, Terms, What},
     rng::Rng,
     state::{Actor, Id, Link, Model},
@@ -134,7 +135,9 @@ impl Generator {
         let late = if rng.chance(2) { rng.below(net.max_age + 2) } else { 0 };
         let end = if rng.chance(1) { model.slot + 1 } else { model.slot - late };
         let start = if rng.chance(1) { end + 1 } else { end.saturating_sub(rng.below(100)) };
-        plain(by, What::Attest { window: [start, end], verdicts })
+        let stale = changes::ATTEST_NAMES_EPOCH && rng.chance(2);
+        let epoch = if stale { net.epoch.wrapping_sub(1) } else { net.epoch };
+        plain(by, What::Attest { epoch, window: [start, end], verdicts })
     }
 
     fn advance(&mut self, model: &Model) -> Command {

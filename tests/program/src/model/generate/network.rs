@@ -111,7 +111,20 @@ impl Generator {
         if let Some(pending) = net.pending.filter(|_| self.rng.chance(30)) {
             return plain(pending, What::AcceptAuthority);
         }
-        match self.rng.weighted(&[(8, 0), (4, 1), (2, 2), (8, 3), (3, 4), (4, 5), (18, 6), (8, 7), (18, 8), (6, 9), (6, 10), (2, 11)]) {
+        match self.rng.weighted(&[
+            (8, 0),
+            (4, 1),
+            (2, 2),
+            (8, 3),
+            (3, 4),
+            (4, 5),
+            (18, 6),
+            (8, 7),
+            (18, 8),
+            (6, 9),
+            (6, 10),
+            (2, 11),
+        ]) {
             0 => {
                 let mut terms = self.profile.terms;
                 terms.core_asn += self.rng.below(3) as u32;
@@ -142,7 +155,14 @@ impl Generator {
                 let particulars = self.particulars();
                 let id = self.rng.within(0..PLACES);
                 let location = self.rng.chance(50);
-                plain(by, if location { What::UpdateLocation { id, particulars } } else { What::UpdateExchange { id, particulars } })
+                plain(
+                    by,
+                    if location {
+                        What::UpdateLocation { id, particulars }
+                    } else {
+                        What::UpdateExchange { id, particulars }
+                    },
+                )
             }
             9 => {
                 let suspended = self.rng.chance(70);

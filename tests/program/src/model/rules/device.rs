@@ -81,7 +81,8 @@ fn check_fields(broken: &mut Broken, fields: &Fields) {
     broken.unless(address == 0 || !private && !is_unusable(address), ErrorCode::PublicIpNotRoutable);
     let count = fields.prefixes.len();
     broken.unless(count <= MOST_PREFIXES, ErrorCode::DzPrefixTooMany);
-    broken.unless(fields.prefixes.iter().all(|p| (8..=29).contains(&p.len) && is_network(p)), ErrorCode::DzPrefixInvalid);
+    broken
+        .unless(fields.prefixes.iter().all(|p| (8..=29).contains(&p.len) && is_network(p)), ErrorCode::DzPrefixInvalid);
     let apart = (0..count).all(|z| (0..z).all(|a| !overlap(&fields.prefixes[a], &fields.prefixes[z])));
     broken.unless(apart, ErrorCode::DzPrefixOverlap);
 }
@@ -177,7 +178,9 @@ pub fn enter(device: &mut Device, status: DeviceStatus, slot: u64) {
 
 /// What concerns nothing but the device itself.
 fn simple(model: &mut Model, command: &Command) -> Verdict {
-    use DeviceStatus::{Activated, Deleting, DeviceProvisioning, Drained, LinkProvisioning, Pending, Rejected, Suspended};
+    use DeviceStatus::{
+        Activated, Deleting, DeviceProvisioning, Drained, LinkProvisioning, Pending, Rejected, Suspended,
+    };
     let mut broken = Broken::default();
     let (id, named) = match command.what {
         What::SuspendDevice { id } | What::ResumeDevice { id } | What::RejectDevice { id, .. } => (id, None),
@@ -244,9 +247,11 @@ fn simple(model: &mut Model, command: &Command) -> Verdict {
 fn close(model: &mut Model, command: &Command, id: Id, around: &Around) -> Verdict {
     let mut broken = Broken::default();
     let What::CloseDevice { recipient, .. } = command.what else { unreachable!("asked for one") };
+    if let Some(contributor) = model.contributors.get(&around.contributor) {
+        broken.unless(contributor.owner == recipient, ErrorCode::AccountMismatch);
+    }
     let Some(device) = model.devices.get(&id).filter(|_| model.stands(around)) else { return broken.missing() };
     broken.unless(is_around(device, around), ErrorCode::AccountMismatch);
-    broken.unless(model.owns(recipient, around.contributor), ErrorCode::AccountMismatch);
     broken.unless(fresh(command, &device.stamp), ErrorCode::StaleSequence);
     broken.unless(device.status == DeviceStatus::Deleting, ErrorCode::DeviceTransitionRefused);
     let allowed = model.is_authority(command.by) || model.owns(command.by, around.contributor);

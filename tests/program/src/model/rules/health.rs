@@ -11,15 +11,18 @@ use super::{Broken, Verdict, device, fresh, link};
 use crate::model::{
     changes,
     command::{Around, Command, End, Subject, What},
-    state::{Device, Id, Link, Model, Word},
+    state::{Device, Flaw, Id, Link, Model, Word},
 };
 
 /// Most oracles of a network, so most entries that attestations have a use for.
 const MOST_ENTRIES: usize = 31;
 
+/// The code for a word of another epoch, which may be news to the vocabulary.
+const EPOCH_STALE: u32 = 4_006;
+
 pub fn step(model: &mut Model, command: &Command) -> Verdict {
     match &command.what {
-        What::Attest { window, verdicts } => attest(model, command, *window, verdicts),
+        What::Attest { epoch, window, verdicts } => attest(model, command, *epoch, *window, verdicts),
         What::AdvanceDevice { id, around } => advance_device(model, command, *id, around),
         What::AdvanceLink { id, ends } => advance_link(model, command, *id, ends),
         What::ExtendAttestations { subject, entries } => extend(model, *subject, *entries as usize),
@@ -37,9 +40,12 @@ pub fn rank_of(subject: Subject, verdict: u8) -> Option<u8> {
     }
 }
 
-fn attest(model: &mut Model, command: &Command, window: [u64; 2], verdicts: &[(Subject, u8)]) -> Verdict {
+fn attest(model: &mut Model, command: &Command, epoch: u32, window: [u64; 2], verdicts: &[(Subject, u8)]) -> Verdict {
     let mut broken = Broken::default();
     let net = model.net();
+    if let Some(stale) = ErrorCode::from_code(EPOCH_STALE) {
+        broken.unless(epoch == net.epoch || !changes::ATTEST_NAMES_EPOCH, stale);
+    }
     let [start, end] = window;
     let current = start <= end && end <= model.slot && model.slot - end <= net.max_age;
     broken.unless(current, ErrorCode::WindowInvalid);
@@ -64,7 +70,8 @@ fn attest(model: &mut Model, command: &Command, window: [u64; 2], verdicts: &[(S
         }
     }
     broken.so_far()?;
-    let (slot, epoch, max_age) = (model.slot, net.epoch, net.max_age);
+    let max_age = if model.flaw == Some(Flaw::DeafStreak) { u64::MAX } else { net.max_age };
+    let (slot, epoch) = (model.slot, net.epoch);
     for (subject, verdict) in verdicts {
         if let (Some(words), Some(place), Some(rank)) =
             (model.words.get_mut(subject), place, rank_of(*subject, *verdict))
@@ -108,9 +115,9 @@ fn opinion(model: &Model, subject: Subject, in_service: bool, status_since: u64)
         said.last().is_some_and(|word| word.epoch == net.epoch && model.slot - word.slot <= net.max_age)
     };
     let speaking: Vec<_> = model.words[&subject].places.iter().take(net.oracles.len()).filter(fresh).collect();
-    let quorum = |holds: &dyn Fn(&[Word]) -> bool| {
-        net.quorum > 0 && speaking.iter().filter(|said| holds(said)).count() >= usize::from(net.quorum)
-    };
+    let least = usize::from(net.quorum) - usize::from(model.flaw == Some(Flaw::SmallQuorum) && net.quorum > 1);
+    let quorum =
+        |holds: &dyn Fn(&[Word]) -> bool| least > 0 && speaking.iter().filter(|said| holds(said)).count() >= least;
     let attested = |said: &[Word], level, floor: u64, slots| {
         let last = said.last().map_or(0, |word| word.slot);
         since(said, level).is_some_and(|since| last >= since.max(floor) && last - since.max(floor) >= slots)
@@ -248,17 +255,10 @@ fn shape_holds(model: &Model, id: Id, device: &Device) -> bool {
 
 fn advance_link(model: &mut Model, command: &Command, id: Id, ends: &[End; 2]) -> Verdict {
     let mut broken = Broken::default();
-    let there = |end: &End| model.devices.contains_key(&end.device) && model.stands(&end.around);
-    let Some(link) = model.links.get(&id).filter(|_| ends.iter().all(there)) else { return broken.missing() };
     broken.unless(ends[0].device != ends[1].device, ErrorCode::DuplicateAccount);
-    broken.unless(link.devices == ends.map(|end| end.device), ErrorCode::LinkForeignDevice);
-    broken.unless(link.contributors == ends.map(|end| end.around.contributor), ErrorCode::AccountMismatch);
-    for end in ends {
-        let device = &model.devices[&end.device];
-        broken.unless(device.contributor == end.around.contributor, ErrorCode::LinkForeignDevice);
-        let place = (device.location, device.exchange) == (end.around.location, end.around.exchange);
-        broken.unless(place, ErrorCode::AccountMismatch);
-    }
+    let Some(link) = link::with_devices(model, id, ends) else { return broken.missing() };
+    link::check_named(&mut broken, link, ends);
+    ends.iter().for_each(|end| link::check_end(&mut broken, model, end));
     broken.unless(fresh(command, &link.stamp), ErrorCode::StaleSequence);
     broken.so_far()?;
     let opinion = opinion(model, Subject::Link(id), link.in_service(), link.stamp.status_since);
@@ -275,7 +275,8 @@ fn advance_link(model: &mut Model, command: &Command, id: Id, ends: &[End; 2]) -
     let forward = !model.net().paused
         && ends.iter().all(|end| model.in_good_standing(&end.around))
         && ends.iter().all(|end| carries_links(model.devices[&end.device].status));
-    let status = next_link(link, health, &opinion, forward);
+    let wanted = if model.flaw == Some(Flaw::LenientSide) { link.desired[0] } else { link.wanted() };
+    let status = next_link(link, wanted, health, &opinion, forward);
     let slot = model.slot;
     let counted = (status == LinkStatus::Activated) != (link.status == LinkStatus::Activated);
     if counted {
@@ -307,10 +308,10 @@ fn carries_links(status: DeviceStatus) -> bool {
     matches!(status, DeviceStatus::LinkProvisioning | DeviceStatus::Activated | DeviceStatus::Drained)
 }
 
-fn next_link(link: &Link, health: LinkHealth, opinion: &Opinion, forward: bool) -> LinkStatus {
+fn next_link(link: &Link, wanted: DesiredStatus, health: LinkHealth, opinion: &Opinion, forward: bool) -> LinkStatus {
     use LinkStatus::{Activated, HardDrained, Provisioning, SoftDrained};
     let ready = forward && health == LinkHealth::ReadyForService;
-    match (link.status, link.wanted()) {
+    match (link.status, wanted) {
         (Provisioning, DesiredStatus::Activated) if ready && opinion.burned_in[0] => Activated,
         (SoftDrained | HardDrained, DesiredStatus::Activated) if ready && opinion.since_status[0] => Activated,
         (Activated | SoftDrained, DesiredStatus::HardDrained) => HardDrained,

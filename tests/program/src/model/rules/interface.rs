@@ -1,8 +1,6 @@
 //! Interfaces: which combinations make sense, and which are locked.
 
-use causeway_interface::{
-    DeviceStatus, DeviceType, ErrorCode, InterfaceKind, InterfaceRole, LoopbackType, Prefix,
-};
+use causeway_interface::{DeviceStatus, DeviceType, ErrorCode, InterfaceKind, InterfaceRole, LoopbackType, Prefix};
 
 use super::{Broken, Verdict, fresh, is_unusable};
 use crate::model::{
@@ -24,6 +22,9 @@ pub fn step(model: &mut Model, command: &Command) -> Verdict {
     };
     if !model.contributors.contains_key(&contributor) {
         return broken.missing();
+    }
+    if let What::RemoveInterface { recipient, .. } = command.what {
+        broken.unless(model.owns(recipient, contributor), ErrorCode::AccountMismatch);
     }
     let Some(device) = model.devices.get(&id) else { return broken.missing() };
     broken.unless(device.contributor == contributor, ErrorCode::AccountMismatch);
@@ -55,8 +56,7 @@ pub fn step(model: &mut Model, command: &Command) -> Verdict {
                 *port = Port { given: interface.clone(), segment: 0, link: None };
             }
         }
-        What::RemoveInterface { name, recipient, .. } => {
-            broken.unless(model.owns(*recipient, contributor), ErrorCode::AccountMismatch);
+        What::RemoveInterface { name, .. } => {
             match device.port(name) {
                 None => broken.unless(false, ErrorCode::InterfaceNotFound),
                 Some(gone) => {

@@ -14,7 +14,7 @@ use super::{
 use crate::model::{
     changes,
     command::{Command, End, Figures, Subject, What},
-    state::{Actor, Id, Link, Model, Stamp, nets_of},
+    state::{Actor, Flaw, Id, Link, Model, Stamp, nets_of},
 };
 
 pub fn step(model: &mut Model, command: &Command) -> Verdict {
@@ -43,9 +43,6 @@ fn create(model: &mut Model, command: &Command) -> Verdict {
     let (Some(device_a), Some(device_z)) = (model.devices.get(&a.device), model.devices.get(&z.device)) else {
         return broken.missing();
     };
-    if !ends.iter().all(|end| model.stands(&end.around)) {
-        return broken.missing();
-    }
     for (end, device) in [(a, device_a), (z, device_z)] {
         check_end(&mut broken, model, end);
         broken.unless(takes_links(device.status), ErrorCode::LinkDevicesNotReady);
@@ -99,16 +96,17 @@ fn check_figures(broken: &mut Broken, figures: &Figures) {
     broken.unless(each && overridden, ErrorCode::DelayOutOfRange);
 }
 
-/// The accounts of an end belong together.
-fn check_end(broken: &mut Broken, model: &Model, end: &End) {
+/// The accounts of an end, whose device exists, are there and belong together.
+pub fn check_end(broken: &mut Broken, model: &Model, end: &End) {
     let device = &model.devices[&end.device];
+    broken.unless(model.stands(&end.around), ErrorCode::WrongOwner);
     broken.unless(device.contributor == end.around.contributor, ErrorCode::LinkForeignDevice);
     let place = (device.location, device.exchange) == (end.around.location, end.around.exchange);
     broken.unless(place, ErrorCode::AccountMismatch);
 }
 
 /// The ends are those of the link.
-fn check_named(broken: &mut Broken, link: &Link, ends: &[End; 2]) {
+pub fn check_named(broken: &mut Broken, link: &Link, ends: &[End; 2]) {
     broken.unless(link.devices == ends.map(|end| end.device), ErrorCode::LinkForeignDevice);
     broken.unless(link.contributors == ends.map(|end| end.around.contributor), ErrorCode::AccountMismatch);
 }
@@ -116,27 +114,26 @@ fn check_named(broken: &mut Broken, link: &Link, ends: &[End; 2]) {
 /// What every move towards service asks for.
 fn check_forward(broken: &mut Broken, model: &Model, ends: &[End; 2]) {
     broken.unless(!model.net().paused, ErrorCode::NetworkPaused);
-    let standing = ends.iter().all(|end| model.in_good_standing(&end.around));
-    broken.unless(standing, ErrorCode::RegistrySuspended);
+    let suspended = |end: &End| model.stands(&end.around) && !model.in_good_standing(&end.around);
+    broken.unless(!ends.iter().any(suspended), ErrorCode::RegistrySuspended);
 }
 
 fn takes_links(status: DeviceStatus) -> bool {
     !matches!(status, DeviceStatus::Suspended | DeviceStatus::Deleting | DeviceStatus::Rejected)
 }
 
-/// The link with everything around its ends, all of which exists.
-fn whole<'m>(model: &'m Model, id: Id, ends: &[End; 2]) -> Option<&'m Link> {
-    let there = |end: &End| model.devices.contains_key(&end.device) && model.stands(&end.around);
-    model.links.get(&id).filter(|_| ends.iter().all(there))
+/// The link, where the devices of its ends exist too.
+pub fn with_devices<'m>(model: &'m Model, id: Id, ends: &[End; 2]) -> Option<&'m Link> {
+    model.links.get(&id).filter(|_| ends.iter().all(|end| model.devices.contains_key(&end.device)))
 }
 
 fn accept(model: &mut Model, command: &Command, id: Id, ends: &[End; 2], port: &str) -> Verdict {
     let mut broken = Broken::default();
-    let Some(link) = whole(model, id, ends) else { return broken.missing() };
     let [a, z] = ends;
     // A WAN link has one party, which is then passed as two.
     let two = a.around.contributor != z.around.contributor && a.device != z.device;
     broken.unless(two, ErrorCode::DuplicateAccount);
+    let Some(link) = with_devices(model, id, ends) else { return broken.missing() };
     check_named(&mut broken, link, ends);
     ends.iter().for_each(|end| check_end(&mut broken, model, end));
     broken.unless(fresh(command, &link.stamp), ErrorCode::StaleSequence);
@@ -170,7 +167,7 @@ pub fn enter(link: &mut Link, status: LinkStatus, slot: u64) {
 
 fn provision(model: &mut Model, command: &Command, id: Id, ends: &[End; 2]) -> Verdict {
     let mut broken = Broken::default();
-    let Some(link) = whole(model, id, ends) else { return broken.missing() };
+    let Some(link) = with_devices(model, id, ends) else { return broken.missing() };
     check_named(&mut broken, link, ends);
     ends.iter().for_each(|end| check_end(&mut broken, model, end));
     broken.unless(fresh(command, &link.stamp), ErrorCode::StaleSequence);
@@ -326,24 +323,24 @@ fn simple(model: &mut Model, command: &Command) -> Verdict {
 
 fn close(model: &mut Model, command: &Command, id: Id, ends: &[End; 2], recipient: Actor) -> Verdict {
     let mut broken = Broken::default();
-    let Some(link) = model.links.get(&id) else { return broken.missing() };
     let [a, z] = ends.map(|end| (end.device, end.around.contributor));
-    let dzx = link.link_type == LinkType::Dzx;
-    let there_a = model.devices.contains_key(&a.0) && model.contributors.contains_key(&a.1);
-    let there_z = model.devices.contains_key(&z.0) && (!dzx || model.contributors.contains_key(&z.1));
-    // A side Z that never accepted holds nothing, and may be gone.
-    if !there_a || link.attached && !there_z {
-        return broken.missing();
+    if let Some(contributor) = model.contributors.get(&a.1) {
+        broken.unless(contributor.owner == recipient, ErrorCode::AccountMismatch);
     }
-    broken.unless(model.owns(recipient, a.1), ErrorCode::AccountMismatch);
+    let there = model.devices.contains_key(&a.0) && model.contributors.contains_key(&a.1);
+    let Some(link) = model.links.get(&id).filter(|_| there) else { return broken.missing() };
+    let dzx = link.link_type == LinkType::Dzx;
     broken.unless(link.contributors[0] == a.1, ErrorCode::AccountMismatch);
     broken.unless(link.devices[0] == a.0, ErrorCode::LinkForeignDevice);
+    broken.unless(fresh(command, &link.stamp), ErrorCode::StaleSequence);
+    // A side Z that never accepted holds nothing, and may be gone.
     if link.attached {
+        let there = model.devices.contains_key(&z.0) && (!dzx || model.contributors.contains_key(&z.1));
+        broken.unless(there, ErrorCode::WrongOwner);
         broken.unless(a.0 != z.0 && (!dzx || a.1 != z.1), ErrorCode::DuplicateAccount);
         broken.unless(link.devices[1] == z.0, ErrorCode::LinkForeignDevice);
         broken.unless(!dzx || link.contributors[1] == z.1, ErrorCode::AccountMismatch);
     }
-    broken.unless(fresh(command, &link.stamp), ErrorCode::StaleSequence);
     broken.unless(link.status == LinkStatus::Deleting, ErrorCode::LinkTransitionRefused);
     let owns_z = link.attached && dzx && model.owns(command.by, z.1);
     let party = model.is_authority(command.by) || model.owns(command.by, a.1) || owns_z;
@@ -351,7 +348,8 @@ fn close(model: &mut Model, command: &Command, id: Id, ends: &[End; 2], recipien
     broken.so_far()?;
     if let Some(link) = model.links.remove(&id) {
         model.words.remove(&Subject::Link(id));
-        for side in 0..if link.attached { 2 } else { 1 } {
+        let both = link.attached && model.flaw != Some(Flaw::HeldInterface);
+        for side in 0..if both { 2 } else { 1 } {
             if let Some(device) = model.devices.get_mut(&link.devices[side]) {
                 give_back(device, &link.ports[side]);
             }

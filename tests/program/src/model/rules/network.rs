@@ -82,7 +82,8 @@ fn init(model: &mut Model, command: &Command) -> Verdict {
     broken.unless(authority.is_some(), ErrorCode::KeyMissing);
     check_terms(&mut broken, terms);
     let valid = blocks.iter().all(|block| (8..=30).contains(&block.len) && is_network(block));
-    let apart = (0..3).all(|z| (0..z).all(|a| blocks[z].last() < blocks[a].first() || blocks[a].last() < blocks[z].first()));
+    let apart =
+        (0..3).all(|z| (0..z).all(|a| blocks[z].last() < blocks[a].first() || blocks[a].last() < blocks[z].first()));
     broken.unless(valid, ErrorCode::AddressBlockInvalid);
     broken.unless(apart, ErrorCode::AddressBlocksOverlap);
     broken.unless(model.network.is_none(), ErrorCode::AlreadyInitialized);
