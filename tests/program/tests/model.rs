@@ -11,7 +11,7 @@ use std::{
 };
 
 use causeway_interface::{
-    DeviceStatus, LinkStatus, PoolKind,
+    DeviceStatus, DeviceType, LinkStatus, LinkType, PoolKind,
     accounts::{RawContributor, RawDevice, RawInterface, RawLink, RawLocation, RawNetwork, RawPool, RawPrefixTable},
     instruction::Tag,
 };
@@ -66,6 +66,8 @@ fn random_sequences_leave_the_ledger_as_a_simple_model_says() {
     for status in LinkStatus::ALL {
         assert!(reached.links.contains_key(status), "no link became {status}");
     }
+    assert_eq!(reached.served_devices.len(), DeviceType::ALL.len(), "in service: {:?}", reached.served_devices);
+    assert_eq!(reached.served_links.len(), LinkType::ALL.len(), "in service: {:?}", reached.served_links);
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use causeway_interface::{DeviceStatus, ErrorCode, LinkStatus, accounts::RawHeader, instruction::Tag};
+use causeway_interface::{
+    DeviceStatus, DeviceType, ErrorCode, LinkStatus, LinkType, accounts::RawHeader, instruction::Tag,
+};
 use causeway_sdk::{address::to_key, instructions::tag_of};
 use solana_sdk::{account::Account, instruction::Instruction, pubkey::Pubkey, signature::Signer};
 
@@ -36,6 +38,10 @@ pub struct Reached {
     pub codes: BTreeMap<ErrorCode, usize>,
     pub devices: BTreeMap<DeviceStatus, usize>,
     pub links: BTreeMap<LinkStatus, usize>,
+    /// Devices that went into service, by type.
+    pub served_devices: BTreeMap<DeviceType, usize>,
+    /// Links that went into service, by type.
+    pub served_links: BTreeMap<LinkType, usize>,
     /// Looks at the whole ledger.
     pub complete: usize,
 }
@@ -56,6 +62,8 @@ impl Reached {
         sum(&mut self.codes, other.codes);
         sum(&mut self.devices, other.devices);
         sum(&mut self.links, other.links);
+        sum(&mut self.served_devices, other.served_devices);
+        sum(&mut self.served_links, other.served_links);
     }
 }
 
@@ -214,11 +222,17 @@ impl Runner {
             Subject::Device(id) => {
                 if let Some(device) = self.model.devices.get(&id) {
                     *self.reached.devices.entry(device.status).or_default() += 1;
+                    if device.status == DeviceStatus::Activated {
+                        *self.reached.served_devices.entry(device.device_type).or_default() += 1;
+                    }
                 }
             }
             Subject::Link(id) => {
                 if let Some(link) = self.model.links.get(&id) {
                     *self.reached.links.entry(link.status).or_default() += 1;
+                    if link.status == LinkStatus::Activated {
+                        *self.reached.served_links.entry(link.link_type).or_default() += 1;
+                    }
                 }
             }
         }
