@@ -11,6 +11,9 @@ pub mod counts;
 pub mod drill;
 pub mod parties;
 pub mod plant;
+pub mod reference;
+pub mod scene;
+pub mod stages;
 pub mod world;
 
 pub use parties::Party;
