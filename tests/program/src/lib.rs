@@ -9,6 +9,7 @@ pub mod artifact;
 pub mod cost;
 pub mod counts;
 pub mod drill;
+pub mod fleet;
 pub mod parties;
 pub mod plant;
 pub mod reference;

@@ -2,11 +2,14 @@
 //!
 //! Nothing here calls a rule of the interface crate. Only its names are used (statuses, health, errors), so that the
 //! two can disagree. [`device`] and [`link`] are the state machines, [`health`] is what the oracles' words make of a
-//! subject's health.
+//! subject's health, [`quorum`] and [`limits`] say when a burn-in is over, [`pool`] what is taken.
 
 pub mod device;
 pub mod health;
+pub mod limits;
 pub mod link;
+pub mod pool;
+pub mod quorum;
 
 use causeway_interface::ErrorCode;
 
