@@ -25,6 +25,8 @@ pub struct Scene {
     pub world: World,
     payer: Pubkey,
     bases: Vec<Kept>,
+    /// Compute units of the last transaction.
+    pub cu: u64,
     /// What the ledger holds at this moment, as far as the scene knows.
     now: Kept,
 }
@@ -37,7 +39,7 @@ impl Scene {
             .with_sigverify(false)
             .with_blockhash_check(false)
             .with_transaction_history(0);
-        let mut scene = Self { world, payer, bases: Vec::new(), now: Kept::new() };
+        let mut scene = Self { world, payer, bases: Vec::new(), cu: 0, now: Kept::new() };
         scene.keep();
         scene
     }
@@ -123,7 +125,8 @@ impl Scene {
             .chain(created)
             .collect();
         match result {
-            Ok(_) => {
+            Ok(done) => {
+                self.cu = done.compute_units_consumed;
                 for key in &changed {
                     match self.shared(key) {
                         Some(account) => self.now.insert(*key, account),
@@ -133,6 +136,7 @@ impl Scene {
                 Ok(changed)
             }
             Err(failed) => {
+                self.cu = failed.meta.compute_units_consumed;
                 assert!(changed.is_empty(), "{:?} and yet {changed:?} changed", failed.err);
                 match failed.err {
                     TransactionError::InstructionError(_, InstructionError::Custom(code)) => {

@@ -6,9 +6,11 @@
 
 mod device;
 mod link;
+mod pools;
 
 pub use device::{DeviceBase, DeviceStage};
 pub use link::{LinkBase, LinkStage};
+pub use pools::{BEFORE, DELETING, PoolStage};
 
 use causeway_interface::accounts::{RawAttestation, RawAttestations, RawHeader};
 use causeway_interface::{DesiredStatus, RegistryStatus};
