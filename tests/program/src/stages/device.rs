@@ -198,9 +198,9 @@ impl DeviceStage {
         self.plant(base, state, &SITUATIONS[0], around);
         let answer = order_of(state, event, who, around);
         let order = self.order(event, who);
-        let what = format!("{base:?} {state:?} {event:?} by {who:?} {around:?}");
+        let what = format_args!("{base:?} {state:?} {event:?} by {who:?} {around:?}");
         let expected = Expected { answer, health: None, base, assigns: event == Event::Provision };
-        self.judge(&order, &expected, &what, |device| match event {
+        self.judge(&order, &expected, what, |device| match event {
             Event::Suspend => device.suspended_from = state.status.byte(),
             Event::Resume => device.suspended_from = DeviceStatus::Pending.byte(),
             Event::Reject => device.reject_reason = RejectReason::Policy.byte(),
@@ -218,13 +218,19 @@ impl DeviceStage {
         plant_words(&mut self.scene, &self.attestations, situation, self.epoch, &BYTES);
         let (health, answer) = advance(state, situation.said, around);
         let order = self.scene.world.ix.advance_device(&self.signers[who as usize], &self.refs, 0);
-        let what = format!("{base:?} {state:?} advance on {:?} by {who:?} {around:?}", situation.said);
+        let what = format_args!("{base:?} {state:?} advance on {:?} by {who:?} {around:?}", situation.said);
         let health = (health != state.health).then_some(health);
-        self.judge(&order, &Expected { answer, health, base, assigns: false }, &what, |_| {});
+        self.judge(&order, &Expected { answer, health, base, assigns: false }, what, |_| {});
     }
 
     /// Sends, and compares every byte of the device and the list of accounts that are others than before.
-    fn judge(&mut self, order: &Instruction, expect: &Expected, what: &str, change: impl FnOnce(&mut RawDevice)) {
+    fn judge(
+        &mut self,
+        order: &Instruction,
+        expect: &Expected,
+        what: std::fmt::Arguments<'_>,
+        change: impl FnOnce(&mut RawDevice),
+    ) {
         let device = self.refs.device;
         let mut expected: RawDevice = self.scene.record(&device).expect("the device is there");
         let list = self.scene.bytes(&device)[RawDevice::LEN..].to_vec();

@@ -214,7 +214,7 @@ impl LinkStage {
         self.plant(base, state, &SITUATIONS[0], around);
         let answer = order_of(state, event, who, around);
         let order = self.order(event, who);
-        let what = format!("{base:?} {state:?} {event:?} by {who:?} {around:?}");
+        let what = format_args!("{base:?} {state:?} {event:?} by {who:?} {around:?}");
         let besides = match event {
             Event::Accept => vec![self.refs.z.device, self.refs.z.contributor],
             Event::Provision => self.pools.to_vec(),
@@ -222,7 +222,7 @@ impl LinkStage {
             _ => Vec::new(),
         };
         let found = |stage: &Self| stage.scene.record::<RawLink>(&stage.refs.link).expect("the link is there");
-        self.judge(&order, &Expected { answer, health: None, besides }, &what, |stage, link| match event {
+        self.judge(&order, &Expected { answer, health: None, besides }, what, |stage, link| match event {
             Event::Accept => link.header.flags |= LINK_FLAG_Z_ATTACHED,
             Event::Provision => {
                 link.tunnel_id = found(stage).tunnel_id;
@@ -263,14 +263,20 @@ impl LinkStage {
         plant_words(&mut self.scene, &self.attestations, situation, self.epoch, &BYTES);
         let (health, answer) = advance(state, situation.said, around);
         let order = self.scene.world.ix.advance_link(&self.signers[who as usize], &self.refs, 0);
-        let what = format!("{base:?} {state:?} advance on {:?} by {who:?} {around:?}", situation.said);
+        let what = format_args!("{base:?} {state:?} advance on {:?} by {who:?} {around:?}", situation.said);
         let health = (health != state.health).then_some(health);
-        self.judge(&order, &Expected { answer, health, besides: Vec::new() }, &what, |_, _| {});
+        self.judge(&order, &Expected { answer, health, besides: Vec::new() }, what, |_, _| {});
     }
 
     /// Sends, and compares every byte of the link, its counts at the devices, and the list of accounts that are others
     /// than before.
-    fn judge(&mut self, order: &Instruction, expect: &Expected, what: &str, change: impl FnOnce(&Self, &mut RawLink)) {
+    fn judge(
+        &mut self,
+        order: &Instruction,
+        expect: &Expected,
+        what: std::fmt::Arguments<'_>,
+        change: impl FnOnce(&Self, &mut RawLink),
+    ) {
         let link = self.refs.link;
         let mut expected: RawLink = self.scene.record(&link).expect("the link is there");
         let was_in_service = expected.header.status == LinkStatus::Activated.byte();
