@@ -10,8 +10,12 @@ pub mod cost;
 pub mod counts;
 pub mod drill;
 pub mod model;
+pub mod fleet;
 pub mod parties;
 pub mod plant;
+pub mod reference;
+pub mod scene;
+pub mod stages;
 pub mod world;
 
 pub use parties::Party;
