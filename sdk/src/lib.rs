@@ -3,7 +3,7 @@
 //! - [`address`], [`instructions`]: where things are and how to ask for a change; pure.
 //! - [`snapshot`], [`predict`]: the whole ledger as one value, and what the program would do next; pure.
 //! - [`client`], [`watch`], [`events`]: reading.
-//! - [`send`], [`pack`]: changing, in one transaction or in thousands.
+//! - [`send`], [`pack`], [`lookup`]: changing, in one transaction or in thousands, and in as few as fit.
 //! - [`keys`], [`explain`]: key files, and errors that say what to do.
 //!
 //! It guarantees that no undefined byte becomes a default (undecodable accounts are reported beside the others), that
@@ -18,6 +18,7 @@ pub mod explain;
 pub mod health;
 pub mod instructions;
 pub mod keys;
+pub mod lookup;
 pub mod pack;
 pub mod predict;
 pub mod send;
