@@ -2,7 +2,7 @@
 //!
 //! - [`address`], [`instructions`]: where things are and how to ask for a change; pure.
 //! - [`snapshot`], [`predict`]: the whole ledger as one value, and what the program would do next; pure.
-//! - [`client`], [`watch`], [`events`]: reading.
+//! - [`client`], [`watch`], [`events`], [`history`]: reading what is, and what was.
 //! - [`send`], [`pack`], [`lookup`]: changing, in one transaction or in thousands, and in as few as fit.
 //! - [`keys`], [`explain`]: key files, and errors that say what to do.
 //!
@@ -16,6 +16,7 @@ pub mod error;
 pub mod events;
 pub mod explain;
 pub mod health;
+pub mod history;
 pub mod instructions;
 pub mod keys;
 pub mod lookup;

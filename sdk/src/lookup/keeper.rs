@@ -39,9 +39,8 @@ use crate::{
 /// Steps until everything is there: each table is made in one and filled in the next, and one more sees that nothing
 /// is missing.
 const MAX_STEPS: usize = 2 * MAX_TABLES + 1;
-/// Looks whether what was added can be used, and the time between two: six seconds in all for one slot, which takes
-/// 0.4 s.
-const WARM_UP: (u32, Duration) = (30, Duration::from_millis(200));
+/// Looks whether the ledger has gone on, and the time between two: six seconds in all for one slot, which takes 0.4 s.
+const PATIENCE: (u32, Duration) = (30, Duration::from_millis(200));
 /// Slots tried for a new table's address before the newest one: each gives another address, and more than as many
 /// tables are never there.
 const SLOTS_TRIED: u64 = MAX_TABLES as u64;
@@ -66,9 +65,9 @@ pub enum LookupError {
         source: Box<SendError>,
     },
     /// The ledger stands still.
-    #[error("the ledger has not gone beyond slot {slot}, from which lookup tables could be used")]
+    #[error("the ledger has not gone beyond slot {slot}, which lookup tables wait for")]
     Standstill {
-        /// The slot of the last extension.
+        /// The slot of the last extension, or the last finalized one.
         slot: u64,
     },
     /// Somebody else changes the same tables, or the node shows old ones.
@@ -275,16 +274,24 @@ impl LookupTables {
     }
 
     /// A table's address is that of its authority and a recent slot whose hash the ledger still knows: a finalized one.
+    /// It is one that no table of this key has: the ledger's program takes a second creation for a repeated first one.
     async fn create(&mut self, addresses: Vec<Pubkey>) -> Result<(Pubkey, Vec<Instruction>), LookupError> {
         let key = self.authority.pubkey();
         let ledger = self.sender.ledger();
-        let newest = ledger.bounded(ledger.rpc().get_slot_with_commitment(CommitmentConfig::finalized())).await?;
-        let oldest = newest.saturating_sub(SLOTS_TRIED);
-        let unused = |slot: &u64| !self.memory.tables().contains(&derive_lookup_table_address(&key, *slot).0);
-        let slot = (oldest..=newest).rev().find(unused).unwrap_or(newest);
-        let (create, table) = create_lookup_table(key, key, slot);
-        self.remember(table);
-        Ok((table, vec![create, extend_lookup_table(table, key, Some(key), addresses)]))
+        let (looks, every) = PATIENCE;
+        let mut newest = 0;
+        for look in 0..looks {
+            if look > 0 {
+                tokio::time::sleep(every).await;
+            }
+            newest = ledger.bounded(ledger.rpc().get_slot_with_commitment(CommitmentConfig::finalized())).await?;
+            let unused = |slot: &u64| !self.memory.tables().contains(&derive_lookup_table_address(&key, *slot).0);
+            let Some(slot) = (newest.saturating_sub(SLOTS_TRIED)..=newest).rev().find(unused) else { continue };
+            let (create, table) = create_lookup_table(key, key, slot);
+            self.remember(table);
+            return Ok((table, vec![create, extend_lookup_table(table, key, Some(key), addresses)]));
+        }
+        Err(LookupError::Standstill { slot: newest })
     }
 
     fn remember(&mut self, table: Pubkey) {
@@ -296,7 +303,7 @@ impl LookupTables {
     /// Waits until the ledger is beyond the slot of the last extension.
     async fn warm_up(&mut self) -> Result<(), LookupError> {
         let last = self.tables.iter().filter(|t| t.is_active()).map(|t| t.extended_at).max().unwrap_or(0);
-        let (looks, every) = WARM_UP;
+        let (looks, every) = PATIENCE;
         for _ in 0..looks {
             if self.slot > last || self.tables.is_empty() {
                 return Ok(());
