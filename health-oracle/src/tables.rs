@@ -155,3 +155,61 @@ impl Upkeep {
         self.tables.retire(wanted).await.map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use causeway_sdk::Ledger;
+
+    fn keeper(folder: &Path, metrics: &Metrics) -> Keeper {
+        // Port 1 of the loopback: nothing listens there.
+        let ledger = Ledger::new("http://127.0.0.1:1", Pubkey::new_from_array([1; 32]));
+        Keeper::start(Sender::new(ledger), Arc::new(Keypair::new()), folder, metrics.clone())
+    }
+
+    async fn failed(metrics: &Metrics) {
+        let failures = |text: &str| text.lines().any(|l| l == "causeway_oracle_lookup_failures_total 1");
+        for _ in 0..200 {
+            if failures(&metrics.text()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{}", metrics.text());
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_does_not_answer_is_counted_and_nothing_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::default();
+        let keeper = keeper(folder.path(), &metrics);
+        keeper.want([Pubkey::new_from_array([2; 32])].into());
+        failed(&metrics).await;
+        assert!(keeper.usable().is_empty());
+        keeper.doubt();
+        assert!(keeper.usable().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_damaged_list_is_left_alone_and_stops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE_NAME);
+        std::fs::write(&file, "damaged").unwrap();
+        let metrics = Metrics::default();
+        let keeper = keeper(folder.path(), &metrics);
+        keeper.want([Pubkey::new_from_array([2; 32])].into());
+        failed(&metrics).await;
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "damaged");
+    }
+
+    #[tokio::test]
+    async fn who_wants_no_tables_asks_the_ledger_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::default();
+        let keeper = keeper(folder.path(), &metrics);
+        keeper.want(BTreeSet::new());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(metrics.text().contains("causeway_oracle_lookup_failures_total 0"), "{}", metrics.text());
+        assert!(!folder.path().join(FILE_NAME).exists());
+    }
+}

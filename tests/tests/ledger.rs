@@ -17,6 +17,9 @@ use causeway_controller::daemon::{Config, Controller};
 use causeway_sdk::Snapshot;
 use causeway_tests::{Said, command, run};
 
+#[path = "parts/oracle.rs"]
+mod oracle;
+
 const PAGE: &str = include_str!("../../docs/cli.md");
 
 /// Longest wait for a local ledger to write what it is.
@@ -165,13 +168,14 @@ fn from_an_empty_folder_to_a_registered_network() {
     unknown_code(&ledger);
     paused_and_back(&ledger);
     offline_is_what_is_served(&ledger);
+    oracle::packs_its_words(&ledger);
 }
 
 /// Who did what in which transaction, newest first for people and oldest first when asked.
 fn a_history(ledger: &Ledger) {
     let text = ledger.works(&["history", "seattle", "--of", "device"]).stdout;
     let [heading, provisioned, created] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
-    assert!(heading.contains("by") && heading.contains("transaction"), "{text}");
+    assert!(heading.contains("BY") && heading.ends_with("TRANSACTION"), "{text}");
     assert!(provisioned.contains("pending -> device-provisioning"), "{text}");
     assert!(created.contains("create-device") && created.contains("'s owner"), "{text}");
     let json = ledger.works(&["history", "seattle", "--of", "device", "--reverse", "--output", "json"]).stdout;

@@ -20,7 +20,8 @@ impl Actors {
         if let Some(network) = network {
             actors.add(&network.authority, "authority".to_owned());
             let oracles = network.oracles.iter().take(usize::from(network.oracle_count));
-            for (n, oracle) in oracles.enumerate() {
+            // Counted as people do, and as a local ledger names their key files.
+            for (n, oracle) in (1..).zip(oracles) {
                 actors.add(oracle, format!("oracle {n}"));
             }
         }

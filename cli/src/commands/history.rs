@@ -21,6 +21,9 @@ use crate::{
     output::{Report, table, utc},
 };
 
+/// Instructions before which there was no such object.
+const CREATIONS: [Tag; 5] =
+    [Tag::CreateContributor, Tag::CreateLocation, Tag::CreateExchange, Tag::CreateDevice, Tag::CreateLink];
 /// Instructions after which the object is gone.
 const CLOSINGS: [Tag; 3] = [Tag::CloseRegistry, Tag::CloseDevice, Tag::CloseLink];
 /// What stands where the ledger says nothing.
@@ -148,8 +151,8 @@ fn answer(found: Vec<(AccountType, History)>, actors: &Actors, args: &args::Hist
 
 fn transition(subject: AccountType, entry: &HistoryEntry, event: &Event, actors: &Actors) -> Transition {
     let tag = Tag::from_byte(event.kind);
-    // `Advance` moves what is there; its first triple may be zero, which are names of something.
-    let created = is_zero(&event.from) && event.sequence <= 1 && tag != Some(Tag::Advance);
+    // What was not there yet and what is gone have no state: their bytes are zero, which are names of something else.
+    let created = tag.is_some_and(|tag| CREATIONS.contains(&tag));
     let closed = tag.is_some_and(|tag| CLOSINGS.contains(&tag));
     let rejected = matches!(tag, Some(Tag::RejectDevice | Tag::RejectLink));
     let reason = u8::try_from(event.detail).ok().and_then(RejectReason::from_byte).map(RejectReason::name);
@@ -197,10 +200,6 @@ fn row(transition: &Transition) -> Vec<String> {
         by,
         transition.transaction.clone(),
     ]
-}
-
-fn is_zero(triple: &Triple) -> bool {
-    (triple.status, triple.health, triple.desired) == (0, 0, 0)
 }
 
 /// Status, health and desired status as people see them.

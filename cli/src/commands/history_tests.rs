@@ -58,7 +58,7 @@ fn keys_have_all_the_names_that_the_ledger_gives_them() {
     let name = |key| actors.name(&key);
     assert_eq!(name(AUTHORITY).as_deref(), Some("authority"));
     assert_eq!(name(OWNER).as_deref(), Some("acme's owner, zeta's owner"));
-    assert_eq!(name(ORACLE).as_deref(), Some("oracle 1, acme's operations"));
+    assert_eq!(name(ORACLE).as_deref(), Some("oracle 2, acme's operations"));
     assert_eq!(name(Key::ZERO), None, "no operations key is nobody");
     assert_eq!(name(Key([9; 32])), None);
 }
@@ -81,20 +81,20 @@ fn life() -> History {
     const NONE: Triple = triple(0, 0, 0);
     let ready = || triple(6, 2, 1);
     let entries = vec![
-        entry(60, "again", true, vec![event(Tag::CreateDevice, NONE, triple(0, 0, 1), (OWNER, 1, 0))]),
+        entry(60, "again", true, vec![event(Tag::CreateDevice, NONE, triple(0, 1, 1), (OWNER, 60, 0))]),
         entry(
             50,
             "gone",
             true,
             vec![
-                event(Tag::DeleteDevice, triple(4, 2, 1), triple(3, 2, 1), (OWNER, 5, 0)),
-                event(Tag::CloseDevice, triple(3, 2, 1), NONE, (OWNER, 6, 0)),
+                event(Tag::DeleteDevice, triple(4, 2, 1), triple(3, 2, 1), (OWNER, 14, 0)),
+                event(Tag::CloseDevice, triple(3, 2, 1), NONE, (OWNER, 15, 0)),
             ],
         ),
-        entry(40, "no", true, vec![event(Tag::RejectDevice, ready(), triple(4, 2, 1), (AUTHORITY, 4, 3))]),
+        entry(40, "no", true, vec![event(Tag::RejectDevice, ready(), triple(4, 2, 1), (AUTHORITY, 13, 3))]),
         entry(30, "cut", false, vec![]),
-        entry(20, "ready", true, vec![event(Tag::Advance, triple(6, 0, 1), ready(), (ORACLE, 3, 0))]),
-        entry(10, "new", true, vec![event(Tag::CreateDevice, NONE, triple(0, 0, 1), (Key([9; 32]), 1, 0))]),
+        entry(20, "ready", true, vec![event(Tag::Advance, triple(6, 1, 1), ready(), (ORACLE, 12, 0))]),
+        entry(10, "new", true, vec![event(Tag::CreateDevice, NONE, triple(0, 1, 1), (Key([9; 32]), 10, 0))]),
     ];
     History { entries, truncated: false }
 }
@@ -119,12 +119,12 @@ fn every_transition_has_its_line() {
     assert_eq!(
         lines,
         [
-            "60|2023-11-14T22:14:20Z|device|create-device|pending|unknown|activated|1|acme's|again",
-            "50|2023-11-14T22:14:10Z|device|close-device|deleting -> closed|ready-for-links|activated|6|acme's|gone",
-            "50|2023-11-14T22:14:10Z|device|delete-device|rejected -> deleting|ready-for-links|activated|5|acme's|gone",
-            "40|2023-11-14T22:14:00Z|device|reject-device (policy)|device-provisioning -> rejected|ready-for-links|activated|4|authority|no",
-            "20|2023-11-14T22:13:40Z|device|advance|device-provisioning|unknown -> ready-for-links|activated|3|oracle|ready",
-            "10|2023-11-14T22:13:30Z|device|create-device|pending|unknown|activated|1|STRANGER|new",
+            "60|2023-11-14T22:14:20Z|device|create-device|pending|pending|activated|60|acme's|again",
+            "50|2023-11-14T22:14:10Z|device|close-device|deleting -> closed|ready-for-links|activated|15|acme's|gone",
+            "50|2023-11-14T22:14:10Z|device|delete-device|rejected -> deleting|ready-for-links|activated|14|acme's|gone",
+            "40|2023-11-14T22:14:00Z|device|reject-device (policy)|device-provisioning -> rejected|ready-for-links|activated|13|authority|no",
+            "20|2023-11-14T22:13:40Z|device|advance|device-provisioning|pending -> ready-for-links|activated|12|oracle|ready",
+            "10|2023-11-14T22:13:30Z|device|create-device|pending|pending|activated|10|STRANGER|new",
         ]
         .map(|line| line.replace("STRANGER", &Key([9; 32]).to_string()))
     );
@@ -150,7 +150,7 @@ fn scripts_get_states_apart_and_nothing_where_there_is_none() {
     assert_eq!((&did(4)["from"]["status"], &did(4)["to"]), (&"deleting".into(), &serde_json::Value::Null));
     assert_eq!(
         (&did(1)["actor_name"], &did(1)["time"]),
-        (&"oracle 1, acme's operations".into(), &"2023-11-14T22:13:40Z".into())
+        (&"oracle 2, acme's operations".into(), &"2023-11-14T22:13:40Z".into())
     );
     assert_eq!((&did(2)["reason"], &did(1)["reason"]), (&"policy".into(), &serde_json::Value::Null));
     assert_eq!((&json["truncated"], &json["incomplete"][0]), (&false.into(), &"cut".into()));
