@@ -155,6 +155,9 @@ fn with_a_table_a_whole_batch_is_one_transaction() {
     let ranges = rig.ranges(&tables);
     assert_eq!(ranges, [0..MAX_ATTEST_BATCH, MAX_ATTEST_BATCH..MAX_ATTEST_BATCH + 4], "as many as the program takes");
     assert!(ranges[0].len() >= 30);
+    // The oracle, the network, the program and the budget's beside the subjects; a transaction locks 64 at most.
+    let size = pack::size(&rig.oracle.pubkey(), &[rig.attest(ranges[0].clone())], &tables).unwrap();
+    assert_eq!(size.accounts, MAX_ATTEST_BATCH + 4);
     for range in ranges.clone() {
         let (bytes, units) = rig.send(range.clone(), &tables).unwrap();
         println!("{} subjects: {bytes} bytes, {units} compute units", range.len());
