@@ -1,10 +1,10 @@
 //! What a round needs of the ledger, so that tests can put a fake one in its place.
 
-use std::future::Future;
+use std::{collections::BTreeSet, future::Future};
 
 use causeway_interface::ErrorCode;
 use causeway_sdk::Snapshot;
-use solana_sdk::instruction::Instruction;
+use solana_sdk::{instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey};
 
 /// The ledger could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,12 @@ pub enum SendError {
         /// Why.
         message: String,
     },
+    /// The lookup tables that it was packed with are not what they were believed to be; without them it may land.
+    #[error("lookup tables are gone: {message}")]
+    Tables {
+        /// Why it was refused.
+        message: String,
+    },
     /// It expired, could not be sent, or nobody knows what became of it.
     #[error("{message}")]
     Lost {
@@ -42,7 +48,17 @@ pub trait Chain: Send + Sync + 'static {
     /// When a slot was by the ledger's own word, in ms since 1970; none where it does not say.
     fn slot_time_ms(&self, slot: u64) -> impl Future<Output = Option<u64>> + Send;
 
-    /// Sends one transaction, paid and signed by the oracle; on success it is confirmed without an error. Returns its
-    /// signature.
-    fn send(&self, instructions: Vec<Instruction>) -> impl Future<Output = Result<String, SendError>> + Send;
+    /// Lookup tables that transactions can use now.
+    fn tables(&self) -> Vec<AddressLookupTableAccount>;
+
+    /// Asks that these addresses be in lookup tables from soon on. Does not wait, and nothing depends on it.
+    fn want_in_tables(&self, addresses: BTreeSet<Pubkey>);
+
+    /// Sends one transaction, paid and signed by the oracle, that looks addresses up in `tables`; on success it is
+    /// confirmed without an error. Returns its signature.
+    fn send(
+        &self,
+        instructions: Vec<Instruction>,
+        tables: &[AddressLookupTableAccount],
+    ) -> impl Future<Output = Result<String, SendError>> + Send;
 }

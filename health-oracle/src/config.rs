@@ -2,12 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use causeway_interface::instruction::MAX_ATTEST_BATCH;
 use solana_sdk::{pubkey::Pubkey, signature::Keypair};
 
 use crate::{criteria::coverage::Rules, ingest::Limits};
-
-/// Most subjects of one `Attest` unless told otherwise: what a transaction holds with room to spare.
-pub const DEFAULT_BATCH: usize = 20;
 
 /// Everything that an oracle needs.
 #[derive(Clone)]
@@ -28,8 +26,10 @@ pub struct Config {
     pub round_interval: Duration,
     /// The numbers that criteria are judged by.
     pub rules: Rules,
-    /// Most subjects of one `Attest`.
+    /// Most subjects of one `Attest`; fewer where no more fit a transaction.
     pub batch: usize,
+    /// Keep lookup tables, so that more subjects fit a transaction, once they don't fit one without.
+    pub lookup_tables: bool,
     /// Price of a compute unit in millionths of a lamport.
     pub priority_fee_micro_lamports: u64,
     /// How far telemetry may be off the oracle's clock.
@@ -53,7 +53,8 @@ impl Config {
             data_dir,
             round_interval: Duration::from_secs(60),
             rules: Rules::default(),
-            batch: DEFAULT_BATCH,
+            batch: MAX_ATTEST_BATCH,
+            lookup_tables: true,
             priority_fee_micro_lamports: 0,
             limits: Limits { ahead_ms: 30_000, behind_ms: 6 * 3_600_000 },
             retention: Duration::from_secs(72 * 3_600),

@@ -8,6 +8,7 @@
 //! - [`criteria`]: the rules, pure; its documentation says how window, hold and burn-in fit together.
 //! - [`ingest`], [`store`]: telemetry in, verified, and kept.
 //! - [`subjects`], [`submission`], [`round`]: what is judged, what is said, and one turn of it all.
+//! - `tables`: lookup tables, so that one transaction carries the words of a whole network.
 //! - [`evidence`]: what a word rests on, hashed to what is signed.
 //! - [`Oracle`]: a running oracle, for the daemon of this package and for programs that embed several.
 //!
@@ -30,6 +31,7 @@ mod rpc;
 pub mod store;
 pub mod subjects;
 pub mod submission;
+mod tables;
 pub mod telemetry;
 pub mod time;
 

@@ -58,6 +58,9 @@ struct Args {
     /// Price of a compute unit in millionths of a lamport.
     #[arg(long, env = "CAUSEWAY_PRIORITY_FEE", default_value_t = 0)]
     priority_fee: u64,
+    /// Spell every address out in every transaction instead of keeping lookup tables, which cost a deposit.
+    #[arg(long, env = "CAUSEWAY_ORACLE_NO_LOOKUP_TABLES")]
+    no_lookup_tables: bool,
     /// Webhook for alerts (Slack-compatible).
     #[arg(long, env = "CAUSEWAY_ORACLE_WEBHOOK", hide_env_values = true)]
     webhook: Option<String>,
@@ -75,6 +78,7 @@ impl Args {
         config.http_addr = self.listen;
         config.webhook = self.webhook;
         config.priority_fee_micro_lamports = self.priority_fee;
+        config.lookup_tables = !self.no_lookup_tables;
         if let Some(seconds) = self.round_seconds {
             config.round_interval = Duration::from_secs(seconds);
         }

@@ -71,6 +71,9 @@ pub struct Metrics {
     subjects: Family<SubjectLevel, Gauge>,
     alerts: Family<Kind, Counter>,
     alerts_failed: Counter<u64, AtomicU64>,
+    lookup_tables: Gauge,
+    lookup_addresses: Gauge,
+    lookup_failures: Counter,
 }
 
 impl Default for Metrics {
@@ -98,6 +101,9 @@ impl Default for Metrics {
         let subjects: Family<SubjectLevel, Gauge> = registered!("subjects", "Subjects by the level last found");
         let alerts: Family<Kind, Counter> = registered!("alerts", "Alerts delivered, by kind");
         let alerts_failed: Counter<u64, AtomicU64> = registered!("alerts_failed", "Alerts that were not delivered");
+        let lookup_tables: Gauge = registered!("lookup_tables", "Lookup tables that transactions can use");
+        let lookup_addresses: Gauge = registered!("lookup_addresses", "Addresses that they hold");
+        let lookup_failures: Counter = registered!("lookup_failures", "Upkeeps of lookup tables that failed");
         Self {
             registry: Arc::new(Mutex::new(registry)),
             batches,
@@ -119,6 +125,9 @@ impl Default for Metrics {
             subjects,
             alerts,
             alerts_failed,
+            lookup_tables,
+            lookup_addresses,
+            lookup_failures,
         }
     }
 }
@@ -138,9 +147,21 @@ impl Metrics {
         self.refused_total.inc();
     }
 
-    pub(crate) fn transaction_landed(&self, what: &str) {
-        self.transactions.get_or_create(&kind(what)).inc();
-        self.transactions_total.inc();
+    pub(crate) fn transactions_landed(&self, what: &str, count: u64) {
+        if count > 0 {
+            self.transactions.get_or_create(&kind(what)).inc_by(count);
+            self.transactions_total.inc_by(count);
+        }
+    }
+
+    pub(crate) fn lookup_tables(&self, tables: usize, addresses: usize) {
+        let set = |gauge: &Gauge, count| gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        set(&self.lookup_tables, tables);
+        set(&self.lookup_addresses, addresses);
+    }
+
+    pub(crate) fn lookup_failed(&self) {
+        self.lookup_failures.inc();
     }
 
     pub(crate) fn transaction_failed(&self, what: &str) {

@@ -93,11 +93,16 @@ impl Oracle {
     /// # Errors
     /// See [`StartError`]: a wrong number, a file or a port that can't be had.
     pub async fn start(config: Config) -> Result<OracleHandle, StartError> {
-        let chain = RpcChain::new(&config);
-        Self::start_on(config, chain).await
+        let metrics = Metrics::default();
+        let chain = RpcChain::new(&config, &metrics);
+        Self::start_on(config, chain, metrics).await
     }
 
-    pub(crate) async fn start_on<C: Chain>(config: Config, chain: C) -> Result<OracleHandle, StartError> {
+    pub(crate) async fn start_on<C: Chain>(
+        config: Config,
+        chain: C,
+        metrics: Metrics,
+    ) -> Result<OracleHandle, StartError> {
         config.rules.check().map_err(StartError::Rules)?;
         if config.round_interval < Duration::from_millis(100) {
             return Err(StartError::Interval);
@@ -112,7 +117,6 @@ impl Oracle {
         let addr = listener.local_addr().map_err(listen)?;
         let (writer, writer_thread) = Writer::start(store.clone()).map_err(StartError::Thread)?;
 
-        let metrics = Metrics::default();
         let (stop, stopped) = watch::channel(false);
         let (directory, known) = watch::channel(None);
         let (publish, published) = watch::channel(Arc::new(Published::default()));

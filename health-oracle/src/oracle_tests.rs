@@ -23,6 +23,7 @@ use causeway_sdk::{
     Snapshot,
     address::{Addresses, to_key, to_pubkey},
     instructions::tag_of,
+    pack,
 };
 use causeway_wire::{
     signing,
@@ -30,7 +31,9 @@ use causeway_wire::{
 };
 use ed25519_dalek::SigningKey;
 use prost::Message;
-use solana_sdk::{instruction::Instruction, signature::Keypair, signer::Signer};
+use solana_sdk::{
+    instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair, signer::Signer,
+};
 
 use super::*;
 use crate::{
@@ -49,6 +52,12 @@ struct FakeChain {
     sent: Arc<Mutex<Vec<Instruction>>>,
     /// Attestations accounts that the program refuses.
     poisoned: Arc<Mutex<BTreeSet<Key>>>,
+    /// Pays for what is sent.
+    oracle: Pubkey,
+    /// What is said to be usable, what was asked for, and whether it is gone when it is used.
+    tables: Arc<Mutex<Vec<AddressLookupTableAccount>>>,
+    wanted: Arc<Mutex<BTreeSet<Pubkey>>>,
+    tables_lost: Arc<AtomicBool>,
     dead: Arc<AtomicBool>,
 }
 
@@ -66,7 +75,24 @@ impl Chain for FakeChain {
         None
     }
 
-    async fn send(&self, instructions: Vec<Instruction>) -> Result<String, SendError> {
+    fn tables(&self) -> Vec<AddressLookupTableAccount> {
+        self.tables.lock().unwrap().clone()
+    }
+
+    fn want_in_tables(&self, addresses: BTreeSet<Pubkey>) {
+        *self.wanted.lock().unwrap() = addresses;
+    }
+
+    async fn send(
+        &self,
+        instructions: Vec<Instruction>,
+        tables: &[AddressLookupTableAccount],
+    ) -> Result<String, SendError> {
+        let size = pack::size(&self.oracle, &instructions, tables).unwrap();
+        assert!(size.bytes <= pack::MAX_TRANSACTION_BYTES && size.accounts <= 64, "{size:?}");
+        if !tables.is_empty() && self.tables_lost.load(Ordering::Relaxed) {
+            return Err(SendError::Tables { message: "gone".into() });
+        }
         let poisoned = self.poisoned.lock().unwrap();
         let touched = instructions.iter().flat_map(|i| &i.accounts).map(|m| to_key(&m.pubkey));
         if touched.into_iter().any(|key| poisoned.contains(&key)) {
@@ -78,6 +104,19 @@ impl Chain for FakeChain {
 }
 
 impl FakeChain {
+    fn new(snapshot: Snapshot, oracle: &Keypair) -> Self {
+        Self {
+            snapshot: Arc::new(Mutex::new(snapshot)),
+            sent: Arc::default(),
+            poisoned: Arc::default(),
+            oracle: oracle.pubkey(),
+            tables: Arc::default(),
+            wanted: Arc::default(),
+            tables_lost: Arc::default(),
+            dead: Arc::default(),
+        }
+    }
+
     fn attested(&self) -> Vec<(Attest, Vec<Key>)> {
         let sent = self.sent.lock().unwrap();
         let attests = sent.iter().filter(|i| tag_of(i) == Some(Tag::Attest));
@@ -303,15 +342,10 @@ fn rules() -> Rules {
 
 async fn rig() -> Rig {
     let key = Arc::new(Keypair::new());
-    let chain = FakeChain {
-        snapshot: Arc::new(Mutex::new(network_of(&key))),
-        sent: Arc::default(),
-        poisoned: Arc::default(),
-        dead: Arc::default(),
-    };
+    let chain = FakeChain::new(network_of(&key), &key);
     let folder = tempfile::tempdir().unwrap();
     let config = config(&key, folder.path());
-    let oracle = Oracle::start_on(config, chain.clone()).await.unwrap();
+    let oracle = Oracle::start_on(config, chain.clone(), Metrics::default()).await.unwrap();
     let http = reqwest::Client::new();
     let rig = Rig { chain, oracle, folder, http, key };
     rig.wait("the first round", |r| r.oracle.counters().rounds > 0).await;
@@ -507,14 +541,10 @@ async fn one_refused_subject_holds_up_no_other() {
     let snapshot = network_of(&key);
     let addresses = snapshot.addresses();
     let bad = to_key(&addresses.attestations(&to_key(&addresses.device(&"d-1".parse().unwrap()))));
-    let chain = FakeChain {
-        snapshot: Arc::new(Mutex::new(snapshot)),
-        sent: Arc::default(),
-        poisoned: Arc::new(Mutex::new(BTreeSet::from([bad]))),
-        dead: Arc::default(),
-    };
+    let chain = FakeChain::new(snapshot, &key);
+    chain.poisoned.lock().unwrap().insert(bad);
     let folder = tempfile::tempdir().unwrap();
-    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone()).await.unwrap();
+    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone(), Metrics::default()).await.unwrap();
     for _ in 0..100 {
         let subjects: BTreeSet<Key> = chain.attested().into_iter().flat_map(|(_, keys)| keys).collect();
         if subjects.len() == 2 {
@@ -528,6 +558,63 @@ async fn one_refused_subject_holds_up_no_other() {
     panic!("the others were held up");
 }
 
+/// The network of [`network_of`] with as many subjects in all.
+fn network_with(subjects: usize, oracle: &Keypair) -> Snapshot {
+    let mut snapshot = network_of(oracle);
+    let addresses = snapshot.addresses();
+    let model = snapshot.devices.values().next().unwrap().clone();
+    let words = snapshot.attestations.values().find(|a| a.header.kind == AccountType::Device).unwrap().clone();
+    for n in snapshot.attestations.len()..subjects {
+        let code = format!("more-{n}").parse().unwrap();
+        let key = to_key(&addresses.device(&code));
+        snapshot.devices.insert(key, Device { code, ..model.clone() });
+        snapshot.attestations.insert(key, Attestations { subject: key, ..words.clone() });
+    }
+    snapshot
+}
+
+/// Transactions in which an oracle says its first word on every subject, of 39 and of 101 subjects.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_a_whole_network_take_few_transactions_and_lost_tables_hold_up_none() {
+    // Without tables 24 words fit a transaction: 309 bytes and 38 for each. By tables a batch is as long as the program
+    // takes: 56.
+    for (subjects, plainly, by_tables) in [(3, 1, 1), (39, 2, 1), (101, 5, 2)] {
+        for (tables, lost, expected) in [(false, false, plainly), (true, false, by_tables), (true, true, plainly)] {
+            let key = Arc::new(Keypair::new());
+            let chain = FakeChain::new(network_with(subjects, &key), &key);
+            let program = Addresses::new(to_pubkey(&PROGRAM));
+            let all: Vec<Key> = chain.snapshot.lock().unwrap().attestations.keys().copied().collect();
+            let mut addresses: Vec<Pubkey> = all.iter().map(|subject| program.attestations(subject)).collect();
+            addresses.push(program.network());
+            if tables {
+                let table =
+                    AddressLookupTableAccount { key: Pubkey::new_from_array([9; 32]), addresses: addresses.clone() };
+                chain.tables.lock().unwrap().push(table);
+            }
+            chain.tables_lost.store(lost, Ordering::Relaxed);
+            let folder = tempfile::tempdir().unwrap();
+            let config = config(&key, folder.path());
+            let oracle = Oracle::start_on(config, chain.clone(), Metrics::default()).await.unwrap();
+            while oracle.counters().rounds < 3 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let attested = chain.attested();
+            let said: BTreeSet<Key> = attested.iter().flat_map(|(_, keys)| keys.clone()).collect();
+            let name = format!("{subjects} subjects, tables {tables}, lost {lost}");
+            assert_eq!(said.len(), subjects, "{name}");
+            assert_eq!(attested.iter().map(|(a, _)| a.verdicts.len()).sum::<usize>(), subjects, "{name}: each once");
+            // Batches of lost tables are split one by one, so that they may leave one transaction more.
+            assert!((expected..=expected + usize::from(lost)).contains(&attested.len()), "{name}: {}", attested.len());
+            println!("{name}: {} transactions", attested.len());
+            let wanted = chain.wanted.lock().unwrap().clone();
+            let expected: BTreeSet<Pubkey> =
+                if subjects > 3 { addresses.into_iter().collect() } else { BTreeSet::new() };
+            assert_eq!(wanted, expected, "{name}: a small network asks for none");
+            oracle.shutdown().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn words_are_not_repeated_and_entries_are_made() {
     let key = Arc::new(Keypair::new());
@@ -536,14 +623,9 @@ async fn words_are_not_repeated_and_entries_are_made() {
         attestations.entries.clear();
     }
     // Nobody attests: what is in service is unknown, and advancing says so.
-    let chain = FakeChain {
-        snapshot: Arc::new(Mutex::new(snapshot)),
-        sent: Arc::default(),
-        poisoned: Arc::default(),
-        dead: Arc::default(),
-    };
+    let chain = FakeChain::new(snapshot, &key);
     let folder = tempfile::tempdir().unwrap();
-    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone()).await.unwrap();
+    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone(), Metrics::default()).await.unwrap();
     while oracle.counters().rounds < 5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -556,14 +638,9 @@ async fn words_are_not_repeated_and_entries_are_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_oracle_outside_the_set_says_nothing() {
     let key = Arc::new(Keypair::new());
-    let chain = FakeChain {
-        snapshot: Arc::new(Mutex::new(network_of(&Keypair::new()))),
-        sent: Arc::default(),
-        poisoned: Arc::default(),
-        dead: Arc::default(),
-    };
+    let chain = FakeChain::new(network_of(&Keypair::new()), &key);
     let folder = tempfile::tempdir().unwrap();
-    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone()).await.unwrap();
+    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone(), Metrics::default()).await.unwrap();
     while oracle.counters().rounds < 3 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -597,7 +674,7 @@ async fn refusals_have_code_cause_and_remedy_also_after_a_restart() {
 
     let Rig { chain, oracle, folder, http, key } = rig;
     oracle.shutdown().await;
-    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone()).await.unwrap();
+    let oracle = Oracle::start_on(config(&key, folder.path()), chain.clone(), Metrics::default()).await.unwrap();
     let rig = Rig { chain, oracle, folder, http, key };
     rig.wait("the first round", |r| r.oracle.counters().rounds > 0).await;
     assert_eq!(rig.post(&batch, 1).await.status(), 409, "a replay after a restart");
@@ -609,11 +686,14 @@ async fn a_port_in_use_and_wrong_rules_are_errors() {
     let rig = rig().await;
     let folder = tempfile::tempdir().unwrap();
     let taken = Config { http_addr: rig.oracle.http_addr(), ..config(&rig.key, folder.path()) };
-    let error = Oracle::start_on(taken, rig.chain.clone()).await.unwrap_err();
+    let error = Oracle::start_on(taken, rig.chain.clone(), Metrics::default()).await.unwrap_err();
     assert!(matches!(error, StartError::Listen { .. }), "{error}");
     let lenient = Rules { min_buckets: 0, ..rules() };
     let wrong = Config { rules: lenient, ..config(&rig.key, folder.path()) };
-    assert!(matches!(Oracle::start_on(wrong, rig.chain.clone()).await.unwrap_err(), StartError::Rules(_)));
+    assert!(matches!(
+        Oracle::start_on(wrong, rig.chain.clone(), Metrics::default()).await.unwrap_err(),
+        StartError::Rules(_)
+    ));
     rig.oracle.shutdown().await;
 }
 

@@ -8,7 +8,7 @@
 //! coverage tolerates is cut to it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -20,7 +20,7 @@ use causeway_sdk::{
     predict,
 };
 use futures::{StreamExt, stream};
-use solana_sdk::{instruction::Instruction, pubkey::Pubkey};
+use solana_sdk::{instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey};
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -55,7 +55,7 @@ pub struct Settings {
     pub oracle: Pubkey,
     /// The numbers that criteria are judged by.
     pub rules: Rules,
-    /// Most subjects of one `Attest`.
+    /// Most subjects of one `Attest`; fewer where no more fit a transaction.
     pub batch: usize,
     /// Time between rounds, in ms.
     pub round_ms: u64,
@@ -129,6 +129,8 @@ pub struct Judge<C> {
     sent: HashMap<Key, Held>,
     /// Since which slot a subject could be advanced.
     due_since: HashMap<Key, u64>,
+    /// Subjects of one `Attest` that fit a transaction without lookup tables.
+    plain_capacity: usize,
     warned_of_hold: bool,
 }
 
@@ -161,12 +163,19 @@ struct Due {
     document: Vec<u8>,
 }
 
+/// Words of one transaction, and the lookup tables that it needs.
+struct Batch {
+    due: Vec<Due>,
+    tables: Vec<AddressLookupTableAccount>,
+}
+
 impl<C: Chain> Judge<C> {
     /// A judge that has not seen anything.
     #[must_use]
     pub fn new(parts: Parts<C>) -> Self {
         let Parts { settings, chain, store, evidence, metrics, directory, published, webhook } = parts;
         let instructions = Instructions::new(to_pubkey(&settings.program_id));
+        let plain_capacity = pack::attest_capacity(&instructions, &settings.oracle);
         Self {
             settings,
             chain,
@@ -182,6 +191,7 @@ impl<C: Chain> Judge<C> {
             watch: Watch::default(),
             sent: HashMap::new(),
             due_since: HashMap::new(),
+            plain_capacity,
             warned_of_hold: false,
         }
     }
@@ -321,6 +331,7 @@ impl<C: Chain> Judge<C> {
     ) {
         let terms =
             Terms { epoch: network.oracle_epoch, max_age: network.attestation_max_age_slots, now: snapshot.slot };
+        self.want_tables(&round);
         let mut due = Vec::new();
         let mut too_small = Vec::new();
         for judged in round {
@@ -339,8 +350,8 @@ impl<C: Chain> Judge<C> {
         // The urgent first; then by kind and code, so that batches are the same whatever order things were read in.
         due.sort_by_key(|d| (d.reason, d.judged.kind, d.judged.code));
         self.extend(&too_small).await;
-        let batches: Vec<Vec<Due>> = due.chunks(self.settings.batch.max(1)).map(<[Due]>::to_vec).collect();
-        let landed: Vec<Vec<Due>> = stream::iter(batches)
+        let tables = self.chain.tables();
+        let landed: Vec<Vec<Due>> = stream::iter(self.batches(due, &tables))
             .map(|batch| self.attest_batch(batch, now_ms))
             .buffer_unordered(TRANSACTIONS_AT_ONCE)
             .collect()
@@ -382,20 +393,57 @@ impl<C: Chain> Judge<C> {
         self.send_packed("extend", subjects.iter().map(|key| (*key, extend(key))).collect()).await;
     }
 
-    /// Attests a batch; where the program refuses it, its halves. Returns what landed.
-    async fn attest_batch(&self, batch: Vec<Due>, now_ms: u64) -> Vec<Due> {
+    /// Asks for lookup tables where not all subjects fit a plain transaction: every one is renewed at about the same
+    /// time.
+    fn want_tables(&self, round: &[Judged]) {
+        if round.len() <= self.plain_capacity.min(self.settings.batch) {
+            return;
+        }
+        let addresses = self.instructions.addresses();
+        let mut wanted: BTreeSet<Pubkey> = round.iter().map(|judged| addresses.attestations(&judged.key)).collect();
+        wanted.insert(addresses.network());
+        self.chain.want_in_tables(wanted);
+    }
+
+    /// In as few transactions as fit, by lookup tables where one without does not hold everything.
+    fn batches(&self, due: Vec<Due>, tables: &[AddressLookupTableAccount]) -> Vec<Batch> {
+        let count = (due.len(), self.settings.batch);
+        let split = |tables: &[AddressLookupTableAccount]| {
+            let attest = |range: std::ops::Range<usize>| {
+                self.attest_instruction(due.get(range).unwrap_or_default(), Digest::ZERO)
+            };
+            pack::ranges(&self.settings.oracle, tables, &Limits::default(), count, attest)
+        };
+        let plain = due.len() <= self.plain_capacity;
+        let tables = if plain { &[] } else { tables };
+        let ranges = split(tables).unwrap_or_else(|error| {
+            // One word fits any transaction.
+            error!(%error, "words are sent one by one");
+            (0..due.len()).map(|n| n..n + 1).collect()
+        });
+        let words = |range: std::ops::Range<usize>| due.get(range).unwrap_or_default().to_vec();
+        ranges.into_iter().map(|range| Batch { due: words(range), tables: tables.to_vec() }).collect()
+    }
+
+    /// Attests a batch; where the program refuses it, its halves, and where its lookup tables are gone, as many
+    /// transactions as it takes without. Returns what landed.
+    async fn attest_batch(&self, batch: Batch, now_ms: u64) -> Vec<Due> {
         let mut landed = Vec::new();
         let mut waiting = vec![batch];
-        while let Some(mut batch) = waiting.pop() {
-            match self.attest_once(&batch, now_ms).await {
-                Ok(()) => landed.append(&mut batch),
-                Err(SendError::Program { code }) if batch.len() > 1 => {
-                    warn!(subjects = batch.len(), %code, "attestation refused; trying its halves");
-                    let rest = batch.split_off(batch.len() / 2);
-                    waiting.extend([rest, batch]);
+        while let Some(Batch { mut due, tables }) = waiting.pop() {
+            match self.attest_once(&due, &tables, now_ms).await {
+                Ok(()) => landed.append(&mut due),
+                Err(SendError::Program { code }) if due.len() > 1 => {
+                    warn!(subjects = due.len(), %code, "attestation refused; trying its halves");
+                    let rest = due.split_off(due.len() / 2);
+                    waiting.extend([rest, due].map(|due| Batch { due, tables: tables.clone() }));
+                }
+                Err(SendError::Tables { message }) if !tables.is_empty() => {
+                    warn!(subjects = due.len(), message, "lookup tables are gone; attesting without them");
+                    waiting.extend(self.batches(due, &[]));
                 }
                 Err(error) => {
-                    let codes: Vec<_> = batch.iter().map(|d| d.judged.code.to_string()).collect();
+                    let codes: Vec<_> = due.iter().map(|d| d.judged.code.to_string()).collect();
                     warn!(?codes, %error, "not attested; the next round tries again");
                 }
             }
@@ -403,14 +451,7 @@ impl<C: Chain> Judge<C> {
         landed
     }
 
-    async fn attest_once(&self, batch: &[Due], now_ms: u64) -> Result<(), SendError> {
-        let documents: Vec<_> = batch.iter().map(|d| (d.judged.key, d.name, d.document.clone())).collect();
-        let evidence = self.evidence.clone();
-        let kept = tokio::task::spawn_blocking(move || evidence.put(&documents, now_ms)).await;
-        let lost = |message: String| SendError::Lost { message };
-        let (id, evidence_root) = kept
-            .map_err(|e| lost(format!("evidence not kept: {e}")))?
-            .map_err(|e| lost(format!("evidence not kept: {e}")))?;
+    fn attest_instruction(&self, batch: &[Due], evidence_root: Digest) -> Instruction {
         let windows = || batch.iter().map(|d| d.judged.window);
         let window = AttestWindow {
             // The shortest of the windows: every subject was judged over at least this. Each document has its own.
@@ -426,8 +467,24 @@ impl<C: Chain> Judge<C> {
                 (d.judged.key, Word { verdict: verdict.level.byte(), failed: verdict.failed_bits() })
             })
             .collect();
-        let attest = self.instructions.attest(&self.settings.oracle, window, &words);
-        let signature = self.send("attest", vec![attest]).await?;
+        self.instructions.attest(&self.settings.oracle, window, &words)
+    }
+
+    async fn attest_once(
+        &self,
+        batch: &[Due],
+        tables: &[AddressLookupTableAccount],
+        now_ms: u64,
+    ) -> Result<(), SendError> {
+        let documents: Vec<_> = batch.iter().map(|d| (d.judged.key, d.name, d.document.clone())).collect();
+        let evidence = self.evidence.clone();
+        let kept = tokio::task::spawn_blocking(move || evidence.put(&documents, now_ms)).await;
+        let lost = |message: String| SendError::Lost { message };
+        let (id, evidence_root) = kept
+            .map_err(|e| lost(format!("evidence not kept: {e}")))?
+            .map_err(|e| lost(format!("evidence not kept: {e}")))?;
+        let attest = self.attest_instruction(batch, evidence_root);
+        let signature = self.send("attest", vec![attest], tables).await?;
         let evidence = self.evidence.clone();
         let noted = tokio::task::spawn_blocking(move || evidence.signed(id, &signature)).await;
         if !matches!(noted, Ok(Ok(()))) {
@@ -497,13 +554,13 @@ impl<C: Chain> Judge<C> {
         };
         let send = |instructions: Vec<Instruction>| async move {
             let count = instructions.len();
-            match self.send(what, instructions.clone()).await {
+            match self.send(what, instructions.clone(), &[]).await {
                 Ok(_) => count,
                 Err(SendError::Program { code }) if count > 1 => {
                     debug!(what, %code, count, "refused; each alone");
                     let mut landed = 0;
                     for instruction in instructions {
-                        match self.send(what, vec![instruction]).await {
+                        match self.send(what, vec![instruction], &[]).await {
                             Ok(_) => landed += 1,
                             Err(error) => debug!(what, %error, "refused"),
                         }
@@ -522,12 +579,17 @@ impl<C: Chain> Judge<C> {
             .await
     }
 
-    async fn send(&self, what: &'static str, instructions: Vec<Instruction>) -> Result<String, SendError> {
-        let outcome = self.chain.send(instructions).await;
+    async fn send(
+        &self,
+        what: &'static str,
+        instructions: Vec<Instruction>,
+        tables: &[AddressLookupTableAccount],
+    ) -> Result<String, SendError> {
+        let outcome = self.chain.send(instructions, tables).await;
         match &outcome {
             Ok(signature) => {
                 debug!(what, signature, "landed");
-                self.metrics.transaction_landed(what);
+                self.metrics.transactions_landed(what, 1);
             }
             Err(error) if is_lost_race(what, error) => debug!(what, %error, "another was first"),
             Err(error) => {

@@ -1,16 +1,20 @@
 //! The ledger over RPC, by the SDK.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use causeway_sdk::{
-    Ledger, Snapshot,
+    Ledger, Snapshot, lookup,
     send::{SendConfig, SendError as SdkError, Sender, Submission},
 };
-use solana_sdk::{instruction::Instruction, signature::Keypair};
+use solana_sdk::{
+    instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair, signer::Signer,
+};
 
 use crate::{
     chain::{Chain, ReadError, SendError},
     config::Config,
+    metrics::Metrics,
+    tables::Keeper,
 };
 
 /// Signings of one transaction. Each lives for 150 blocks, a minute; after two the next round decides anew.
@@ -24,10 +28,12 @@ pub struct RpcChain {
     ledger: Ledger,
     sender: Sender,
     key: Arc<Keypair>,
+    keeper: Option<Keeper>,
 }
 
 impl RpcChain {
-    pub fn new(config: &Config) -> Self {
+    /// Inside a runtime, which the upkeep of lookup tables runs on.
+    pub fn new(config: &Config, metrics: &Metrics) -> Self {
         let ledger = Ledger::new(&config.rpc_url, config.program_id);
         let sending = SendConfig {
             priority_fee_micro_lamports: config.priority_fee_micro_lamports,
@@ -36,7 +42,31 @@ impl RpcChain {
             ..SendConfig::default()
         };
         let sender = Sender::with_config(ledger.clone(), sending);
-        Self { ledger, sender, key: config.key.clone() }
+        let keeper = config.lookup_tables.then(|| {
+            let sender = Sender::with_config(ledger.clone(), sending);
+            Keeper::start(sender, config.key.clone(), &config.data_dir, metrics.clone())
+        });
+        Self { ledger, sender, key: config.key.clone(), keeper }
+    }
+
+    /// Sorts the failure of a transaction that used tables. A ledger that can't resolve an address says so in many
+    /// words, so it is the tables that are looked at.
+    async fn sorted(&self, error: &SdkError, tables: &[AddressLookupTableAccount]) -> SendError {
+        let sorted = sorted(error);
+        let Some(keeper) = self.keeper.as_ref().filter(|_| !tables.is_empty()) else { return sorted };
+        match &sorted {
+            // The program was reached, so the addresses were found.
+            SendError::Program { .. } | SendError::Tables { .. } => return sorted,
+            SendError::Lost { .. } | SendError::Refused { .. } => {}
+        }
+        match lookup::still_usable(&self.ledger, &self.key.pubkey(), tables).await {
+            Ok(false) => {
+                keeper.doubt();
+                SendError::Tables { message: error.to_string() }
+            }
+            // A ledger that can't be read says nothing of the tables.
+            Ok(true) | Err(_) => sorted,
+        }
     }
 }
 
@@ -50,10 +80,25 @@ impl Chain for RpcChain {
         u64::try_from(seconds).ok()?.checked_mul(1_000)
     }
 
-    async fn send(&self, instructions: Vec<Instruction>) -> Result<String, SendError> {
-        match self.sender.send(Submission::new(instructions, &self.key)).await {
+    fn tables(&self) -> Vec<AddressLookupTableAccount> {
+        self.keeper.as_ref().map(|keeper| keeper.usable().to_vec()).unwrap_or_default()
+    }
+
+    fn want_in_tables(&self, addresses: BTreeSet<Pubkey>) {
+        if let Some(keeper) = &self.keeper {
+            keeper.want(addresses);
+        }
+    }
+
+    async fn send(
+        &self,
+        instructions: Vec<Instruction>,
+        tables: &[AddressLookupTableAccount],
+    ) -> Result<String, SendError> {
+        let submission = Submission { lookup_tables: tables.to_vec(), ..Submission::new(instructions, &self.key) };
+        match self.sender.send(submission).await {
             Ok(receipt) => Ok(receipt.signature.to_string()),
-            Err(error) => Err(sorted(&error)),
+            Err(error) => Err(self.sorted(&error, tables).await),
         }
     }
 }

@@ -26,6 +26,11 @@ use causeway_sdk::{
 };
 use solana_sdk::{instruction::Instruction, signature::Keypair, signer::Signer};
 
+#[path = "parts/history.rs"]
+mod history;
+#[path = "parts/lookup.rs"]
+mod lookup;
+
 /// Longest that anything here may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -170,7 +170,11 @@ impl Ledger {
     }
 
     /// Reads once the node is where this client has been.
-    async fn read<T: DeserializeOwned>(&self, request: RpcRequest, params: &Value) -> Result<T, LedgerError> {
+    pub(crate) async fn read<T: DeserializeOwned>(
+        &self,
+        request: RpcRequest,
+        params: &Value,
+    ) -> Result<T, LedgerError> {
         let (tries, pause) = BEHIND;
         for _ in 1..tries {
             match self.bounded(self.rpc.send(request, params.clone())).await {
@@ -207,7 +211,7 @@ impl Ledger {
         Ok((slot, accounts))
     }
 
-    fn check_slot(&self, slot: u64, floor: u64) -> Result<u64, LedgerError> {
+    pub(crate) fn check_slot(&self, slot: u64, floor: u64) -> Result<u64, LedgerError> {
         if slot < floor {
             return Err(LedgerError::Behind { url: self.url(), slot: floor });
         }
@@ -215,7 +219,7 @@ impl Ledger {
         Ok(slot)
     }
 
-    fn malformed(&self, message: &str) -> LedgerError {
+    pub(crate) fn malformed(&self, message: &str) -> LedgerError {
         LedgerError::Malformed { url: self.url(), message: message.to_owned() }
     }
 

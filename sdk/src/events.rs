@@ -1,185 +1,100 @@
-//! What happened: the program's events, read from transaction logs.
+//! What the program logged: its events, read from the log of a transaction. Pure.
 //!
-//! Only lines that the program itself logged count: a log is followed call by call, so another program in the same
-//! transaction can't forge an event. A node may forget old transactions, so a history is as long as the node's memory.
-
-use std::{str::FromStr, time::Duration};
+//! Any program of a transaction can write lines that look like an event, so only lines that the program itself logged
+//! count: the log is followed call by call, as the ledger writes it. A log that is not whole is said to be: a ledger
+//! keeps some ten thousand bytes of a transaction's log, and then leaves out what does not fit.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use causeway_interface::{
-    Key,
-    event::{EVENT_VERSION, Event},
-};
-use futures::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
-use serde_json::json;
-use solana_client::{
-    rpc_client::GetConfirmedSignaturesForAddress2Config, rpc_config::RpcTransactionConfig, rpc_request::RpcRequest,
-    rpc_response::RpcConfirmedTransactionStatusWithSignature,
-};
-use solana_commitment_config::CommitmentConfig;
-use solana_sdk::{pubkey::Pubkey, signature::Signature};
-use solana_transaction_status_client_types::{
-    EncodedConfirmedTransactionWithStatusMeta, UiTransactionEncoding, option_serializer::OptionSerializer,
-};
+use causeway_interface::event::{EVENT_VERSION, Event};
+use solana_sdk::pubkey::Pubkey;
 
-use crate::{address::to_pubkey, client::Ledger, error::LedgerError};
+/// The line that stands for what the ledger left out.
+const TRUNCATED: &str = "Log truncated";
 
-/// Signatures of one page: the most that a node gives at once.
-const PAGE: usize = 1_000;
-/// Pages of one history: 20 000 transactions of one subject, years of transitions; attestations don't touch the
-/// subject's own account.
-const MAX_PAGES: usize = 20;
-/// Transactions read at once: enough to hide latency, few enough for a shared node's rate limit.
-const CONCURRENCY: usize = 8;
-
-/// Times that a transaction which the node does not have is asked for: it lags a second at most behind its own list.
-const LOOKS: usize = 5;
-/// Time between two of them.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// The events that the program logged, in order. Undecodable ones are left out: they are another version's.
-#[must_use]
-pub fn parse<S: AsRef<str>>(program_id: &Pubkey, logs: &[S]) -> Vec<Event> {
-    let program = program_id.to_string();
-    let mut calls: Vec<bool> = Vec::new();
-    let mut events = Vec::new();
-    for line in logs.iter().map(AsRef::as_ref) {
-        if let Some(rest) = line.strip_prefix("Program ") {
-            let mut words = rest.split(' ');
-            let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            // "log:" and "data:" are never addresses.
-            if first == "data:" {
-                if calls.last() == Some(&true) {
-                    events.extend(decode(second));
-                }
-            } else if second == "invoke" {
-                calls.push(first == program);
-            } else if second == "success" || second == "failed:" {
-                calls.pop();
-            }
-        }
-    }
-    events
+/// What a transaction's log says of the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// The program's events, in order. Undecodable ones are left out: they are another version's.
+    pub events: Vec<Event>,
+    /// Whether nothing is missing. What stands after a gap is not read: whose it is can't be known.
+    pub complete: bool,
 }
 
-fn decode(field: &str) -> Option<Event> {
-    let bytes = BASE64_STANDARD.decode(field).ok()?;
+/// What a line means for who is speaking.
+enum Line<'a> {
+    /// A program is called, at this depth.
+    Invoke(&'a str, &'a str),
+    /// A program is done.
+    Exit(&'a str),
+    /// The program that is running has data to show.
+    Data(&'a str),
+    /// Words of a program, figures, and whatever else.
+    Other,
+}
+
+impl<'a> Line<'a> {
+    /// A program's own words begin with `Program log: `, whatever it says, line breaks and all; `log:` is no address.
+    fn read(line: &'a str) -> Self {
+        let Some(rest) = line.strip_prefix("Program ") else { return Self::Other };
+        if let Some(fields) = rest.strip_prefix("data: ") {
+            return Self::Data(fields);
+        }
+        let mut words = rest.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("log:" | "return:" | "consumption:"), _, _) => Self::Other,
+            (Some(program), Some("invoke"), Some(depth)) => Self::Invoke(program, depth),
+            (Some(program), Some("success"), None) => Self::Exit(program),
+            (Some(program), Some("failed:"), _) => Self::Exit(program),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Reads the log of a transaction.
+#[must_use]
+pub fn read<S: AsRef<str>>(program_id: &Pubkey, logs: &[S]) -> Log {
+    let program = program_id.to_string();
+    let mut calls: Vec<&str> = Vec::new();
+    let mut log = Log::default();
+    for line in logs.iter().map(AsRef::as_ref) {
+        if line == TRUNCATED {
+            return log;
+        }
+        match Line::read(line) {
+            Line::Invoke(callee, depth) => {
+                calls.push(callee);
+                if depth != format!("[{}]", calls.len()) {
+                    return log;
+                }
+            }
+            Line::Exit(callee) => {
+                if calls.pop() != Some(callee) {
+                    return log;
+                }
+            }
+            Line::Data(fields) => {
+                if calls.last() == Some(&program.as_str()) {
+                    log.events.extend(decode(fields));
+                }
+            }
+            Line::Other => {}
+        }
+    }
+    log.complete = calls.is_empty();
+    log
+}
+
+/// The event of a data line: one field, which is all of it.
+fn decode(fields: &str) -> Option<Event> {
+    let bytes = BASE64_STANDARD.decode(fields).ok()?;
     let event: Event = borsh::from_slice(&bytes).ok()?;
     (event.version == EVENT_VERSION).then_some(event)
-}
-
-/// One transaction that touched a subject.
-#[derive(Clone, Debug, Serialize)]
-pub struct HistoryEntry {
-    /// The transaction.
-    pub signature: String,
-    /// Its slot.
-    pub slot: u64,
-    /// When that was, in seconds since 1970, where the ledger says.
-    pub time: Option<i64>,
-    /// Why it failed; none if it did not.
-    pub error: Option<String>,
-    /// What it did to the subject, in order.
-    pub events: Vec<Event>,
-}
-
-/// What happened to a subject, newest first.
-#[derive(Clone, Debug, Serialize)]
-pub struct History {
-    /// The transactions.
-    pub entries: Vec<HistoryEntry>,
-    /// There may be older ones that were not read.
-    pub truncated: bool,
-}
-
-impl Ledger {
-    /// The last `limit` transactions that touched `subject`, with what they did to it.
-    ///
-    /// # Errors
-    /// The node could not be read.
-    pub async fn history(&self, subject: &Key, limit: usize) -> Result<History, LedgerError> {
-        let address = to_pubkey(subject);
-        let mut found = Vec::new();
-        let mut truncated = true;
-        for _ in 0..MAX_PAGES {
-            let want = PAGE.min(limit.saturating_sub(found.len()));
-            if want == 0 {
-                break;
-            }
-            let before = found
-                .last()
-                .and_then(|s: &RpcConfirmedTransactionStatusWithSignature| Signature::from_str(&s.signature).ok());
-            let config = GetConfirmedSignaturesForAddress2Config {
-                before,
-                until: None,
-                limit: Some(want),
-                commitment: Some(CommitmentConfig::confirmed()),
-            };
-            let page = self.bounded(self.rpc().get_signatures_for_address_with_config(&address, config)).await?;
-            let last_page = page.len() < want;
-            found.extend(page);
-            if last_page {
-                truncated = false;
-                break;
-            }
-        }
-        let entries =
-            stream::iter(found).map(|status| self.entry(subject, status)).buffered(CONCURRENCY).try_collect().await?;
-        Ok(History { entries, truncated })
-    }
-
-    async fn entry(
-        &self,
-        subject: &Key,
-        status: RpcConfirmedTransactionStatusWithSignature,
-    ) -> Result<HistoryEntry, LedgerError> {
-        let error = status.err.map(|e| e.to_string());
-        let mut events = Vec::new();
-        if error.is_none()
-            && let Ok(signature) = Signature::from_str(&status.signature)
-        {
-            events = parse(&self.addresses().program_id, &self.logs(&signature).await?);
-            events.retain(|event| event.subject == *subject);
-        }
-        Ok(HistoryEntry { signature: status.signature, slot: status.slot, time: status.block_time, error, events })
-    }
-
-    /// The log of a transaction; empty where the node kept none or has forgotten the transaction.
-    ///
-    /// A node lists a transaction some moments before it can give it, so one that it does not have is asked for again.
-    ///
-    /// # Errors
-    /// The node could not be read.
-    pub async fn logs(&self, signature: &Signature) -> Result<Vec<String>, LedgerError> {
-        let config = RpcTransactionConfig {
-            encoding: Some(UiTransactionEncoding::Base64),
-            commitment: Some(CommitmentConfig::confirmed()),
-            max_supported_transaction_version: Some(0),
-        };
-        let params = json!([signature.to_string(), config]);
-        for look in 0..LOOKS {
-            if look > 0 {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            let request = self
-                .rpc()
-                .send::<Option<EncodedConfirmedTransactionWithStatusMeta>>(RpcRequest::GetTransaction, params.clone());
-            if let Some(found) = self.bounded(request).await? {
-                return Ok(match found.transaction.meta.map(|meta| meta.log_messages) {
-                    Some(OptionSerializer::Some(logs)) => logs,
-                    Some(OptionSerializer::None | OptionSerializer::Skip) | None => Vec::new(),
-                });
-            }
-        }
-        Ok(Vec::new())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use causeway_interface::{AccountType, event::Triple};
+    use causeway_interface::{AccountType, Key, event::Triple};
 
     fn event(sequence: u64) -> Event {
         let triple = |status| Triple { status, health: 0, desired: 1 };
@@ -197,29 +112,135 @@ mod tests {
         }
     }
 
+    const OURS: Pubkey = Pubkey::new_from_array([5; 32]);
+    const OTHER: Pubkey = Pubkey::new_from_array([6; 32]);
+
+    fn field(sequence: u64) -> String {
+        BASE64_STANDARD.encode(borsh::to_vec(&event(sequence)).unwrap())
+    }
+
+    fn data(sequence: u64) -> String {
+        format!("Program data: {}", field(sequence))
+    }
+
+    fn invoke(program: Pubkey, depth: usize) -> String {
+        format!("Program {program} invoke [{depth}]")
+    }
+
+    fn success(program: Pubkey) -> String {
+        format!("Program {program} success")
+    }
+
     #[test]
     fn only_the_programs_own_data_lines_count() {
-        let ours = Pubkey::new_from_array([5; 32]);
-        let other = Pubkey::new_from_array([6; 32]);
-        let data = |n| format!("Program data: {}", BASE64_STANDARD.encode(borsh::to_vec(&event(n)).unwrap()));
-        let logs = [
-            data(1),
-            format!("Program {other} invoke [1]"),
-            data(2),
-            format!("Program {ours} invoke [2]"),
-            "Program log: Program data: x".into(),
-            format!("Program {other} invoke [3]"),
-            data(3),
-            format!("Program {other} success"),
-            data(4),
-            "Program data: not base64!".into(),
-            format!("Program {ours} consumed 5 of 10 compute units"),
-            format!("Program {ours} success"),
-            data(5),
-            format!("Program {other} failed: custom program error: 0x1"),
-            data(6),
+        let system = Pubkey::new_from_array([0; 32]);
+        let failed = format!("Program {OTHER} failed: custom program error: 0x1");
+        let consumed = format!("Program {OURS} consumed 5 of 10 compute units");
+        let forged = format!("Program log: x\nProgram {OURS} invoke [2]\n{}\nProgram {OURS} success", data(7));
+        let returned = format!("Program return: {OURS} {}", field(7));
+        let cases: Vec<(&str, Vec<String>, &[u64], bool)> = vec![
+            ("nothing", vec![], &[], true),
+            ("ours", vec![invoke(OURS, 1), data(1), consumed.clone(), success(OURS)], &[1], true),
+            ("another's", vec![invoke(OTHER, 1), data(1), success(OTHER)], &[], true),
+            (
+                "ours called by another, which speaks before, between and after",
+                vec![
+                    invoke(OTHER, 1),
+                    data(1),
+                    invoke(OURS, 2),
+                    data(2),
+                    success(OURS),
+                    data(3),
+                    invoke(OURS, 2),
+                    data(4),
+                    success(OURS),
+                    data(5),
+                    success(OTHER),
+                    invoke(OTHER, 1),
+                    data(6),
+                    success(OTHER),
+                ],
+                &[2, 4],
+                true,
+            ),
+            (
+                "another called by ours speaks, and ours speaks on",
+                vec![
+                    invoke(OURS, 1),
+                    invoke(system, 2),
+                    success(system),
+                    data(1),
+                    invoke(OTHER, 2),
+                    invoke(OTHER, 3),
+                    data(2),
+                    success(OTHER),
+                    data(3),
+                    success(OTHER),
+                    data(4),
+                    consumed,
+                    success(OURS),
+                ],
+                &[1, 4],
+                true,
+            ),
+            (
+                "a failed call ends, too",
+                vec![invoke(OURS, 1), invoke(OTHER, 2), failed, data(1), success(OURS)],
+                &[1],
+                true,
+            ),
+            (
+                "words that look like lines",
+                vec![
+                    invoke(OTHER, 1),
+                    forged.clone(),
+                    format!("Program log: Program {OURS} invoke [2]"),
+                    data(1),
+                    returned,
+                    "Program consumption: 5 units remaining".into(),
+                    "Log truncated by the author".into(),
+                    success(OTHER),
+                    invoke(OURS, 1),
+                    forged,
+                    data(2),
+                    success(OURS),
+                ],
+                &[2],
+                true,
+            ),
+            (
+                "data that is no event",
+                vec![
+                    invoke(OURS, 1),
+                    "Program data: not base64!".into(),
+                    "Program data: AAAA".into(),
+                    format!("Program data: {} {}", field(1), field(2)),
+                    format!(
+                        "Program data: {}",
+                        BASE64_STANDARD.encode([&borsh::to_vec(&event(3)).unwrap()[..], &[0]].concat())
+                    ),
+                    data(4),
+                    success(OURS),
+                ],
+                &[4],
+                true,
+            ),
+            ("data outside of any call", vec![data(1)], &[], true),
+            ("cut off", vec![invoke(OURS, 1), data(1), "Log truncated".into(), data(2), success(OURS)], &[1], false),
+            ("cut off without a word", vec![invoke(OURS, 1), data(1)], &[1], false),
+            ("a call whose beginning is missing", vec![data(1), success(OURS), invoke(OURS, 1), data(2)], &[], false),
+            (
+                "a call whose end is missing",
+                vec![invoke(OURS, 1), data(1), invoke(OTHER, 1), data(2), success(OTHER)],
+                &[1],
+                false,
+            ),
+            ("an end that is another's", vec![invoke(OURS, 1), invoke(OTHER, 2), success(OURS), data(1)], &[], false),
         ];
-        let sequences: Vec<u64> = parse(&ours, &logs).iter().map(|e| e.sequence).collect();
-        assert_eq!(sequences, [4]);
+        for (name, logs, expected, complete) in cases {
+            let log = read(&OURS, &logs);
+            let sequences: Vec<u64> = log.events.iter().map(|e| e.sequence).collect();
+            assert_eq!((sequences.as_slice(), log.complete), (expected, complete), "{name}");
+        }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! - [`address`], [`instructions`]: where things are and how to ask for a change; pure.
 //! - [`snapshot`], [`predict`]: the whole ledger as one value, and what the program would do next; pure.
-//! - [`client`], [`watch`], [`events`]: reading.
-//! - [`send`], [`pack`]: changing, in one transaction or in thousands.
+//! - [`client`], [`watch`], [`events`], [`history`]: reading what is, and what was.
+//! - [`send`], [`pack`], [`lookup`]: changing, in one transaction or in thousands, and in as few as fit.
 //! - [`keys`], [`explain`]: key files, and errors that say what to do.
 //!
 //! It guarantees that no undefined byte becomes a default (undecodable accounts are reported beside the others), that
@@ -16,8 +16,10 @@ pub mod error;
 pub mod events;
 pub mod explain;
 pub mod health;
+pub mod history;
 pub mod instructions;
 pub mod keys;
+pub mod lookup;
 pub mod pack;
 pub mod predict;
 pub mod send;

@@ -17,6 +17,9 @@ use causeway_controller::daemon::{Config, Controller};
 use causeway_sdk::Snapshot;
 use causeway_tests::{Said, command, run};
 
+#[path = "parts/oracle.rs"]
+mod oracle;
+
 const PAGE: &str = include_str!("../../docs/cli.md");
 
 /// Longest wait for a local ledger to write what it is.
@@ -160,12 +163,38 @@ fn from_an_empty_folder_to_a_registered_network() {
     let links: serde_json::Value =
         serde_json::from_str(&ledger.works(&["link", "list", "--output", "json"]).stdout).unwrap();
     assert_eq!(links.as_array().unwrap().len(), 14);
-    let history = ledger.works(&["history", "seattle"]).stdout;
-    assert!(history.contains("create-device") && history.contains("provision-device"), "{history}");
+    a_history(&ledger);
 
     unknown_code(&ledger);
     paused_and_back(&ledger);
     offline_is_what_is_served(&ledger);
+    oracle::packs_its_words(&ledger);
+}
+
+/// Who did what in which transaction, newest first for people and oldest first when asked.
+fn a_history(ledger: &Ledger) {
+    let text = ledger.works(&["history", "seattle", "--of", "device"]).stdout;
+    let [heading, provisioned, created] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(heading.contains("BY") && heading.ends_with("TRANSACTION"), "{text}");
+    assert!(provisioned.contains("pending -> device-provisioning"), "{text}");
+    assert!(created.contains("create-device") && created.contains("'s owner"), "{text}");
+    let json = ledger.works(&["history", "seattle", "--of", "device", "--reverse", "--output", "json"]).stdout;
+    let history: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let did: Vec<_> = history["transitions"].as_array().unwrap().iter().map(|t| t["did"].as_str().unwrap()).collect();
+    assert_eq!(did, ["create-device", "provision-device"], "{json}");
+    let first = &history["transitions"][0];
+    let time = first["time"].as_str().unwrap();
+    assert!(time.len() == 20 && &time[10..11] == "T" && time.ends_with('Z'), "{time}");
+    assert!(created.contains(first["transaction"].as_str().unwrap()), "{text}");
+    assert!(created.contains(first["actor"].as_str().unwrap()), "{text}");
+    assert_eq!((&history["truncated"], &history["incomplete"]), (&false.into(), &serde_json::json!([])));
+    let newest = ledger.works(&["history", "seattle", "--of", "device", "--limit", "1"]);
+    assert!(
+        newest.stdout.contains("provision-device") && !newest.stdout.contains("create-device"),
+        "{}",
+        newest.stdout
+    );
+    assert!(newest.stderr.contains("older transactions"), "{}", newest.stderr);
 }
 
 fn unknown_code(ledger: &Ledger) {

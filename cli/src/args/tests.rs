@@ -224,12 +224,15 @@ fn wrong_lines_are_refused() {
         "key fund owner.json --sol -1",
         "key fund 11111111111111111111111111111111 --sol 1",
         "history x --of pool",
+        "history x --limit 0",
+        "history x --limit 20001",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }
     for line in [
         "location create x --lat -33.9 --lng 151.2",
         "history x --of link --limit 3",
+        "history x --reverse --limit 20000",
         "device provision x --wait --wait-timeout 604800",
         "localnet start --rpc-port 8899 --json",
         "contributor update x --operations-key none",
@@ -242,8 +245,9 @@ fn wrong_lines_are_refused() {
 
 #[test]
 fn a_history_is_of_every_kind_unless_one_is_named() {
-    let kinds =
-        |of: Option<&str>| History { code: "x".parse::<Code>().unwrap(), of: of.map(Into::into), limit: 1 }.kinds();
+    let kinds = |of: Option<&str>| {
+        History { code: "x".parse::<Code>().unwrap(), of: of.map(Into::into), limit: 1, reverse: false }.kinds()
+    };
     assert_eq!(kinds(None).len(), 5);
     assert_eq!(kinds(Some("link")), [causeway_interface::AccountType::Link]);
 }

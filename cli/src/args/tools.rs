@@ -71,9 +71,12 @@ pub struct History {
     /// What it is; every kind of object that ever had this code if left out.
     #[arg(long, value_parser = ["device", "link", "contributor", "location", "exchange"])]
     pub of: Option<String>,
-    /// Transactions to show at most, newest first.
+    /// Transitions to show at most: the newest ones.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub limit: u32,
+    /// Oldest first.
+    #[arg(long)]
+    pub reverse: bool,
 }
 
 impl History {

@@ -2,6 +2,7 @@
 //!
 //! One file per noun. Nothing here prints results; notes to people go to stderr as they come.
 
+mod actors;
 mod apply;
 mod config;
 mod device;

@@ -16,9 +16,9 @@ use solana_transaction_status_client_types::TransactionStatus;
 
 use super::{
     Receipt, SendError, Sender, Submission,
-    prepare::{PREPENDED, Prepared, prepare},
+    prepare::{Prepared, prepare},
 };
-use crate::error::LedgerError;
+use crate::{error::LedgerError, pack::PREPENDED};
 
 /// Submissions that are simulated and sent at once: enough to hide a node's latency, few enough for its rate limit.
 const PREPARING: usize = 16;

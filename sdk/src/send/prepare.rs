@@ -7,11 +7,9 @@ use std::{
 
 use solana_client::rpc_config::RpcSimulateTransactionConfig;
 use solana_commitment_config::CommitmentConfig;
-use solana_compute_budget_interface::ComputeBudgetInstruction;
 use solana_sdk::{
     hash::Hash,
-    instruction::Instruction,
-    message::{Message, VersionedMessage, v0},
+    message::VersionedMessage,
     signature::{Keypair, Signature},
     signer::Signer,
     transaction::{TransactionError, VersionedTransaction},
@@ -19,7 +17,10 @@ use solana_sdk::{
 use tokio::sync::Mutex;
 
 use super::{SendError, Sender, Submission};
-use crate::{error::LedgerError, pack::MAX_TRANSACTION_BYTES};
+use crate::{
+    error::LedgerError,
+    pack::{self, MAX_TRANSACTION_BYTES, PREPENDED, Size},
+};
 
 /// How long a blockhash is used for new transactions. It lives for 150 blocks; a young one leaves time to land.
 const BLOCKHASH_AGE: Duration = Duration::from_secs(2);
@@ -35,8 +36,6 @@ const DISTINCT: u32 = 1_024;
 const SIMULATIONS: u32 = 3;
 /// First pause between simulations.
 const SIMULATION_PAUSE: Duration = Duration::from_millis(200);
-/// Instructions that come before the submitted ones: compute limit and price.
-pub(super) const PREPENDED: usize = 2;
 
 /// The blockhash in use.
 #[derive(Debug, Default)]
@@ -104,26 +103,12 @@ fn message(
     units: u32,
     blockhash: Hash,
 ) -> Result<VersionedMessage, SendError> {
-    let payer = submission.payer();
-    let mut instructions: Vec<Instruction> = vec![
-        ComputeBudgetInstruction::set_compute_unit_limit(units),
-        ComputeBudgetInstruction::set_compute_unit_price(sender.config.priority_fee_micro_lamports),
-    ];
-    debug_assert_eq!(instructions.len(), PREPENDED);
-    instructions.extend(submission.instructions.iter().cloned());
-    let message = if submission.lookup_tables.is_empty() {
-        VersionedMessage::Legacy(Message::new_with_blockhash(&instructions, Some(&payer), &blockhash))
-    } else {
-        let compiled = v0::Message::try_compile(&payer, &instructions, &submission.lookup_tables, blockhash);
-        // Only too many accounts can fail here.
-        VersionedMessage::V0(compiled.map_err(|_| SendError::Transaction {
-            error: TransactionError::TooManyAccountLocks,
-            signature: None,
-            logs: Vec::new(),
-        })?)
-    };
-    let signatures = usize::from(message.header().num_required_signatures);
-    let bytes = 1 + signatures * 64 + message.serialize().len();
+    let budget = (units, sender.config.priority_fee_micro_lamports);
+    let tables = &submission.lookup_tables;
+    let message = pack::assemble(&submission.payer(), &submission.instructions, tables, budget, blockhash);
+    let too_many = TransactionError::TooManyAccountLocks;
+    let message = message.ok_or(SendError::Transaction { error: too_many, signature: None, logs: Vec::new() })?;
+    let Size { bytes, .. } = Size::of(&message);
     if bytes > MAX_TRANSACTION_BYTES {
         return Err(SendError::TooLarge { bytes, limit: MAX_TRANSACTION_BYTES });
     }
