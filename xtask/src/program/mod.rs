@@ -2,7 +2,9 @@
 //! `sbpf-linker` (rfcs/0001).
 //!
 //! The binary always ends in `deploy` of the target folder. It is a function of the sources and the tools: no path of
-//! this machine gets into it, `verify` proves that, and nothing is built again while neither has changed.
+//! this machine gets into it ([`release`] proves that), and nothing is built again while neither has changed.
+
+pub mod release;
 
 use std::{
     fs,
@@ -10,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -53,13 +55,18 @@ struct Stamp {
     sha256: String,
 }
 
-enum Route {
+/// One of the two ways to build.
+pub enum Route {
     BuildSbf { version: String },
     Debian { compiler: onchain::Compiler, linker: PathBuf },
 }
 
 impl Route {
-    fn find() -> Result<Self> {
+    /// The way that this machine offers.
+    ///
+    /// # Errors
+    /// Tools are missing and can't be installed.
+    pub fn find() -> Result<Self> {
         setup::ensure(&[Need::Program])?;
         if onchain::has_build_sbf() {
             let mut version = process::plain("cargo-build-sbf");
@@ -72,17 +79,35 @@ impl Route {
     }
 
     /// Everything but the sources that decides the bytes.
-    fn identity(&self) -> String {
+    pub fn identity(&self) -> String {
         match self {
             Self::BuildSbf { version } => version.clone(),
             Self::Debian { compiler, .. } => {
-                format!("{}{}\n{TARGET}\n{}", compiler.version, onchain::LINKER_VERSION, CODEGEN.join(" "))
+                format!(
+                    "{}\nsbpf-linker {}\n{TARGET}\n{}",
+                    compiler.version.trim_end(),
+                    onchain::LINKER_VERSION,
+                    CODEGEN.join(" ")
+                )
             }
         }
     }
 
     /// Builds the sources in `programs` and returns the binary, wherever it ended up below `target`.
-    fn run(&self, programs: &Path, target: &Path) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// They don't build.
+    pub fn run(&self, programs: &Path, target: &Path) -> Result<PathBuf> {
+        let (command, binary) = self.command(programs, target)?;
+        process::build(command, "onchain program")?;
+        Ok(binary)
+    }
+
+    /// The command that builds the sources in `programs`, and where the binary will be.
+    ///
+    /// # Errors
+    /// The folders of this machine are not as expected.
+    pub fn command(&self, programs: &Path, target: &Path) -> Result<(Command, PathBuf)> {
         let manifest = programs.join("serviceability/Cargo.toml");
         let root = programs.parent().context("the programs folder has no parent")?;
         match self {
@@ -92,8 +117,7 @@ impl Route {
                 command.arg("--manifest-path").arg(&manifest).arg("--sbf-out-dir").arg(&out);
                 command.args(["--", "--locked"]).env("CARGO_TARGET_DIR", target.join("build-sbf-target"));
                 command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(programs.join("serviceability"));
-                process::build(command, "onchain program")?;
-                Ok(out.join(FILE_NAME))
+                Ok((command, out.join(FILE_NAME)))
             }
             Self::Debian { compiler, linker } => {
                 let mut command = compiler.cargo();
@@ -105,8 +129,7 @@ impl Route {
                     .arg("--target-dir")
                     .arg(target)
                     .current_dir(programs.join("serviceability"));
-                process::build(command, "onchain program")?;
-                Ok(target.join(TARGET).join("release").join(format!("lib{FILE_NAME}")))
+                Ok((command, target.join(TARGET).join("release").join(format!("lib{FILE_NAME}"))))
             }
         }
     }
@@ -173,8 +196,13 @@ fn current(path: &Path, stamp: &Path, inputs: &str) -> Option<String> {
 
 /// A digest of everything that decides the bytes: each file with its path, and the tools.
 fn inputs(programs: &Path, route: &Route) -> Result<String> {
-    let mut lines = vec![route.identity()];
-    for file in workspace::files(programs)? {
+    Ok(workspace::digest(format!("{}\n{}", route.identity(), sources(programs)?).as_bytes()))
+}
+
+/// A digest of every file that the program is built from, with its path.
+fn sources(programs: &Path) -> Result<String> {
+    let mut lines = Vec::new();
+    for file in source_files(programs)? {
         let bytes = fs::read(&file).with_context(|| format!("can't read {}", file.display()))?;
         let path = file.strip_prefix(programs).unwrap_or(&file);
         lines.push(format!("{} {}", workspace::digest(&bytes), path.display()));
@@ -182,31 +210,28 @@ fn inputs(programs: &Path, route: &Route) -> Result<String> {
     Ok(workspace::digest(lines.join("\n").as_bytes()))
 }
 
-/// Builds the program from a copy of the sources in a folder of another name and depth, and compares.
+/// The files that the program is built from: tests and the record of a release are none of them.
+fn source_files(programs: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = workspace::files(programs)?;
+    files.retain(|file| {
+        let path = file.strip_prefix(programs).unwrap_or(file);
+        path.file_name().is_none_or(|name| name != release::FILE_NAME)
+            && path.iter().nth(1).is_none_or(|f| f != "tests")
+    });
+    Ok(files)
+}
+
+/// Copies what the program is built from to another folder.
 ///
 /// # Errors
-/// The two binaries differ.
-pub fn verify(workspace: &Workspace, built: &Built) -> Result<()> {
-    let scratch = workspace.target.join("verify");
-    progress::step("building it again from a copy in another folder");
-    if scratch.exists() {
-        fs::remove_dir_all(&scratch)?;
-    }
-    let programs = workspace.root.join("programs");
-    let copy = scratch.join("a/different/folder/programs");
-    for file in workspace::files(&programs)? {
-        let to = copy.join(file.strip_prefix(&programs)?);
+/// A file can't be read or written.
+pub fn copy_sources(programs: &Path, copy: &Path) -> Result<()> {
+    for file in source_files(programs)? {
+        let to = copy.join(file.strip_prefix(programs)?);
         if let Some(folder) = to.parent() {
             fs::create_dir_all(folder)?;
         }
         fs::copy(&file, &to).with_context(|| format!("can't copy {}", file.display()))?;
     }
-    let again = Route::find()?.run(&copy, &scratch.join("target"))?;
-    let sha256 = workspace::digest(&fs::read(&again)?);
-    if sha256 != built.sha256 {
-        bail!("two builds of the same sources differ: {} and {}", built.path.display(), again.display());
-    }
-    fs::remove_dir_all(&scratch)?;
-    progress::note(&format!("the same bytes, SHA-256 {sha256}"));
     Ok(())
 }
