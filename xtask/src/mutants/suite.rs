@@ -1,6 +1,7 @@
 //! The program's tests as binaries that are built once, and run on one faulty program after the other.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -44,7 +45,8 @@ impl Suite {
     /// They don't build, or one fails: then it would be no wonder that it fails on a faulty program.
     pub fn build(workspace: &Workspace, sound: &Path, threads: usize) -> Result<Self> {
         progress::step("building the program's tests (the first build takes 15 to 40 minutes on two cores)");
-        let mut suite = Self { binaries: binaries(workspace)?, threads };
+        let mut suite =
+            Self { binaries: kept(binaries(workspace)?, &workspace.target.join("mutants/tests"))?, threads };
         let mut times = Vec::new();
         for binary in &suite.binaries {
             let started = Instant::now();
@@ -128,6 +130,17 @@ fn binaries(workspace: &Workspace) -> Result<Vec<Binary>> {
     }
     if binaries.is_empty() {
         bail!("cargo built no tests of {}", PACKAGES.join(" and "));
+    }
+    Ok(binaries)
+}
+
+/// Copies of the binaries: those in the target folder are cargo's to replace while the faults are tried.
+fn kept(mut binaries: Vec<Binary>, folder: &Path) -> Result<Vec<Binary>> {
+    fs::create_dir_all(folder).with_context(|| format!("can't make {}", folder.display()))?;
+    for binary in &mut binaries {
+        let copy = folder.join(&binary.name);
+        fs::copy(&binary.path, &copy).with_context(|| format!("can't copy {}", binary.path.display()))?;
+        binary.path = copy;
     }
     Ok(binaries)
 }

@@ -5,6 +5,7 @@
 //! this machine gets into it ([`release`] proves that), and nothing is built again while neither has changed.
 
 pub mod release;
+mod stage;
 
 use std::{
     fs,
@@ -99,24 +100,28 @@ impl Route {
     /// They don't build.
     pub fn run(&self, programs: &Path, target: &Path) -> Result<PathBuf> {
         let (command, binary) = self.command(programs, target)?;
-        process::build(command, "onchain program")?;
+        process::build(command, "onchain program").with_context(|| {
+            format!("the compiler's paths are of a copy; the sources are in {}", programs.display())
+        })?;
         Ok(binary)
     }
 
-    /// The command that builds the sources in `programs`, and where the binary will be.
+    /// Arranges the sources in `programs` below `target`; the command that builds them, and where the binary will be.
     ///
     /// # Errors
-    /// The folders of this machine are not as expected.
+    /// The sources can't be arranged.
     pub fn command(&self, programs: &Path, target: &Path) -> Result<(Command, PathBuf)> {
-        let manifest = programs.join("serviceability/Cargo.toml");
-        let root = programs.parent().context("the programs folder has no parent")?;
+        let root = &target.join("sources");
+        stage::arrange(programs, root)?;
+        let folder = root.join(stage::PROGRAM);
+        let manifest = folder.join("Cargo.toml");
         match self {
             Self::BuildSbf { .. } => {
                 let out = target.join("build-sbf");
                 let mut command = process::plain("cargo-build-sbf");
                 command.arg("--manifest-path").arg(&manifest).arg("--sbf-out-dir").arg(&out);
                 command.args(["--", "--locked"]).env("CARGO_TARGET_DIR", target.join("build-sbf-target"));
-                command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(programs.join("serviceability"));
+                command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(&folder);
                 Ok((command, out.join(FILE_NAME)))
             }
             Self::Debian { compiler, linker } => {
@@ -128,7 +133,7 @@ impl Route {
                     .arg(&manifest)
                     .arg("--target-dir")
                     .arg(target)
-                    .current_dir(programs.join("serviceability"));
+                    .current_dir(&folder);
                 Ok((command, target.join(TARGET).join("release").join(format!("lib{FILE_NAME}"))))
             }
         }
@@ -196,7 +201,8 @@ fn current(path: &Path, stamp: &Path, inputs: &str) -> Option<String> {
 
 /// A digest of everything that decides the bytes: each file with its path, and the tools.
 fn inputs(programs: &Path, route: &Route) -> Result<String> {
-    Ok(workspace::digest(format!("{}\n{}", route.identity(), sources(programs)?).as_bytes()))
+    let text = format!("{}\n{}\n{}", route.identity(), stage::ARRANGEMENT, sources(programs)?);
+    Ok(workspace::digest(text.as_bytes()))
 }
 
 /// A digest of every file that the program is built from, with its path.
@@ -227,11 +233,8 @@ fn source_files(programs: &Path) -> Result<Vec<PathBuf>> {
 /// A file can't be read or written.
 pub fn copy_sources(programs: &Path, copy: &Path) -> Result<()> {
     for file in source_files(programs)? {
-        let to = copy.join(file.strip_prefix(programs)?);
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::copy(&file, &to).with_context(|| format!("can't copy {}", file.display()))?;
+        let bytes = fs::read(&file).with_context(|| format!("can't read {}", file.display()))?;
+        stage::write(&copy.join(file.strip_prefix(programs)?), &bytes)?;
     }
     Ok(())
 }
