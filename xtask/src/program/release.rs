@@ -129,7 +129,7 @@ pub fn against(built: &Built, file: &Path) -> Result<()> {
     let ours = fs::read(&built.path).with_context(|| format!("can't read {}", built.path.display()))?;
     if !is_padded(&theirs, &ours) {
         bail!(
-            "{} is another program: SHA-256 {}, and these sources give {}",
+            "{} is another program: SHA-256 {}, and these sources give {}, both without the zeros at the end",
             file.display(),
             workspace::digest(unpadded(&theirs)),
             workspace::digest(unpadded(&ours))

@@ -2,7 +2,8 @@
 //!
 //! Whatever it is given, it succeeds or fails with an error of its own: it never runs out of memory or compute units,
 //! panics, or changes what it may not. A success is held to more: the typed view reads the instruction too, every
-//! account of the program that was readable before is so afterwards, and one that was changed has a higher sequence.
+//! account of the program that was readable before is so afterwards, one that was changed has a higher sequence, and
+//! one event says what happened.
 //!
 //! libFuzzer can't see into the virtual machine, so inputs are not chosen by coverage: an input is kept when its
 //! instruction, its outcome and its compute units have not been met together before ([`search`]).

@@ -10,7 +10,10 @@ use causeway_program_tests::{
     plant::{edge, hybrid},
     world::code,
 };
-use causeway_sdk::address::{SYSTEM_PROGRAM, to_key};
+use causeway_sdk::{
+    address::{SYSTEM_PROGRAM, to_key},
+    events,
+};
 use solana_sdk::{
     account::{Account, ReadableAccount},
     instruction::{AccountMeta, Instruction, InstructionError},
@@ -204,6 +207,7 @@ impl Stage {
         match self.world.svm.simulate_transaction(Transaction::new_unsigned(message)) {
             Ok(done) => {
                 self.judge(case, &done.post_accounts)?;
+                self.judge_event(case, &done.meta.logs, &done.post_accounts)?;
                 Ok(Run { outcome: Outcome::Done, units: done.meta.compute_units_consumed })
             }
             Err(failed) => match &failed.err {
@@ -246,6 +250,42 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// A success that changed something says so in one event: which instruction, when, and what became of its subject.
+    fn judge_event(
+        &self,
+        case: &Case,
+        logs: &[String],
+        after: &[(Pubkey, impl ReadableAccount)],
+    ) -> Result<(), String> {
+        let events = events::parse(&self.program, logs);
+        let changed = after.iter().any(|(address, after)| {
+            let before = self.world.account(address).filter(|account| account.owner == self.program);
+            before.map(|account| account.data) != self.own(after).map(<[u8]>::to_vec)
+        });
+        match events.as_slice() {
+            [] if changed => Err("it changed something and logged no event".into()),
+            [] => Ok(()),
+            [event] => {
+                if Some(event.kind) != case.data.first().copied() || event.slot != self.slot() {
+                    return Err(format!("the event is not of this instruction: {event:?}"));
+                }
+                let subject = after.iter().find(|(address, _)| to_key(address) == event.subject);
+                let now = subject.and_then(|(_, account)| self.own(account)).and_then(sequence);
+                match now {
+                    Some(now) if now != event.sequence => Err(format!("the sequence is {now}, not that of {event:?}")),
+                    // A subject that was closed has none.
+                    Some(_) | None => Ok(()),
+                }
+            }
+            more => Err(format!("one instruction logged {} events", more.len())),
+        }
+    }
+
+    /// The data of an account that is the program's.
+    fn own<'a>(&self, account: &'a impl ReadableAccount) -> Option<&'a [u8]> {
+        (*account.owner() == self.program).then(|| account.data())
     }
 }
 
