@@ -65,7 +65,7 @@ pub fn run(workspace: &Workspace, only: &[String], threads: usize) -> Result<Exi
     let suite = Suite::build(workspace, &sound, threads)?;
     let sound = workspace::digest(&fs::read(&sound)?);
 
-    progress::step(&format!("{} faults, one after the other (about half a minute each)", chosen.len()));
+    progress::step(&format!("{} faults, one after the other (5 to 30 seconds each)", chosen.len()));
     let width = chosen.iter().map(|mutant| mutant.name.len()).max().unwrap_or_default();
     let (mut survived, mut invalid) = (Vec::new(), Vec::new());
     for mutant in &chosen {
