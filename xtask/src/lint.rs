@@ -49,7 +49,7 @@ pub fn run(workspace: &Workspace) -> Result<Tally> {
     Ok(tally)
 }
 
-/// `cargo fmt --check` of both workspaces.
+/// `cargo fmt --check` of all workspaces.
 ///
 /// # Errors
 /// cargo can't be run.
@@ -67,7 +67,7 @@ pub fn formatting(workspace: &Workspace) -> Result<Tally> {
     Ok(tally)
 }
 
-const MANIFESTS: [&str; 2] = ["Cargo.toml", "programs/serviceability/Cargo.toml"];
+const MANIFESTS: [&str; 3] = ["Cargo.toml", "programs/serviceability/Cargo.toml", "tests/fuzz/libfuzzer/Cargo.toml"];
 
 /// Clippy on every target of both workspaces.
 ///

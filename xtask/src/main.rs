@@ -4,10 +4,13 @@
 //! apt-get where it may, and otherwise names it. It depends on no Solana crate, so that it builds in seconds.
 
 mod binary;
+mod counts;
 mod cu;
 mod demo;
 mod docs;
+mod fuzz;
 mod lint;
+mod mutants;
 mod process;
 mod program;
 mod progress;
@@ -16,7 +19,7 @@ mod states;
 mod suite;
 mod workspace;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -41,9 +44,15 @@ enum Command {
     Setup,
     /// Build the onchain program and print where its binary is
     BuildProgram {
-        /// Build it once more from a copy in another folder and compare the two, byte for byte
+        /// Build it once more from a copy in another folder, and compare with that and with the recorded release
         #[arg(long)]
         verify: bool,
+        /// Record this build as the release's
+        #[arg(long, conflicts_with = "verify")]
+        record: bool,
+        /// Compare with a binary or with what `solana program dump` wrote
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
     },
     /// Print the transition tables
     States {
@@ -78,6 +87,27 @@ enum Command {
         #[arg(long)]
         no_lint: bool,
     },
+    /// Fuzz instructions, accounts, events and the program's binary, and print the figures
+    Fuzz {
+        /// Only this target; may be repeated
+        #[arg(value_enum)]
+        targets: Vec<fuzz::Target>,
+        /// How long each target runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Where the random numbers of the program's target begin
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Put one fault after the other into the program, and see whether a test finds each
+    Mutants {
+        /// Only the fault of this name; may be repeated
+        #[arg(long, value_name = "NAME")]
+        only: Vec<String>,
+        /// Threads of the tests
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+    },
     /// Check formatting, clippy and, where cargo-deny is installed, licences and advisories
     Lint,
     /// Write the generated pages: docs/states.md, docs/reference, docs/errors
@@ -107,12 +137,17 @@ fn run(command: Command) -> Result<ExitCode> {
             setup::ensure(&[setup::Need::Native, setup::Need::Program, setup::Need::Routers])?;
             progress::step("everything is there");
         }
-        Command::BuildProgram { verify } => {
+        Command::BuildProgram { verify, record, against } => {
             let built = program::build(&workspace)?;
-            if verify {
-                program::verify(&workspace, &built)?;
+            if let Some(file) = against {
+                program::release::against(&built, &file)?;
             }
+            if record {
+                program::release::record(&workspace, &built)?;
+            }
+            let verified = if verify { program::release::verify(&workspace, &built)? } else { ExitCode::SUCCESS };
             progress::result(&built.path.display().to_string())?;
+            return Ok(verified);
         }
         Command::States { mermaid: true, .. } => docs::write_states(&workspace)?,
         Command::States { json: true, .. } => progress::result(&serde_json::to_string(&states::all())?)?,
@@ -120,6 +155,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Cu { json, check } => return cu::run(&workspace, json, check),
         Command::Demo { arguments } => demo::run(&workspace, &arguments)?,
         Command::Test { only, no_lint } => return suite::run(&workspace, &only, !no_lint),
+        Command::Fuzz { targets, seconds, seed } => return fuzz::run(&workspace, &targets, seconds, seed),
+        Command::Mutants { only, jobs } => return mutants::run(&workspace, &only, jobs),
         Command::Lint => return Ok(lint::run(&workspace)?.exit_code()),
         Command::Docs { check: true } => docs::check(&workspace)?,
         Command::Docs { check: false } => docs::write(&workspace)?,

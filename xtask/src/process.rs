@@ -190,6 +190,78 @@ pub fn follow(mut command: Command, what: &str, mut on_stdout: impl FnMut(&str) 
     Ok(child.wait().with_context(|| format!("lost {name}"))?.success())
 }
 
+/// Runs a command to its end and hands each of its lines, of stdout and stderr alike, to `on_line`; nothing is printed.
+///
+/// # Errors
+/// The command can't be run.
+pub fn lines(command: Command, what: &str, mut on_line: impl FnMut(&str)) -> Result<bool> {
+    let ended = lines_until(command, what, None, |line| {
+        on_line(line);
+        true
+    })?;
+    Ok(matches!(ended, Ended::Succeeded))
+}
+
+/// How a command that was read line by line ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, and well.
+    Succeeded,
+    /// By itself, and not well.
+    Failed,
+    /// The reader had seen enough.
+    Stopped,
+    /// It took longer than it may.
+    TimedOut,
+}
+
+/// Runs a command and hands each of its lines to `on_line` until that says no, the command ends, or `limit` has
+/// passed; where it has not ended by itself it is killed.
+///
+/// # Errors
+/// The command can't be run.
+pub fn lines_until(
+    mut command: Command,
+    what: &str,
+    limit: Option<Duration>,
+    mut on_line: impl FnMut(&str) -> bool,
+) -> Result<Ended> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("can't run {what}"))?;
+    let (sender, lines) = mpsc::sync_channel(PENDING_LINES);
+    let readers = [
+        child.stdout.take().map(|out| reader(out, sender.clone(), Line::Out)),
+        child.stderr.take().map(|err| reader(err, sender, Line::Err)),
+    ];
+    let started = Instant::now();
+    let ended = loop {
+        let left = limit.map_or(HEARTBEAT, |limit| limit.saturating_sub(started.elapsed()));
+        match lines.recv_timeout(left) {
+            Ok(Line::Out(line) | Line::Err(line)) if !on_line(&line) => break Some(Ended::Stopped),
+            Ok(Line::Out(_) | Line::Err(_)) => {}
+            Err(RecvTimeoutError::Disconnected) => break None,
+            Err(RecvTimeoutError::Timeout) if limit.is_some_and(|limit| started.elapsed() >= limit) => {
+                break Some(Ended::TimedOut);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    };
+    if ended.is_some() {
+        // It may have ended in the meantime.
+        let _ = child.kill();
+    }
+    drop(lines);
+    for reader in readers.into_iter().flatten() {
+        let _ = reader.join();
+    }
+    let success = child.wait().with_context(|| format!("lost {what}"))?.success();
+    Ok(ended.unwrap_or(if success { Ended::Succeeded } else { Ended::Failed }))
+}
+
 fn reader(
     stream: impl Read + Send + 'static,
     sender: mpsc::SyncSender<Line>,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::{
-    cu, docs, lint,
+    counts, cu, docs, lint,
     lint::Tally,
     process, program, progress,
     setup::{self, Need},
@@ -46,20 +46,20 @@ pub enum Part {
 }
 
 impl Part {
-    const fn package(self) -> &'static str {
+    const fn packages(self) -> &'static [&'static str] {
         match self {
-            Self::Program => "causeway-program-tests",
-            Self::Interface => "causeway-interface",
-            Self::Sdk => "causeway-sdk",
-            Self::Wire => "causeway-wire",
-            Self::Controller => "causeway-controller",
-            Self::Agent => "causeway-agent",
-            Self::Oracle => "causeway-health-oracle",
-            Self::Cli => "causeway-cli",
-            Self::Localnet => "causeway-localnet",
-            Self::Demo => "causeway-demo",
-            Self::E2e => "causeway-tests",
-            Self::Xtask => "xtask",
+            Self::Program => &["causeway-program-tests", "causeway-fuzz"],
+            Self::Interface => &["causeway-interface"],
+            Self::Sdk => &["causeway-sdk"],
+            Self::Wire => &["causeway-wire"],
+            Self::Controller => &["causeway-controller"],
+            Self::Agent => &["causeway-agent"],
+            Self::Oracle => &["causeway-health-oracle"],
+            Self::Cli => &["causeway-cli"],
+            Self::Localnet => &["causeway-localnet"],
+            Self::Demo => &["causeway-demo"],
+            Self::E2e => &["causeway-tests"],
+            Self::Xtask => &["xtask"],
         }
     }
 
@@ -107,8 +107,16 @@ pub fn run(workspace: &Workspace, only: &[Part], with_lint: bool) -> Result<Exit
         progress::step("building the binaries (the first build takes 15 to 40 minutes on two cores)");
         tally.count(told(process::build(bins, "the binaries")));
     }
-    for command in commands(workspace, only) {
+    let counts = counts::begin(workspace)?;
+    for mut command in commands(workspace, only) {
+        command.env(counts::VARIABLE, &counts);
         tally.add(tests(command, program.as_deref())?);
+    }
+    let (counted, findings) = counts::end(&counts)?;
+    if everything || only.contains(&Part::Program) {
+        progress::step(&format!("the program's tests tried: {counted}"));
+        findings.iter().for_each(|finding| progress::failure(finding));
+        tally.count(findings.is_empty());
     }
     if everything {
         tally.count(told(docs::check(workspace)));
@@ -129,7 +137,9 @@ fn commands(workspace: &Workspace, only: &[Part]) -> Vec<Command> {
         tests.arg("--workspace");
     }
     for part in only {
-        tests.args(["--package", part.package()]);
+        for package in part.packages() {
+            tests.args(["--package", package]);
+        }
     }
     let mut commands = vec![tests];
     if only.is_empty() || only.contains(&Part::Program) {

@@ -1,0 +1,119 @@
+//! How much the program's tests have tried: the tests say it, here it is added up and held against what is promised.
+//!
+//! A test that quietly tries nothing passes. Here it does not: a count that is missing or too low is a failure.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::workspace::Workspace;
+
+/// Names the file that the tests append to: a line each, what was counted, a tab, how many.
+pub const VARIABLE: &str = "CAUSEWAY_COUNTS";
+
+/// What the program's tests have to try at least.
+const FLOORS: &[(&str, u64)] = &[
+    ("negative cases", 2_000),
+    ("random instructions", 10_000),
+    // Every subset of 1 to 7 oracles: 2 + 4 + ... + 128.
+    ("oracle subsets", 254),
+    ("fuzz inputs replayed", 100),
+];
+
+/// A file for the counts of one run, empty.
+///
+/// # Errors
+/// It can't be written.
+pub fn begin(workspace: &Workspace) -> Result<PathBuf> {
+    std::fs::create_dir_all(&workspace.target)?;
+    let path = workspace.target.join(format!("counts-{}.tsv", std::process::id()));
+    std::fs::write(&path, "").with_context(|| format!("can't write {}", path.display()))?;
+    Ok(path)
+}
+
+/// What was counted, in one line, and what of the promised is missing or too little. Removes the file.
+///
+/// # Errors
+/// The file is gone or malformed.
+pub fn end(path: &PathBuf) -> Result<(String, Vec<String>)> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let counts = sum(&text)?;
+    std::fs::remove_file(path).with_context(|| format!("can't remove {}", path.display()))?;
+    Ok((line(&counts), findings(&counts)))
+}
+
+fn sum(text: &str) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    for line in text.lines() {
+        let count = line.rsplit_once('\t').and_then(|(what, count)| Some((what, count.parse::<u64>().ok()?)));
+        let (what, count) = count.with_context(|| format!("{line:?} is no count"))?;
+        *counts.entry(what.to_owned()).or_default() += count;
+    }
+    Ok(counts)
+}
+
+fn line(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {}", grouped(*count))).collect();
+    counts.join(" · ")
+}
+
+fn findings(counts: &BTreeMap<String, u64>) -> Vec<String> {
+    let finding = |(what, floor): &(&str, u64)| match counts.get(*what) {
+        None => Some(format!("no test of the program counted any {what}; at least {} are promised", grouped(*floor))),
+        Some(count) if count < floor => {
+            Some(format!("the program's tests tried {} {what}; {} are promised", grouped(*count), grouped(*floor)))
+        }
+        Some(_) => None,
+    };
+    FLOORS.iter().filter_map(finding).collect()
+}
+
+/// A number in groups of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enough() -> BTreeMap<String, u64> {
+        FLOORS.iter().map(|(what, floor)| ((*what).to_owned(), *floor)).collect()
+    }
+
+    #[test]
+    fn counts_of_the_same_name_are_added() {
+        let counts = sum("negative cases\t1200\noracle subsets\t7\nnegative cases\t11145\n").unwrap();
+        assert_eq!(line(&counts), "negative cases 12 345 · oracle subsets 7");
+        assert!(sum("negative cases\tmany").is_err());
+        assert!(sum("negative cases 3").is_err());
+    }
+
+    #[test]
+    fn too_few_and_none_are_findings() {
+        assert!(findings(&enough()).is_empty());
+        for (what, floor) in FLOORS {
+            let mut counts = enough();
+            counts.insert((*what).to_owned(), floor - 1);
+            assert_eq!(findings(&counts).len(), 1);
+            counts.remove(*what);
+            assert_eq!(findings(&counts).len(), 1);
+        }
+    }
+
+    #[test]
+    fn digits_stand_in_threes() {
+        assert_eq!(
+            ["0", "999", "1 000", "12 345", "1 234 567"],
+            [0, 999, 1_000, 12_345, 1_234_567].map(grouped).as_slice()
+        );
+    }
+}
