@@ -24,6 +24,8 @@ pub const FILE_NAME: &str = "causeway_serviceability.so";
 /// The variable by which everything that loads the program is told where it is.
 pub const VARIABLE: &str = "CAUSEWAY_PROGRAM_SO";
 
+/// The program's package.
+const PACKAGE: &str = "programs/serviceability";
 const TARGET: &str = "bpfel-unknown-none";
 
 /// Code generation: sBPF v0, what every cluster runs; no floating-point or wide-integer builtins, which the virtual
@@ -81,19 +83,19 @@ impl Route {
         }
     }
 
-    /// Builds the sources in `programs` and returns the binary, wherever it ended up below `target`.
-    fn run(&self, programs: &Path, target: &Path) -> Result<PathBuf> {
-        let manifest = programs.join("serviceability/Cargo.toml");
-        let root = programs.parent().context("the programs folder has no parent")?;
+    /// Builds a package below `root` and returns its binary, wherever it ended up below `target`.
+    fn run(&self, root: &Path, package: &str, file_name: &str, target: &Path) -> Result<PathBuf> {
+        let folder = root.join(package);
+        let manifest = folder.join("Cargo.toml");
         match self {
             Self::BuildSbf { .. } => {
                 let out = target.join("build-sbf");
                 let mut command = process::plain("cargo-build-sbf");
                 command.arg("--manifest-path").arg(&manifest).arg("--sbf-out-dir").arg(&out);
                 command.args(["--", "--locked"]).env("CARGO_TARGET_DIR", target.join("build-sbf-target"));
-                command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(programs.join("serviceability"));
-                process::build(command, "onchain program")?;
-                Ok(out.join(FILE_NAME))
+                command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(&folder);
+                process::build(command, file_name)?;
+                Ok(out.join(file_name))
             }
             Self::Debian { compiler, linker } => {
                 let mut command = compiler.cargo();
@@ -104,9 +106,9 @@ impl Route {
                     .arg(&manifest)
                     .arg("--target-dir")
                     .arg(target)
-                    .current_dir(programs.join("serviceability"));
-                process::build(command, "onchain program")?;
-                Ok(target.join(TARGET).join("release").join(format!("lib{FILE_NAME}")))
+                    .current_dir(&folder);
+                process::build(command, file_name)?;
+                Ok(target.join(TARGET).join("release").join(format!("lib{file_name}")))
             }
         }
     }
@@ -148,7 +150,7 @@ pub fn build(workspace: &Workspace) -> Result<Built> {
         return Ok(Built { path, sha256 });
     }
     progress::step("building the onchain program (about half a minute)");
-    let binary = route.run(&programs, &workspace.target.join("program"))?;
+    let binary = route.run(&workspace.root, PACKAGE, FILE_NAME, &workspace.target.join("program"))?;
     let bytes = fs::read(&binary).with_context(|| format!("the build left no {}", binary.display()))?;
     let sha256 = workspace::digest(&bytes);
     fs::create_dir_all(workspace.deploy())?;
@@ -163,6 +165,14 @@ pub fn build(workspace: &Workspace) -> Result<Built> {
     fs::write(&stamp_path, serde_json::to_vec(&Stamp { inputs, sha256: sha256.clone() })?)?;
     progress::note(&format!("{} bytes, SHA-256 {sha256}", bytes.len()));
     Ok(Built { path, sha256 })
+}
+
+/// Builds another program by the same tools and flags, in a target folder of its own.
+///
+/// # Errors
+/// Tools are missing and can't be installed, or it does not build.
+pub fn build_other(workspace: &Workspace, package: &str, file_name: &str) -> Result<PathBuf> {
+    Route::find()?.run(&workspace.root, package, file_name, &workspace.target.join(file_name.replace('.', "-")))
 }
 
 fn current(path: &Path, stamp: &Path, inputs: &str) -> Option<String> {
@@ -193,7 +203,8 @@ pub fn verify(workspace: &Workspace, built: &Built) -> Result<()> {
         fs::remove_dir_all(&scratch)?;
     }
     let programs = workspace.root.join("programs");
-    let copy = scratch.join("a/different/folder/programs");
+    let root = scratch.join("a/different/folder");
+    let copy = root.join("programs");
     for file in workspace::files(&programs)? {
         let to = copy.join(file.strip_prefix(&programs)?);
         if let Some(folder) = to.parent() {
@@ -201,7 +212,7 @@ pub fn verify(workspace: &Workspace, built: &Built) -> Result<()> {
         }
         fs::copy(&file, &to).with_context(|| format!("can't copy {}", file.display()))?;
     }
-    let again = Route::find()?.run(&copy, &scratch.join("target"))?;
+    let again = Route::find()?.run(&root, PACKAGE, FILE_NAME, &scratch.join("target"))?;
     let sha256 = workspace::digest(&fs::read(&again)?);
     if sha256 != built.sha256 {
         bail!("two builds of the same sources differ: {} and {}", built.path.display(), again.display());
