@@ -5,6 +5,7 @@
 //! stale.
 
 mod accounts;
+mod claims;
 mod cost;
 mod errors;
 mod instructions;
@@ -79,6 +80,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 
 fn differences(root: &Path) -> Result<Vec<String>> {
     let (pages, mut differences) = pages(root)?;
+    differences.extend(claims::problems(root)?);
     differences.extend(stale(root, &pages)?.into_iter().map(|path| format!("stale: {path}")));
     for (path, text) in &pages {
         match fs::read_to_string(root.join(path)) {
