@@ -63,12 +63,12 @@ enum Command {
         #[arg(long, conflicts_with = "json")]
         mermaid: bool,
     },
-    /// Measure the compute units of every instruction on the program's binary
+    /// Measure the compute units of every instruction on the program's binary, the runtime's share of them, and sizes
     Cu {
         /// As one JSON object
         #[arg(long)]
         json: bool,
-        /// Fail when an instruction costs over 5 % more than docs/cu.json says
+        /// Fail when an instruction costs, or the binary weighs, over 5 % more than docs/cu.json says, or an account grew
         #[arg(long)]
         check: bool,
     },
@@ -110,7 +110,7 @@ enum Command {
     },
     /// Check formatting, clippy and, where cargo-deny is installed, licences and advisories
     Lint,
-    /// Write the generated pages: docs/states.md, docs/reference, docs/errors
+    /// Write the generated pages: docs/states.md, docs/cost.md, docs/reference, docs/errors
     Docs {
         /// Only check that they are current
         #[arg(long)]

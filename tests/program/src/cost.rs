@@ -1,70 +1,71 @@
 //! What every instruction costs: one representative case each, near the worst of an ordinary network.
+//!
+//! Creating an account means searching its address, and how long that takes is the luck of its code: it is measured
+//! for a fixed set of codes, and the dearest counts.
 
-use std::collections::BTreeMap;
+pub mod accounts;
+pub mod floor;
+pub mod needs;
+mod table;
+
+pub use table::{Cost, Costs};
 
 use causeway_interface::{
     Code, Country, DesiredStatus, DeviceHealth, InterfaceKind, InterfaceRole, Key, LinkHealth, LinkType, LoopbackType,
-    Prefix, RegistryStatus, RejectReason,
+    PoolKind, Prefix, RegistryStatus, RejectReason,
     instruction::{
-        SetInterface, Tag, UpdateContributor, UpdateDevice, UpdateExchange, UpdateLink, UpdateLocation, UpdateNetwork,
+        ADVANCE_DEVICE, ADVANCE_LINK, SetInterface, Tag, UpdateContributor, UpdateDevice, UpdateExchange, UpdateLink,
+        UpdateLocation, UpdateNetwork,
     },
+    seeds,
 };
-use causeway_sdk::{RegistryTarget, address::to_key};
+use causeway_sdk::{
+    RegistryTarget,
+    address::{UPGRADEABLE_LOADER, to_key},
+};
 use solana_sdk::signature::{Keypair, Signer};
 
+use self::{
+    needs::{Creation, Search},
+    table::Table,
+};
 use crate::{
     Party, World,
     parties::{exchange, label, location},
     plant::{edge, hybrid, interface},
-    world::{BURN_IN_MAINTENANCE, BURN_IN_NEW, Done, Failure, code},
+    world::{BURN_IN_MAINTENANCE, BURN_IN_NEW, code},
 };
 
-/// Compute units of an instruction.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
-    /// Of the case, alone in its transaction.
-    pub cu: u64,
-    /// Of `attest`: what each subject after the first adds, averaged over a full batch.
-    pub per_further_subject: Option<u64>,
-}
-
-/// Further subjects of the full batch that [`Cost::per_further_subject`] is taken from.
-const FURTHER: u64 = 23;
-
-#[derive(Default)]
-struct Table(BTreeMap<&'static str, Cost>);
-
-impl Table {
-    #[track_caller]
-    fn put(&mut self, tag: Tag, result: Result<Done, Failure>) {
-        let done = result.unwrap_or_else(|failure| panic!("{tag}: {:?}\n{}", failure.error, failure.logs.join("\n")));
-        // Where an instruction is met twice the dearer case counts.
-        let cost = self.0.entry(tag.name()).or_default();
-        cost.cu = cost.cu.max(done.cu);
-    }
-}
+/// Subjects after the first of the full batch that [`Cost::per_further_subject`] is taken from.
+pub const FURTHER: u64 = 23;
 
 /// Measures every instruction.
 ///
 /// # Panics
 /// One is refused, or has no case.
-pub fn measure() -> BTreeMap<&'static str, Cost> {
+pub fn measure() -> Costs {
     let mut table = Table::default();
     network(&mut table);
     registry(&mut table);
     device(&mut table);
     link(&mut table);
     oracle(&mut table);
-    for tag in Tag::ALL {
-        assert!(table.0.contains_key(tag.name()), "{tag} has no case");
-    }
-    table.0
+    table.finish()
 }
 
 fn network(table: &mut Table) {
     let mut world = World::bare();
     let data = world.init_data();
-    table.put(Tag::InitNetwork, world.init(data));
+    let created = world.init(data);
+    let program = world.ix.addresses().program_id;
+    let kinds = PoolKind::ALL.iter().map(|kind| [kind.byte()]).collect::<Vec<_>>();
+    let pools = kinds.iter().map(|kind| [seeds::POOL, kind.as_slice()]);
+    let all = pools.chain([[seeds::PREFIX_TABLE, &[]], [seeds::NETWORK, &[]]]);
+    let creations = all.map(|seeds| Creation::of(&world, seeds)).collect();
+    table.put_creation(Tag::InitNetwork, creations, created);
+    // Who may replace the program is told by the loader's account, whose address is proven.
+    let proof = Search::new(&UPGRADEABLE_LOADER, [program.as_ref(), &[]]).0;
+    table.of(Tag::InitNetwork).needs.proofs.push(proof);
     let oracles = (0..7).map(|_| Keypair::new()).collect();
     table.put(Tag::SetOracleSet, world.set_oracles(oracles, 5));
     let authority = world.authority.pubkey();
@@ -96,11 +97,26 @@ fn registry(table: &mut Table) {
         let data =
             causeway_interface::instruction::CreateContributor { code: code(name), owner, operations_key: owner };
         let ix = world.ix.create_contributor(&authority, &authority, data);
-        table.put(Tag::CreateContributor, world.as_authority(ix));
+        let created = world.as_authority(ix);
+        table.put_creation(
+            Tag::CreateContributor,
+            vec![Creation::of(&world, [seeds::CONTRIBUTOR, name.as_bytes()])],
+            created,
+        );
         let ix = world.ix.create_location(&authority, &authority, location(name));
-        table.put(Tag::CreateLocation, world.as_authority(ix));
+        let created = world.as_authority(ix);
+        table.put_creation(
+            Tag::CreateLocation,
+            vec![Creation::of(&world, [seeds::LOCATION, name.as_bytes()])],
+            created,
+        );
         let ix = world.ix.create_exchange(&authority, &authority, exchange(name));
-        table.put(Tag::CreateExchange, world.as_authority(ix));
+        let created = world.as_authority(ix);
+        table.put_creation(
+            Tag::CreateExchange,
+            vec![Creation::of(&world, [seeds::EXCHANGE, name.as_bytes()])],
+            created,
+        );
     }
     let c = code("b");
     let key = Key([1; 32]);
@@ -144,7 +160,8 @@ fn device(table: &mut Table) {
     let authority = world.authority.pubkey();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         let data = world.device_data(hybrid(name));
-        table.put(Tag::CreateDevice, world.create_device(&party, data));
+        let created = world.create_device(&party, data);
+        table.put_creation(Tag::CreateDevice, with_attestations(&world, [seeds::DEVICE, name.as_bytes()]), created);
     }
     let owner = party.owner.pubkey();
     let device = code("d");
@@ -181,6 +198,13 @@ fn device(table: &mut Table) {
     table.put(Tag::CloseDevice, world.as_authority(ix));
 }
 
+/// A subject and its attestations, which are created with it.
+fn with_attestations(world: &World, subject: [&[u8]; 2]) -> Vec<Creation> {
+    let (_, address) = Search::new(&world.ix.addresses().program_id, subject);
+    let attestations = [seeds::ATTESTATIONS, address.as_ref()];
+    vec![Creation::of(world, subject), Creation::of(world, attestations)]
+}
+
 /// Two parties with an edge and a hybrid device.
 fn two_parties(world: &mut World) -> (Party, Party, Code, Code) {
     let (a, z) = (world.party("acme"), world.party("zeta"));
@@ -195,12 +219,15 @@ fn link(table: &mut Table) {
     world.provision_device(&a, &device_a).expect("provisioning");
     world.provision_device(&z, &device_z).expect("provisioning");
     for (n, port) in ["eth3", "eth4", "eth5", "eth6"].into_iter().enumerate() {
-        let data = world.link_data(&format!("dzx-{n}"), LinkType::Dzx, port, port);
-        table.put(Tag::CreateLink, world.create_link(&a, &device_a, &device_z, data));
+        let name = format!("dzx-{n}");
+        let data = world.link_data(&name, LinkType::Dzx, port, port);
+        let created = world.create_link(&a, &device_a, &device_z, data);
+        table.put_creation(Tag::CreateLink, with_attestations(&world, [seeds::LINK, name.as_bytes()]), created);
     }
     let other = world.add_device(&z, hybrid("other"));
     let data = world.link_data("wan", LinkType::Wan, "eth10", "eth10");
-    table.put(Tag::CreateLink, world.create_link(&z, &device_z, &other, data));
+    let created = world.create_link(&z, &device_z, &other, data);
+    table.put_creation(Tag::CreateLink, with_attestations(&world, [seeds::LINK, b"wan"]), created);
     let rejected = code("dzx-0");
     let refs = world.link_refs(&rejected);
     let ix = world.ix.reject_link(&z.owner.pubkey(), &refs, RejectReason::NotAgreed, 0);
@@ -245,11 +272,12 @@ fn oracle(table: &mut Table) {
     let last = world.oracles.len() - 1;
     world.attest(last, &subjects).expect("a first word");
     world.warp(1);
-    let one = world.attest(last, &subjects[..1]).expect("one subject").cu;
+    let one = world.attest(last, &subjects[..1]).expect("one subject");
     let all = world.attest(last, &subjects).expect("a full batch").cu;
     let ten = world.attest(last, &subjects[..10]).expect("ten subjects").cu;
-    assert!(one < ten && ten < all);
-    table.0.insert(Tag::Attest.name(), Cost { cu: one, per_further_subject: Some((all - one).div_ceil(FURTHER)) });
+    assert!(one.cu < ten && ten < all);
+    table.of(Tag::Attest).per_further_subject = Some((all - one.cu).div_ceil(FURTHER));
+    table.put_longer(Tag::Attest, 1, Ok(one));
 
     // Every move of a device and a link into service and out for maintenance.
     let a = world.add_device(&party, hybrid("a"));
@@ -265,15 +293,15 @@ fn oracle(table: &mut Table) {
         (world.link_key(&link), LinkHealth::ReadyForService.byte()),
     ];
     world.attest_for(&verdicts, BURN_IN_NEW);
-    table.put(Tag::Advance, world.advance_device(&a));
-    table.put(Tag::Advance, world.advance_device(&z));
-    table.put(Tag::Advance, world.advance_link(&link));
-    table.put(Tag::Advance, world.advance_device(&a));
+    table.put_longer(Tag::Advance, ADVANCE_DEVICE.len(), world.advance_device(&a));
+    table.put_longer(Tag::Advance, ADVANCE_DEVICE.len(), world.advance_device(&z));
+    table.put_longer(Tag::Advance, ADVANCE_LINK.len(), world.advance_link(&link));
+    table.put_longer(Tag::Advance, ADVANCE_DEVICE.len(), world.advance_device(&a));
     world.want_link(&party, &link, DesiredStatus::SoftDrained).expect("a wish");
-    table.put(Tag::Advance, world.advance_link(&link));
+    table.put_longer(Tag::Advance, ADVANCE_LINK.len(), world.advance_link(&link));
     world.want_link(&party, &link, DesiredStatus::Activated).expect("a wish");
     world.attest_for(&verdicts, BURN_IN_MAINTENANCE);
-    table.put(Tag::Advance, world.advance_link(&link));
+    table.put_longer(Tag::Advance, ADVANCE_LINK.len(), world.advance_link(&link));
     let refs = world.link_refs(&link);
     let suspend = world.ix.suspend_link(&world.authority.pubkey(), &refs, 0);
     table.put(Tag::SuspendLink, world.as_authority(suspend));

@@ -1,10 +1,12 @@
 //! The generated pages: what they are, writing them, and checking that what is committed is current.
 //!
-//! Everything comes from the interface crate or from the sources themselves, so a page can't say what the code does
-//! not do. Pages of error codes that are written by hand are checked and kept. A page of a code that is gone is
+//! Everything comes from the interface crate, from the sources themselves or from the measured costs, so a page can't
+//! say what the code does not do. Pages of error codes that are written by hand are checked and kept. A page of a code that is gone is
 //! stale.
 
 mod accounts;
+mod claims;
+mod cost;
 mod errors;
 mod instructions;
 mod markdown;
@@ -26,6 +28,7 @@ const STATES: &str = "docs/states.md";
 fn pages(root: &Path) -> Result<(Pages, Vec<String>)> {
     let (mut pages, problems) = errors::pages(root)?;
     pages.insert(STATES.into(), states::page());
+    pages.insert("docs/cost.md".into(), cost::page(root)?);
     pages.insert("docs/reference/accounts.md".into(), accounts::page()?);
     pages.insert("docs/reference/instructions.md".into(), instructions::page());
     Ok((pages, problems))
@@ -77,6 +80,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 
 fn differences(root: &Path) -> Result<Vec<String>> {
     let (pages, mut differences) = pages(root)?;
+    differences.extend(claims::problems(root)?);
     differences.extend(stale(root, &pages)?.into_iter().map(|path| format!("stale: {path}")));
     for (path, text) in &pages {
         match fs::read_to_string(root.join(path)) {

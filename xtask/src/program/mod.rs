@@ -27,6 +27,7 @@ pub const FILE_NAME: &str = "causeway_serviceability.so";
 /// The variable by which everything that loads the program is told where it is.
 pub const VARIABLE: &str = "CAUSEWAY_PROGRAM_SO";
 
+/// The program's package.
 const TARGET: &str = "bpfel-unknown-none";
 
 /// Code generation: sBPF v0, what every cluster runs; no floating-point or wide-integer builtins, which the virtual
@@ -38,6 +39,9 @@ const CODEGEN: &[&str] = &[
     "-Ctarget-feature=+allows-misaligned-mem-access",
     "-Clink-arg=--arch=v0",
     "-Clink-arg=--disable-math-builtins",
+    // The program is compiled for size, and its last pass is the one that turns results in memory into what the
+    // target can return.
+    "-Clink-arg=-O3",
     "-Clink-arg=--llvm-args=--bpf-stack-size=4096",
 ];
 
@@ -113,7 +117,11 @@ impl Route {
     pub fn command(&self, programs: &Path, target: &Path) -> Result<(Command, PathBuf)> {
         let root = &target.join("sources");
         stage::arrange(programs, root)?;
-        let folder = root.join(stage::PROGRAM);
+        self.package(root, &root.join(stage::PROGRAM), FILE_NAME, target)
+    }
+
+    /// The command that builds the package in `folder`, which is below `root`, and where its binary will be.
+    fn package(&self, root: &Path, folder: &Path, file_name: &str, target: &Path) -> Result<(Command, PathBuf)> {
         let manifest = folder.join("Cargo.toml");
         match self {
             Self::BuildSbf { .. } => {
@@ -121,8 +129,8 @@ impl Route {
                 let mut command = process::plain("cargo-build-sbf");
                 command.arg("--manifest-path").arg(&manifest).arg("--sbf-out-dir").arg(&out);
                 command.args(["--", "--locked"]).env("CARGO_TARGET_DIR", target.join("build-sbf-target"));
-                command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(&folder);
-                Ok((command, out.join(FILE_NAME)))
+                command.env("RUSTFLAGS", remaps(root)?.join(" ")).current_dir(folder);
+                Ok((command, out.join(file_name)))
             }
             Self::Debian { compiler, linker } => {
                 let mut command = compiler.cargo();
@@ -133,8 +141,8 @@ impl Route {
                     .arg(&manifest)
                     .arg("--target-dir")
                     .arg(target)
-                    .current_dir(&folder);
-                Ok((command, target.join(TARGET).join("release").join(format!("lib{FILE_NAME}"))))
+                    .current_dir(folder);
+                Ok((command, target.join(TARGET).join("release").join(format!("lib{file_name}"))))
             }
         }
     }
@@ -191,6 +199,18 @@ pub fn build(workspace: &Workspace) -> Result<Built> {
     fs::write(&stamp_path, serde_json::to_vec(&Stamp { inputs, sha256: sha256.clone() })?)?;
     progress::note(&format!("{} bytes, SHA-256 {sha256}", bytes.len()));
     Ok(Built { path, sha256 })
+}
+
+/// Builds another program by the same tools and flags, in a target folder of its own.
+///
+/// # Errors
+/// Tools are missing and can't be installed, or it does not build.
+pub fn build_other(workspace: &Workspace, package: &str, file_name: &str) -> Result<PathBuf> {
+    let target = workspace.target.join(file_name.replace('.', "-"));
+    let folder = workspace.root.join(package);
+    let (command, binary) = Route::find()?.package(&workspace.root, &folder, file_name, &target)?;
+    process::build(command, file_name)?;
+    Ok(binary)
 }
 
 fn current(path: &Path, stamp: &Path, inputs: &str) -> Option<String> {

@@ -1,0 +1,76 @@
+//! Pages that are written by hand: what they refer to exists.
+//!
+//! A link's target has to be there. Where the text of a link to a source file is a name in backticks, the file has to
+//! declare a function of that name: a page that says "this test shows it" fails when the test is gone.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
+
+/// Pages that are held to what they refer to.
+const PAGES: [&str; 2] = ["docs/threat-model.md", "docs/keys.md"];
+
+/// What is wrong with the pages' references.
+///
+/// # Errors
+/// A page can't be read.
+pub fn problems(root: &Path) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for page in PAGES {
+        let text = fs::read_to_string(root.join(page)).with_context(|| format!("can't read {page}"))?;
+        let folder = root.join(page).parent().map(Path::to_path_buf).unwrap_or_default();
+        let wrong = links(&text).into_iter().filter_map(|(text, target)| problem(&folder, text, target));
+        problems.extend(wrong.map(|why| format!("{page}: {why}")));
+    }
+    Ok(problems)
+}
+
+/// Text and target of every link.
+fn links(page: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut rest = page;
+    while let Some((before, after)) = rest.split_once("](") {
+        let text = before.rsplit_once('[').map(|(_, text)| text);
+        let target = after.split_once(')').map(|(target, _)| target);
+        found.extend(text.zip(target));
+        rest = after;
+    }
+    found
+}
+
+fn problem(folder: &Path, text: &str, target: &str) -> Option<String> {
+    if target.contains("://") {
+        return None;
+    }
+    let path = target.split('#').next().unwrap_or_default();
+    let file = folder.join(path);
+    if !file.exists() {
+        return Some(format!("{target} does not exist"));
+    }
+    let name = text.strip_prefix('`')?.strip_suffix('`')?;
+    if !path.ends_with(".rs") {
+        return None;
+    }
+    let source = fs::read_to_string(&file).unwrap_or_default();
+    (!source.contains(&format!("fn {name}("))).then(|| format!("{target} has no fn {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_found_with_their_text() {
+        let page = "See [keys](keys.md), [`a_test`](../t.rs), [x] and (y).";
+        assert_eq!(links(page), [("keys", "keys.md"), ("`a_test`", "../t.rs")]);
+    }
+
+    #[test]
+    fn a_test_or_a_file_that_is_gone_is_a_problem() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs");
+        assert_eq!(problem(&folder, "`links`", "claims.rs"), None);
+        assert_eq!(problem(&folder, "more", "https://example.org/x"), None);
+        assert!(problem(&folder, "`no_such_test`", "claims.rs").is_some());
+        assert!(problem(&folder, "gone", "gone.md").is_some());
+    }
+}
