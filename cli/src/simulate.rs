@@ -132,6 +132,7 @@ impl Fake {
     fn network(&mut self, site: &Site, network: &SimulatedNetwork) {
         let unused = Unused::Zero;
         self.snapshot.network = Some(Network {
+            reserved: Default::default(),
             header: header(AccountType::Network, NetworkStatus::Running, unused, unused, unused),
             authority: Key([1; 32]),
             pending_authority: Key::ZERO,
@@ -161,6 +162,7 @@ impl Fake {
         for spec in &site.contributors {
             let key = to_key(&self.addresses.contributor(&spec.code));
             let contributor = Contributor {
+                reserved: Default::default(),
                 header: header(AccountType::Contributor, RegistryStatus::Activated, unused, unused, unused),
                 code: spec.code,
                 // A site may leave the owner to the key that signs; any key will do here.
@@ -173,6 +175,7 @@ impl Fake {
         }
         for spec in &site.locations {
             let location = Location {
+                reserved: Default::default(),
                 header: header(AccountType::Location, RegistryStatus::Activated, unused, unused, unused),
                 code: spec.code,
                 name: spec.name,
@@ -185,6 +188,7 @@ impl Fake {
         }
         for spec in &site.exchanges {
             let exchange = Exchange {
+                reserved: Default::default(),
                 header: header(AccountType::Exchange, RegistryStatus::Activated, unused, unused, unused),
                 code: spec.code,
                 name: spec.name,
@@ -236,6 +240,7 @@ impl Fake {
             *to = *from;
         }
         let device = Device {
+            reserved: Default::default(),
             header: header(
                 AccountType::Device,
                 DeviceStatus::Activated,
@@ -280,6 +285,7 @@ impl Fake {
         );
         header.flags = LINK_FLAG_Z_ATTACHED;
         let link = Link {
+            reserved: Default::default(),
             header,
             code: spec.code,
             device_a,

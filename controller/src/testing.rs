@@ -72,6 +72,7 @@ impl SyntheticLedger {
         let mut snapshot = Snapshot::empty(PROGRAM_ID, 1_000);
         let unused = Unused::Zero;
         snapshot.network = Some(Network {
+            reserved: Default::default(),
             header: header(AccountType::Network, NetworkStatus::Running, unused, unused, unused),
             authority: Key([1; 32]),
             pending_authority: Key::ZERO,
@@ -81,7 +82,7 @@ impl SyntheticLedger {
             core_asn: CORE_ASN,
             burn_in_new_slots: 50,
             burn_in_maintenance_slots: 25,
-            attestation_max_age_slots: 100,
+            attestation_max_age_slots: 25,
             link_block: Prefix::new(LINK_BASE, 17),
             loopback_block: Prefix::new(LOOPBACK_BASE, 17),
             user_block: Prefix::new(PUBLIC_BASE | 0x8000, 17),
@@ -93,6 +94,7 @@ impl SyntheticLedger {
             oracles: [Key::ZERO; MAX_ORACLES],
         });
         let contributor = Contributor {
+            reserved: Default::default(),
             header: header(AccountType::Contributor, RegistryStatus::Activated, unused, unused, unused),
             code: code("co"),
             owner: Key([2; 32]),
@@ -102,6 +104,7 @@ impl SyntheticLedger {
         };
         snapshot.contributors.insert(to_key(&addresses.contributor(&code("co"))), contributor);
         let location = Location {
+            reserved: Default::default(),
             header: header(AccountType::Location, RegistryStatus::Activated, unused, unused, unused),
             code: code("lo"),
             name: Label::default(),
@@ -112,6 +115,7 @@ impl SyntheticLedger {
         };
         snapshot.locations.insert(to_key(&addresses.location(&code("lo"))), location);
         let exchange = Exchange {
+            reserved: Default::default(),
             header: header(AccountType::Exchange, RegistryStatus::Activated, unused, unused, unused),
             code: code("ex"),
             name: Label::default(),
@@ -162,6 +166,7 @@ impl SyntheticLedger {
             }
         });
         let device = Device {
+            reserved: Default::default(),
             header: header(
                 AccountType::Device,
                 DeviceStatus::Activated,
@@ -237,6 +242,7 @@ impl SyntheticLedger {
         );
         header.flags = LINK_FLAG_Z_ATTACHED;
         let link = Link {
+            reserved: Default::default(),
             header,
             code: code(name),
             device_a,

@@ -37,10 +37,10 @@ use crate::{args::Args, screen::Screen};
 
 /// Contributors that share the devices.
 const CONTRIBUTORS: usize = 4;
-/// Burn-in before first service: 6 s at a localnet's slots of 100 ms.
-const BURN_IN_NEW_SLOTS: u64 = 60;
-/// Burn-in after maintenance: 4 s.
-const BURN_IN_MAINTENANCE_SLOTS: u64 = 40;
+/// Burn-in before first service: 10 s at a localnet's slots of 100 ms.
+const BURN_IN_NEW_SLOTS: u64 = 100;
+/// Burn-in after maintenance: no shorter than the maximum age may be.
+const BURN_IN_MAINTENANCE_SLOTS: u64 = MAX_AGE_SLOTS;
 /// Age after which an attestation no longer counts: 10 s, five rounds of an oracle.
 const MAX_AGE_SLOTS: u64 = 100;
 /// How often agents measure.

@@ -166,6 +166,7 @@ fn network_of(oracle: &Keypair) -> Snapshot {
     oracles[0] = to_key(&oracle.pubkey());
     let block = |text: &str| text.parse().unwrap();
     s.network = Some(Network {
+        reserved: Default::default(),
         header: header(AccountType::Network, NetworkStatus::Running, Unused::Zero, Unused::Zero, Unused::Zero),
         authority: Key([1; 32]),
         pending_authority: Key::ZERO,
@@ -195,6 +196,7 @@ fn network_of(oracle: &Keypair) -> Snapshot {
     s.contributors.insert(
         contributor,
         Contributor {
+            reserved: Default::default(),
             header: registry(AccountType::Contributor),
             code: code("acme"),
             owner: Key([2; 32]),
@@ -206,6 +208,7 @@ fn network_of(oracle: &Keypair) -> Snapshot {
     s.locations.insert(
         location,
         Location {
+            reserved: Default::default(),
             header: registry(AccountType::Location),
             code: code("nyc"),
             name: "New York".parse().unwrap(),
@@ -218,6 +221,7 @@ fn network_of(oracle: &Keypair) -> Snapshot {
     s.exchanges.insert(
         exchange,
         Exchange {
+            reserved: Default::default(),
             header: registry(AccountType::Exchange),
             code: code("nyc"),
             name: "New York".parse().unwrap(),
@@ -238,6 +242,7 @@ fn network_of(oracle: &Keypair) -> Snapshot {
         s.devices.insert(
             key,
             Device {
+                reserved: Default::default(),
                 header: header(
                     AccountType::Device,
                     DeviceStatus::Activated,
@@ -278,6 +283,7 @@ fn network_of(oracle: &Keypair) -> Snapshot {
     s.links.insert(
         link,
         Link {
+            reserved: Default::default(),
             header: header(
                 AccountType::Link,
                 LinkStatus::Activated,

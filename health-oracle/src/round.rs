@@ -127,6 +127,8 @@ pub struct Judge<C> {
     watch: Watch,
     /// Words that were sent and that the snapshot may not show yet.
     sent: HashMap<Key, Held>,
+    /// The network's oracle epoch as this round read it.
+    epoch: u32,
     /// Since which slot a subject could be advanced.
     due_since: HashMap<Key, u64>,
     /// Subjects of one `Attest` that fit a transaction without lookup tables.
@@ -190,6 +192,7 @@ impl<C: Chain> Judge<C> {
             stages: Stages::default(),
             watch: Watch::default(),
             sent: HashMap::new(),
+            epoch: 0,
             due_since: HashMap::new(),
             plain_capacity,
             warned_of_hold: false,
@@ -331,6 +334,7 @@ impl<C: Chain> Judge<C> {
     ) {
         let terms =
             Terms { epoch: network.oracle_epoch, max_age: network.attestation_max_age_slots, now: snapshot.slot };
+        self.epoch = network.oracle_epoch;
         self.want_tables(&round);
         let mut due = Vec::new();
         let mut too_small = Vec::new();
@@ -454,6 +458,7 @@ impl<C: Chain> Judge<C> {
     fn attest_instruction(&self, batch: &[Due], evidence_root: Digest) -> Instruction {
         let windows = || batch.iter().map(|d| d.judged.window);
         let window = AttestWindow {
+            epoch: self.epoch,
             // The shortest of the windows: every subject was judged over at least this. Each document has its own.
             start_slot: windows().map(|w| w.start_slot).max().unwrap_or_default(),
             // All windows of a round end together.

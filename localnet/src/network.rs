@@ -37,9 +37,9 @@ impl Default for NetworkParams {
     fn default() -> Self {
         Self {
             core_asn: 65_000,
-            burn_in_new_slots: 60,
-            burn_in_maintenance_slots: 30,
-            attestation_max_age_slots: 300,
+            burn_in_new_slots: 100,
+            burn_in_maintenance_slots: 100,
+            attestation_max_age_slots: 100,
             link_block: Prefix::new(0xac10_0000, 16),
             loopback_block: Prefix::new(0xac1f_0000, 16),
             user_block: Prefix::new(0x0a00_0000, 8),

@@ -53,8 +53,9 @@ impl World {
         let funded = oracles.iter().chain([&owner]).map(|k| (k.pubkey(), 1_000_000_000_000)).collect();
         let localnet = Localnet::start(Options { funded, ..Options::default() }).await.unwrap();
         let params = NetworkParams {
-            burn_in_new_slots: 10,
-            burn_in_maintenance_slots: 5,
+            burn_in_new_slots: 40,
+            burn_in_maintenance_slots: 40,
+            attestation_max_age_slots: 40,
             oracles: oracles.iter().map(|k| to_key(&k.pubkey())).collect(),
             quorum: smallest_quorum(3),
             ..NetworkParams::default()
@@ -124,7 +125,8 @@ impl World {
     /// Every oracle says the same of the subjects; then each is advanced.
     async fn attest(&self, verdicts: &[(Key, u8)]) {
         let slot = self.sender.ledger().slot().await.unwrap();
-        let window = Window { start_slot: slot.saturating_sub(5), end_slot: slot, evidence_root: Default::default() };
+        let window =
+            Window { epoch: 1, start_slot: slot.saturating_sub(5), end_slot: slot, evidence_root: Default::default() };
         let verdicts: Vec<_> =
             verdicts.iter().map(|(key, verdict)| (*key, Verdict { verdict: *verdict, failed: 0 })).collect();
         let attest = |oracle: &Arc<Keypair>| {

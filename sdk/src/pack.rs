@@ -225,7 +225,7 @@ pub fn pack(payer: &Pubkey, items: &[Costed], limits: &Limits) -> Result<Vec<Pac
 #[must_use]
 pub fn attest_capacity(instructions: &Instructions, oracle: &Pubkey) -> usize {
     let limits = Limits::default();
-    let window = Window { start_slot: 0, end_slot: 0, evidence_root: Default::default() };
+    let window = Window { epoch: 0, start_slot: 0, end_slot: 0, evidence_root: Default::default() };
     let fits = |count: usize| {
         let subject = |n: usize| {
             let mut key = Key::ZERO;

@@ -2,7 +2,7 @@
 
 use causeway_interface::{
     DeviceStatus, LinkStatus,
-    lifecycle::{Outcome, Role, Rule, device, link},
+    lifecycle::{AnyCondition, Outcome, Role, Rule, device, link},
 };
 use serde::Serialize;
 
@@ -70,7 +70,7 @@ fn before<S: Copy>(all: &'static [S]) -> impl Iterator<Item = Option<S>> {
     std::iter::once(None).chain(all.iter().copied().map(Some))
 }
 
-fn row<S: Copy, C: Copy>(
+fn row<S: Copy, C: AnyCondition>(
     subject: &'static str,
     from: Option<&'static str>,
     event: &'static str,

@@ -33,7 +33,9 @@ impl std::str::FromStr for KeyName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
-            Ok(Key::ZERO) => Err("this is the system program's address, which nobody has the key of".into()),
+            Ok(key) if key == Key::ZERO => {
+                Err("this is the system program's address, which nobody has the key of".into())
+            }
             Ok(key) => Ok(Self::Address(key)),
             Err(_) => Ok(Self::File(text.into())),
         }

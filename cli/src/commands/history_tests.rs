@@ -20,6 +20,7 @@ fn actors() -> Actors {
     let mut oracles = [Key::ZERO; causeway_interface::accounts::MAX_ORACLES];
     oracles[..3].copy_from_slice(&[STRANGER, ORACLE, AUTHORITY]);
     let network = Network {
+        reserved: Default::default(),
         header: header(AccountType::Network, NetworkStatus::Running),
         authority: AUTHORITY,
         pending_authority: Key::ZERO,
@@ -42,6 +43,7 @@ fn actors() -> Actors {
         oracles,
     };
     let contributor = |code: &str, operations_key| Contributor {
+        reserved: Default::default(),
         header: header(AccountType::Contributor, RegistryStatus::Activated),
         code: code.parse().unwrap(),
         owner: OWNER,

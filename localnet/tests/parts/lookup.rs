@@ -20,7 +20,8 @@ struct Words<'a> {
 
 impl Words<'_> {
     fn attest(&self, slot: u64, range: std::ops::Range<usize>) -> Instruction {
-        let window = Window { start_slot: slot.saturating_sub(5), end_slot: slot, evidence_root: Default::default() };
+        let window =
+            Window { epoch: 1, start_slot: slot.saturating_sub(5), end_slot: slot, evidence_root: Default::default() };
         let verdict = Verdict { verdict: DeviceHealth::Pending.byte(), failed: 0 };
         let words: Vec<_> = self.subjects[range].iter().map(|subject| (*subject, verdict.clone())).collect();
         self.world.build.attest(&self.oracle.pubkey(), window, &words)

@@ -7,7 +7,35 @@
 use crate::{enums::*, types::*};
 
 /// Layout version written by this build.
+#[cfg(not(feature = "next-layout"))]
 pub const LAYOUT_VERSION: u8 = 1;
+/// Layout version written by this build: one that does not exist yet, for the test of how versions follow each other.
+#[cfg(feature = "next-layout")]
+pub const LAYOUT_VERSION: u8 = 2;
+/// Oldest layout version that this build reads.
+///
+/// A version has the length of the one before it and reads the same: it may only give a meaning to reserved bytes, and
+/// zero there has to mean what the older version meant. So an older account is read as it is, and the next write
+/// brings it up to date in place ([`upgrade`]); rfcs/0009.
+pub const OLDEST_LAYOUT_VERSION: u8 = 1;
+
+/// Whether this build reads accounts of a layout version.
+pub const fn is_readable(version: u8) -> bool {
+    OLDEST_LAYOUT_VERSION <= version && version <= LAYOUT_VERSION
+}
+
+/// [`RawHeader::flags`] of every account that the test's next layout version has written.
+#[cfg(feature = "next-layout")]
+pub const NEXT_LAYOUT_FLAG: u8 = 0x80;
+
+/// Brings the account with this header, of a version that this build reads, to the version that it writes.
+pub fn upgrade(header: &mut RawHeader) {
+    #[cfg(feature = "next-layout")]
+    {
+        header.flags |= NEXT_LAYOUT_FLAG;
+    }
+    header.version = LAYOUT_VERSION;
+}
 
 /// Most oracles that a network can have.
 pub const MAX_ORACLES: usize = 31;
@@ -145,6 +173,8 @@ record! {
         /// The oracle set; the first `oracle_count` are in force, the rest zero. An oracle's place is its entry in
         /// every [`Attestations`].
         oracles: [Key; MAX_ORACLES],
+        /// Zero, until a later layout version gives it a meaning.
+        reserved: Reserved,
     }
 }
 
@@ -163,6 +193,8 @@ record! {
         device_count: u32,
         /// Sides of links that are held by this contributor.
         link_count: u32,
+        /// Zero, until a later layout version gives it a meaning.
+        reserved: Reserved,
     }
 }
 
@@ -183,6 +215,8 @@ record! {
         lng_e6: i32,
         /// Devices that stand here.
         device_count: u32,
+        /// Zero, until a later layout version gives it a meaning.
+        reserved: Reserved,
     }
 }
 
@@ -205,6 +239,8 @@ record! {
         bgp_community: u16,
         /// Devices that belong here.
         device_count: u32,
+        /// Zero, until a later layout version gives it a meaning.
+        reserved: Reserved,
     }
 }
 
@@ -275,6 +311,8 @@ record! {
         activated_dzx_links: u32,
         /// Users connected.
         user_count: u32,
+        /// Zero, until a later layout version gives it a meaning.
+        reserved: Reserved,
     } list
     /// Interfaces in order of creation.
     interfaces: Interface
@@ -323,6 +361,8 @@ record! {
         tunnel_net: Prefix,
         /// Slot of the last change of health.
         health_since_slot: u64,
+        /// Zero, until a later layout version gives it a meaning.
+        reserved: Reserved,
     }
 }
 
@@ -469,7 +509,9 @@ impl core::fmt::Display for DecodeError {
         match self {
             Self::TooShort => f.write_str("shorter than an account header"),
             Self::WrongType { expected, found } => write!(f, "expected a {expected} account, found type byte {found}"),
-            Self::WrongVersion { found } => write!(f, "layout version {found}, this build reads {LAYOUT_VERSION}"),
+            Self::WrongVersion { found } => {
+                write!(f, "layout version {found}, this build reads {OLDEST_LAYOUT_VERSION} to {LAYOUT_VERSION}")
+            }
             Self::Malformed(why) => write!(f, "malformed: {why}"),
         }
     }
@@ -496,7 +538,7 @@ pub trait Record: borsh::BorshDeserialize + borsh::BorshSerialize {
         if found != Self::TYPE.byte() {
             return Err(DecodeError::WrongType { expected: Self::TYPE, found });
         }
-        if version != LAYOUT_VERSION {
+        if !is_readable(version) {
             return Err(DecodeError::WrongVersion { found: version });
         }
         Self::try_from_slice(data).map_err(|e| DecodeError::Malformed(alloc::string::ToString::to_string(&e)))

@@ -61,7 +61,7 @@ errors! {
     QuorumNotAllowed = 1003, "The quorum is too small or too large for the oracle set.", "Use a majority for two or three oracles, more than two thirds for four or more.";
     OracleSetTooLarge = 1004, "The oracle set holds more than 31 keys.", "Use at most 31 oracles.";
     OracleDuplicate = 1005, "The oracle set names a key twice, or the zero key.", "Name every oracle once.";
-    SlotsOutOfRange = 1006, "A burn-in or the maximum age is zero, too long, or maintenance is longer than new.", "Use 1 to 160 000 000 slots, maintenance at most as long as new.";
+    SlotsOutOfRange = 1006, "A burn-in or the maximum age is zero or too long, maintenance is longer than new, or the maximum age is longer than maintenance.", "Use 1 to 160 000 000 slots: maximum age at most maintenance, maintenance at most new.";
     AddressBlockInvalid = 1007, "An address block has host bits set or is not /8 to /30.", "Give blocks as networks, such as 172.16.0.0/16.";
     AddressBlocksOverlap = 1008, "Two address blocks of the network overlap.", "Choose disjoint link, loopback and user blocks.";
     AsnInvalid = 1009, "The core ASN is reserved.", "Use an ordinary or private ASN, such as 65000 or 4200000000.";
@@ -78,18 +78,18 @@ errors! {
     NotDeviceOwner = 2000, "The signer may not do this to the device.", "Sign with the owner's key of its contributor, or the operations key where that is enough.";
     DeviceTransitionRefused = 2001, "The device's status does not allow this.", "`causeway device get` shows its status; the state diagram in the docs shows what it allows.";
     DeviceFieldsMissing = 2002, "A field that provisioning needs is missing: public IP, agent key, telemetry key, or one of the two routing loopbacks.", "Complete the device with `causeway device update`.";
-    DeviceHasLinks = 2003, "The device still has links.", "Delete its links first.";
+    DeviceHasLinks = 2003, "The device still has links, or, to be rejected, links in service.", "Delete its links first; to reject it, suspend or drain them.";
     DeviceLinksMissing = 2004, "The device has no activated link.", "Bring a link into service first.";
     DeviceShapeBroken = 2005, "The device type's shape does not hold.", "Edge: a CYOA interface and a DZX link. Transit: two WAN links or one of each. Hybrid: a CYOA interface and a WAN link.";
     DeviceNotDesired = 2006, "The desired status does not ask for this.", "Set it with `causeway device set-desired`.";
     PublicIpNotRoutable = 2007, "The public IP is not globally routable.", "Use a public address; labs may use 198.18.0.0/15.";
-    DzPrefixInvalid = 2008, "A dz prefix has host bits, is longer than /29 or shorter than /8.", "Give a network of /8 to /29.";
-    DzPrefixOverlap = 2009, "A dz prefix overlaps another, of this or another device.", "Choose a prefix that nobody uses; `causeway device list` shows them.";
+    DzPrefixInvalid = 2008, "A dz prefix has host bits, is longer than /29 or shorter than /8, or lies where no unicast address is.", "Give a network of /8 to /29 that hosts can have addresses from.";
+    DzPrefixOverlap = 2009, "A dz prefix overlaps another, of this or another device, or the network's own link or loopback block.", "Choose a prefix that nobody uses; `causeway device list` and `causeway network get` show them.";
     DzPrefixTooMany = 2010, "A device has at most four dz prefixes.", "Aggregate them.";
     InterfaceNameInvalid = 2011, "An interface name is not 1 to 24 characters of letters, digits, / . _ - beginning with a letter.", "Use the router's own name of the interface.";
     InterfaceExists = 2012, "The device has an interface of this name.", "Choose another name, or update that one.";
     InterfaceNotFound = 2013, "The device has no interface of this name.", "`causeway device interface list` shows them.";
-    InterfaceInUse = 2014, "A link holds the interface.", "Delete that link first, or use another interface.";
+    InterfaceInUse = 2014, "A link holds the interface, or a sub-interface that stands on it.", "Delete that link first, or use another interface.";
     InterfaceLimit = 2015, "The device has as many interfaces as fit.", "Remove those that are not needed.";
     InterfaceUnfit = 2016, "An interface of this kind or role can't hold a link.", "Use a free fabric port, aggregate or sub-interface.";
     InterfaceManaged = 2017, "Routing loopbacks are given their addresses by the program and are fixed once provisioned.", "Leave the address empty; change routing loopbacks only while the device is pending.";
@@ -121,6 +121,7 @@ errors! {
     AttestationsMismatch = 4003, "The attestations are another subject's.", "Pass the account derived from the subject.";
     WindowInvalid = 4004, "The window ends before it begins, in the future, or longer ago than the maximum age.", "Attest on current data.";
     BatchMismatch = 4005, "Verdicts and accounts of the batch differ in number.", "Pass one attestations account per verdict, in the same order.";
+    OracleEpochStale = 4006, "The attestation was signed for another oracle epoch.", "Read the network again and attest anew.";
 
     PoolExhausted = 5000, "The pool has nothing left.", "Delete what is not needed, or plan a larger block.";
     PoolDoubleFree = 5001, "The value is free already.", "Report this: the program must never do it.";

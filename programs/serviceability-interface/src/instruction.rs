@@ -167,7 +167,7 @@ instructions! {
     ];
     /// Changes a device's own fields.
     UpdateDevice = 31 "update-device", UpdateDevice, [
-        sig("owner"), ro("contributor"), rw("device"), rw("prefix_table"),
+        sig("owner"), ro("network"), ro("contributor"), rw("device"), rw("prefix_table"),
     ];
     /// Assigns loopback addresses and segment id and begins provisioning.
     ProvisionDevice = 32 "provision-device", Expect, [
@@ -208,7 +208,7 @@ instructions! {
 
     /// Registers a link. For a WAN link `contributor_z` is the same account as `contributor_a`.
     CreateLink = 50 "create-link", CreateLink, [
-        payer("owner_a"), rw("network"), rw("contributor_a"), rw("contributor_z"), rw("device_a"), rw("device_z"),
+        payer("owner_a"), rw("network"), rw("contributor_a"), ro("contributor_z"), rw("device_a"), rw("device_z"),
         ro("location_a"), ro("exchange_a"), ro("location_z"), ro("exchange_z"), rw("link"), rw("attestations"),
         ro("system_program"),
     ];
@@ -634,6 +634,9 @@ record! {
 record! {
     /// Data of [`Tag::Attest`].
     Attest / RawAttest {
+        /// Oracle epoch that the sender believes in: a word that was signed for an older set is void, also where its
+        /// oracle is in the new one.
+        epoch: u32,
         /// First slot of the window that was looked at.
         window_start_slot: u64,
         /// Last slot of the window that was looked at.

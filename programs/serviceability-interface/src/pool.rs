@@ -61,6 +61,9 @@ pub fn allocate(pool: &mut RawPool, words: &mut [Le64]) -> Result<u32, ErrorCode
             return Err(ErrorCode::PoolCorrupt);
         }
         let index = word_index as u32 * 64 + bit;
+        if index >= pool.capacity.get() {
+            return Err(ErrorCode::PoolCorrupt);
+        }
         let value = pool
             .stride
             .get()

@@ -24,17 +24,17 @@ pub struct Word {
 impl Word {
     /// The word that follows this one: a streak goes on when the epoch is the same, the gap is at most `max_age`, and
     /// the verdict still reaches the level; otherwise it begins now or ends.
+    #[inline(always)]
     #[must_use]
     pub fn next(&self, now: u64, epoch: u32, rank: u8, max_age: u64) -> Word {
         let continuous = self.is_fresh(now, epoch, max_age);
-        let mut since = [0; LEVELS];
-        let mut level = 0;
-        while level < LEVELS {
-            if rank as usize > level {
-                since[level] = if continuous && self.since[level] != 0 { self.since[level] } else { now };
-            }
-            level += 1;
-        }
+        // Level by level, without a loop: the program pays for each of its steps.
+        let follow = |since: u64, reached: bool| match (reached, continuous && since != 0) {
+            (false, _) => 0,
+            (true, true) => since,
+            (true, false) => now,
+        };
+        let since = [follow(self.since[0], rank >= 1), follow(self.since[1], rank >= 2)];
         Word { rank, epoch, slot: now, since }
     }
 
@@ -91,25 +91,28 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one oracle's word.
-    #[inline]
+    #[inline(always)]
     pub fn count(&mut self, word: &Word, terms: &Terms) {
         if !word.is_fresh(terms.now, terms.epoch, terms.max_age) {
             return;
         }
         self.fresh = self.fresh.saturating_add(1);
-        let mut level = 0;
-        while level < LEVELS {
-            let rank = level as u8 + 1;
-            if word.rank >= rank {
-                self.at[level] = self.at[level].saturating_add(1);
-                if word.streak(rank, 0).is_some_and(|s| s >= terms.burn_in) {
-                    self.burned_in[level] = self.burned_in[level].saturating_add(1);
-                }
-                if word.streak(rank, terms.status_since).is_some_and(|s| s >= terms.maintenance_burn_in) {
-                    self.since_status[level] = self.since_status[level].saturating_add(1);
-                }
-            }
-            level += 1;
+        self.count_level(0, word, terms);
+        self.count_level(1, word, terms);
+    }
+
+    #[inline(always)]
+    fn count_level(&mut self, level: usize, word: &Word, terms: &Terms) {
+        let rank = level as u8 + 1;
+        if word.rank < rank {
+            return;
+        }
+        self.at[level] = self.at[level].saturating_add(1);
+        if word.streak(rank, 0).is_some_and(|s| s >= terms.burn_in) {
+            self.burned_in[level] = self.burned_in[level].saturating_add(1);
+        }
+        if word.streak(rank, terms.status_since).is_some_and(|s| s >= terms.maintenance_burn_in) {
+            self.since_status[level] = self.since_status[level].saturating_add(1);
         }
     }
 
@@ -161,39 +164,70 @@ pub enum Before {
     Impaired,
 }
 
+impl Before {
+    /// One byte, as a call of the program's machine likes its arguments: the rank that held, or more than any rank.
+    #[inline(always)]
+    const fn code(self) -> u8 {
+        match self {
+            Self::Held(rank) => rank,
+            Self::Unknown | Self::Pending => NEVER_HELD,
+            Self::Impaired => IMPAIRED,
+        }
+    }
+}
+
+/// No level has held since the subject was last heard of.
+const NEVER_HELD: u8 = 10;
+/// A level was lost; of a judgement: is lost.
+const IMPAIRED: u8 = 11;
+/// Of a judgement: nobody speaks, nothing holds yet, nothing changes.
+const SILENT: u8 = 12;
+const WAITING: u8 = 13;
+const UNCHANGED: u8 = 14;
+
 /// Judges a tally.
 ///
 /// `required` is the lowest rank that counts for a subject in service or drained (an activated device that is only
 /// ready for links is impaired, not healthy at a lower level); `None` before first service, where any level counts.
 #[inline(always)]
 pub fn judge(before: Before, required: Option<u8>, tally: &Tally, quorum: u8) -> Judgement {
+    match judge_codes(before.code(), required.unwrap_or(0), tally, quorum) {
+        SILENT => Judgement::Silent,
+        WAITING => Judgement::Waiting,
+        IMPAIRED => Judgement::Lost,
+        UNCHANGED => Judgement::Unchanged,
+        rank => Judgement::Holds(rank),
+    }
+}
+
+/// [`judge`] in bytes: `required` is 0 for none; returns the rank that holds, or one of the codes above.
+#[inline(never)]
+fn judge_codes(before: u8, required: u8, tally: &Tally, quorum: u8) -> u8 {
     if !tally.is_quorate(quorum) {
-        return Judgement::Silent;
+        return SILENT;
     }
     let best = best_level(required, tally, quorum);
+    let stands = |rank: u8| tally.at[rank as usize - 1] >= quorum;
     match before {
-        Before::Held(rank) => match best {
-            Some(best) if best > rank => Judgement::Holds(best),
-            _ if tally.at[rank as usize - 1] >= quorum && required.is_none_or(|r| rank >= r) => Judgement::Holds(rank),
-            _ => Judgement::Lost,
+        IMPAIRED => best.unwrap_or(UNCHANGED),
+        NEVER_HELD => match (best, required) {
+            (Some(best), _) => best,
+            (None, 0) => WAITING,
+            (None, rank) if stands(rank) => UNCHANGED,
+            (None, _) => IMPAIRED,
         },
-        Before::Unknown | Before::Pending => match (best, required) {
-            (Some(best), _) => Judgement::Holds(best),
-            (None, None) => Judgement::Waiting,
-            (None, Some(rank)) if tally.at[rank as usize - 1] >= quorum => Judgement::Unchanged,
-            (None, Some(_)) => Judgement::Lost,
-        },
-        Before::Impaired => match best {
-            Some(best) => Judgement::Holds(best),
-            None => Judgement::Unchanged,
+        held => match best {
+            Some(best) if best > held => best,
+            _ if stands(held) && held >= required => held,
+            _ => IMPAIRED,
         },
     }
 }
 
-fn best_level(required: Option<u8>, tally: &Tally, quorum: u8) -> Option<u8> {
-    let lowest = required.unwrap_or(1);
+#[inline(always)]
+fn best_level(required: u8, tally: &Tally, quorum: u8) -> Option<u8> {
     let mut rank = LEVELS as u8;
-    while rank >= lowest && rank >= 1 {
+    while rank >= required && rank >= 1 {
         if tally.burned_in[rank as usize - 1] >= quorum {
             return Some(rank);
         }
@@ -304,12 +338,14 @@ pub const fn is_allowed_quorum(oracles: usize, quorum: usize) -> bool {
 }
 
 /// Reads an attestation's word, given the rank of its verdict.
+#[inline(always)]
 pub fn word(entry: &crate::accounts::RawAttestation, rank: u8) -> Word {
     Word { rank, epoch: entry.epoch.get(), slot: entry.slot.get(), since: [entry.since[0].get(), entry.since[1].get()] }
 }
 
 /// The rank of a verdict byte for a subject of this type, or nothing where an oracle may not say that: a verdict is
 /// what an oracle sees, so it is never "unknown".
+#[inline(always)]
 pub const fn verdict_rank(subject: AccountType, verdict: u8) -> Option<u8> {
     match subject {
         AccountType::Device => match DeviceHealth::from_byte(verdict) {
@@ -331,7 +367,9 @@ pub const fn verdict_rank(subject: AccountType, verdict: u8) -> Option<u8> {
 }
 
 /// The place of a key in an oracle set.
+#[inline(always)]
 pub fn oracle_index(oracles: &[Key], count: u8, key: &Key) -> Option<usize> {
-    // The bytes and not the keys: `Attest` pays for every call.
-    oracles.iter().take(count as usize).position(|k| k.0 == key.0)
+    // The bytes and not the keys: `Attest` pays for every call. The first eight tell nearly all keys apart.
+    let begins = |k: &Key| k.0.first_chunk::<8>() == key.0.first_chunk::<8>();
+    oracles.iter().take(count as usize).position(|k| begins(k) && k.0 == key.0)
 }

@@ -152,6 +152,32 @@ mod offchain {
         Digest "a SHA-256 digest: 64 hex digits" hex, unhex;
     }
 
+    impl BorshDeserialize for Reserved {
+        fn deserialize_reader<R: Read>(reader: &mut R) -> Result<Self, Error> {
+            let value = Self(BorshDeserialize::deserialize_reader(reader)?);
+            // What it holds has no meaning yet, so nobody can have written it.
+            if value.is_zero() { Ok(value) } else { Err(Error::new(ErrorKind::InvalidData, "reserved bytes are set")) }
+        }
+    }
+
+    impl Serialize for Reserved {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_none()
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Reserved {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            <Option<()> as Deserialize>::deserialize(deserializer).map(|_| Self::ZERO)
+        }
+    }
+
+    impl fmt::Display for Reserved {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.pad("none")
+        }
+    }
+
     fn hex(bytes: &[u8; 32]) -> String {
         bytes.iter().map(|b| format!("{b:02x}")).collect()
     }
@@ -242,5 +268,5 @@ mod offchain {
         )+};
     }
 
-    transparent! { Key Digest Code InterfaceName VrfName Label Country Ip4 }
+    transparent! { Reserved Key Digest Code InterfaceName VrfName Label Country Ip4 }
 }

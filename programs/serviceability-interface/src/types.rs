@@ -121,6 +121,8 @@ byte_array! {
     VrfName 16;
     /// A name for people: at most 64 bytes of UTF-8 without control characters, zero padded.
     Label 64;
+    /// Room for what a later layout version needs.
+    Reserved 32;
     /// An ISO 3166-1 alpha-2 country code in upper case; zero means unknown.
     Country 2;
     /// An IPv4 address in network order.
@@ -197,7 +199,7 @@ impl Prefix {
     }
 
     /// Whether the two share an address. "None" overlaps nothing.
-    #[inline(always)]
+    #[inline(never)]
     pub const fn overlaps(&self, other: &Prefix) -> bool {
         !self.is_none() && !other.is_none() && self.first() <= other.last() && other.first() <= self.last()
     }

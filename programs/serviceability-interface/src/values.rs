@@ -106,23 +106,31 @@ pub fn mtu(mtu: u16) -> Result<(), ErrorCode> {
 ///
 /// # Errors
 /// [`ErrorCode::PublicIpNotRoutable`].
+#[inline(never)]
 pub fn public_ip(ip: Ip4) -> Result<(), ErrorCode> {
     ensure(ip.is_zero() || is_globally_routable(ip), ErrorCode::PublicIpNotRoutable)
 }
 
-/// A dz prefix.
+/// A dz prefix: a network of unicast addresses. Private ones are allowed: users of a private exchange have them.
 ///
 /// # Errors
 /// [`ErrorCode::DzPrefixInvalid`].
 pub fn dz_prefix(prefix: &Prefix) -> Result<(), ErrorCode> {
     let length = (MIN_DZ_PREFIX_LEN..=MAX_DZ_PREFIX_LEN).contains(&prefix.len);
-    ensure(length && prefix.is_network(), ErrorCode::DzPrefixInvalid)
+    ensure(length && prefix.is_network() && !is_no_host(prefix.addr), ErrorCode::DzPrefixInvalid)
+}
+
+/// First octets under which no host has an address: this network, loopback, and multicast and beyond.
+#[inline(always)]
+pub const fn is_no_host(address: Ip4) -> bool {
+    matches!(address.0[0], 0 | 127 | 224..)
 }
 
 /// The address blocks of a network: /8 to /30, no host bits, none overlapping another.
 ///
 /// # Errors
 /// [`ErrorCode::AddressBlockInvalid`], [`ErrorCode::AddressBlocksOverlap`].
+#[inline(never)]
 pub fn blocks(blocks: [&Prefix; 3]) -> Result<(), ErrorCode> {
     for (index, block) in blocks.iter().enumerate() {
         ensure((8..=30).contains(&block.len) && block.is_network(), ErrorCode::AddressBlockInvalid)?;
@@ -150,14 +158,16 @@ pub fn vlan(id: u16, sub_interface: bool) -> Result<(), ErrorCode> {
     ensure(if sub_interface { (1..=MAX_VLAN).contains(&id) } else { id == 0 }, ErrorCode::VlanOutOfRange)
 }
 
-/// Burn-ins and maximum age, in slots: at least 1 and at most [`MAX_SLOTS`]; maintenance not longer than new.
+/// Burn-ins and maximum age, in slots: at least 1 and at most [`MAX_SLOTS`]; maximum age not longer than maintenance,
+/// maintenance not longer than new.
 ///
 /// # Errors
 /// [`ErrorCode::SlotsOutOfRange`].
 pub fn slots(new: u64, maintenance: u64, max_age: u64) -> Result<(), ErrorCode> {
     let range = 1..=MAX_SLOTS;
     let each = range.contains(&new) && range.contains(&maintenance) && range.contains(&max_age);
-    ensure(each && maintenance <= new, ErrorCode::SlotsOutOfRange)
+    // A gap of the maximum age does not break a streak: were it longer than a burn-in, two words would be one.
+    ensure(each && max_age <= maintenance && maintenance <= new, ErrorCode::SlotsOutOfRange)
 }
 
 /// An autonomous system number that may be used: not 0, not AS_TRANS, not the last of either range (RFC 7607, RFC

@@ -77,7 +77,10 @@ fn device_reference(
             _ => Says::Refused,
         },
         device::Event::Reject => match state.status {
-            S::Pending | S::DeviceProvisioning | S::LinkProvisioning => goes(authority, S::Rejected),
+            S::Pending | S::DeviceProvisioning | S::LinkProvisioning => {
+                let none_in_service = facts.activated_wan_links + facts.activated_dzx_links == 0;
+                goes(authority && none_in_service, S::Rejected)
+            }
             _ => Says::Refused,
         },
         device::Event::Delete => match state.status {

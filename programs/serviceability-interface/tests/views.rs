@@ -26,22 +26,22 @@ fn network(raw: &RawNetwork, typed: &Network) {
     same_header!(raw, typed);
     same!(raw, typed; int oracle_epoch core_asn burn_in_new_slots burn_in_maintenance_slots attestation_max_age_slots
         contributor_count location_count exchange_count device_count link_count; byte;
-        is authority pending_authority quorum oracle_count link_block loopback_block user_block oracles);
+        is authority pending_authority quorum oracle_count link_block loopback_block user_block oracles reserved);
 }
 
 fn contributor(raw: &RawContributor, typed: &Contributor) {
     same_header!(raw, typed);
-    same!(raw, typed; int device_count link_count; byte; is code owner operations_key);
+    same!(raw, typed; int device_count link_count; byte; is code owner operations_key reserved);
 }
 
 fn location(raw: &RawLocation, typed: &Location) {
     same_header!(raw, typed);
-    same!(raw, typed; int lat_e6 lng_e6 device_count; byte; is code name country);
+    same!(raw, typed; int lat_e6 lng_e6 device_count; byte; is code name country reserved);
 }
 
 fn exchange(raw: &RawExchange, typed: &Exchange) {
     same_header!(raw, typed);
-    same!(raw, typed; int lat_e6 lng_e6 bgp_community device_count; byte; is code name country);
+    same!(raw, typed; int lat_e6 lng_e6 bgp_community device_count; byte; is code name country reserved);
 }
 
 fn device(raw: &RawDevice, typed: &Device) {
@@ -49,7 +49,7 @@ fn device(raw: &RawDevice, typed: &Device) {
     same!(raw, typed; int health_since_slot link_count activated_wan_links activated_dzx_links user_count;
         byte platform suspended_from reject_reason;
         is code contributor location exchange public_ip dz_prefix_count dz_prefixes agent_key telemetry_key
-        management_vrf);
+        management_vrf reserved);
 }
 
 fn interface(raw: &RawInterface, typed: &Interface) {
@@ -60,7 +60,7 @@ fn link(raw: &RawLink, typed: &Link) {
     same_header!(raw, typed);
     same!(raw, typed; int bandwidth_bps mtu delay_ns jitter_ns delay_override_ns tunnel_id health_since_slot;
         byte suspended_from reject_reason desired_a desired_z;
-        is code device_a device_z interface_a interface_z contributor_a contributor_z tunnel_net);
+        is code device_a device_z interface_a interface_z contributor_a contributor_z tunnel_net reserved);
 }
 
 fn attestations(raw: &RawAttestations, typed: &Attestations) {

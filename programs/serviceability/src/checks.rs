@@ -2,8 +2,8 @@
 
 use bytemuck::Pod;
 use causeway_interface::{
-    Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, Label, Le32, Le64, LeI32, LinkHealth,
-    LinkStatus, LinkType, NetworkStatus, RegistryStatus,
+    Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, Label, Le32, Le64, LeI32,
+    LinkHealth, LinkStatus, LinkType, NetworkStatus, RegistryStatus,
     accounts::{RawContributor, RawDevice, RawHeader, RawLink, RawNetwork},
     instruction::ANY_SEQUENCE,
     lifecycle::{Outcome as Next, Role, Roles, device, link},
@@ -153,39 +153,55 @@ macro_rules! given {
 
 pub(crate) use {given, stored};
 
-/// What a device is, for the state machine.
-///
-/// # Errors
-/// [`ErrorCode::CorruptAccount`].
-#[inline(always)]
-pub fn device_state(device: &RawDevice) -> Outcome<device::State> {
-    Ok(device::State {
-        status: stored!(device.header.status, DeviceStatus),
-        health: stored!(device.header.health, DeviceHealth),
-        desired: stored!(device.header.desired, DesiredStatus),
-        suspended_from: stored!(device.suspended_from, DeviceStatus),
-    })
+/// What a device is, and what is so around it, for the state machine.
+pub struct DeviceCase {
+    /// What it is.
+    pub state: device::State,
+    /// What is so around it, as far as network and device say it; the rest is to be filled in.
+    pub facts: device::Facts,
 }
 
-/// What is so around a device, as far as network and device say it; the rest is to be filled in.
-///
-/// # Errors
-/// [`ErrorCode::CorruptAccount`].
-#[inline(always)]
-pub fn device_facts(network: &RawNetwork, device: &RawDevice) -> Outcome<device::Facts> {
-    Ok(device::Facts {
-        network_running: is_running(network)?,
-        registry_active: false,
-        fields_complete: false,
-        burned_in_for_links: false,
-        burned_in_for_users: false,
-        maintenance_burned_in: false,
-        links: device.link_count.get(),
-        device_type: stored!(device.header.kind, DeviceType),
-        has_cyoa: false,
-        activated_wan_links: device.activated_wan_links.get(),
-        activated_dzx_links: device.activated_dzx_links.get(),
-    })
+impl DeviceCase {
+    /// Nothing yet.
+    pub const EMPTY: Self = Self {
+        state: device::State {
+            status: DeviceStatus::Pending,
+            health: DeviceHealth::Unknown,
+            desired: DesiredStatus::Pending,
+            suspended_from: DeviceStatus::Pending,
+        },
+        facts: device::Facts {
+            network_running: false,
+            registry_active: false,
+            fields_complete: false,
+            burned_in_for_links: false,
+            burned_in_for_users: false,
+            maintenance_burned_in: false,
+            links: 0,
+            device_type: DeviceType::Hybrid,
+            has_cyoa: false,
+            activated_wan_links: 0,
+            activated_dzx_links: 0,
+        },
+    };
+
+    /// Reads both.
+    ///
+    /// # Errors
+    /// [`ErrorCode::CorruptAccount`].
+    #[inline(never)]
+    pub fn read(&mut self, network: &RawNetwork, device: &RawDevice) -> Outcome {
+        self.state.status = stored!(device.header.status, DeviceStatus);
+        self.state.health = stored!(device.header.health, DeviceHealth);
+        self.state.desired = stored!(device.header.desired, DesiredStatus);
+        self.state.suspended_from = stored!(device.suspended_from, DeviceStatus);
+        self.facts.network_running = is_running(network)?;
+        self.facts.links = device.link_count.get();
+        self.facts.device_type = stored!(device.header.kind, DeviceType);
+        self.facts.activated_wan_links = device.activated_wan_links.get();
+        self.facts.activated_dzx_links = device.activated_dzx_links.get();
+        Ok(())
+    }
 }
 
 /// Who asks for a move, and what else the instruction found out: one word, because a call has few.
@@ -247,8 +263,9 @@ pub fn move_device(
     event: device::Event,
     asked: Asked,
 ) -> Outcome {
-    let state = device_state(device)?;
-    let mut facts = device_facts(network, device)?;
+    let mut case = DeviceCase::EMPTY;
+    case.read(network, device)?;
+    let DeviceCase { state, mut facts } = case;
     facts.registry_active = asked.has(Asked::REGISTRY_ACTIVE);
     facts.fields_complete = asked.has(Asked::COMPLETE);
     let next = device::decide(&state, event, &facts, asked.roles()).map_err(|refusal| refusal.error())?;
@@ -283,6 +300,25 @@ pub fn device_is_live(device: &RawDevice) -> Outcome<DeviceStatus> {
         | DeviceStatus::DeviceProvisioning
         | DeviceStatus::LinkProvisioning) => Ok(status),
     }
+}
+
+/// The device is the contributor's, as its sender saw it, and in the game, and one of the contributor's two keys signs.
+///
+/// # Errors
+/// [`ErrorCode::AccountMismatch`], [`ErrorCode::StaleSequence`], [`ErrorCode::DeviceTransitionRefused`],
+/// [`ErrorCode::NotDeviceOwner`].
+#[inline(never)]
+pub fn operates(contributor: &RawContributor, key: &Key, signer: &Key, device: &RawDevice, expected: &Le64) -> Outcome {
+    belongs(&device.contributor, key)?;
+    sequence(&device.header, *expected)?;
+    device_is_live(device)?;
+    ensure(is_owner_or_operations(contributor, signer), ErrorCode::NotDeviceOwner)
+}
+
+/// Whether a device has not been provisioned yet.
+#[inline(always)]
+pub fn is_pending(device: &RawDevice) -> bool {
+    device.header.status == DeviceStatus::Pending.byte()
 }
 
 /// A device that a link may be attached to.

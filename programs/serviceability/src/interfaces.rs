@@ -1,8 +1,10 @@
 //! A device's interfaces: finding them, and which combinations make sense.
 
 use causeway_interface::{
-    ErrorCode, InterfaceKind, InterfaceName, InterfaceRole, Key, LoopbackType, Prefix, accounts::RawInterface,
-    instruction::RawSetInterface, values,
+    DeviceStatus, DeviceType, ErrorCode, InterfaceKind, InterfaceName, InterfaceRole, Key, LoopbackType, Prefix,
+    accounts::{RawDevice, RawInterface},
+    instruction::RawSetInterface,
+    values,
 };
 
 use crate::{
@@ -10,24 +12,44 @@ use crate::{
     checks::{ensure, given, stored},
 };
 
-/// First octets at which no interface has an address: this network, loopback, and multicast and beyond.
-fn is_unusable(address: u32) -> bool {
-    matches!(address >> 24, 0 | 127 | 224..)
+/// Place of the interface of this name.
+#[inline(always)]
+pub fn position(interfaces: &[RawInterface], name: &InterfaceName) -> Option<usize> {
+    let index = index_of(interfaces, name);
+    if index < interfaces.len() { Some(index) } else { None }
 }
 
-/// Place of the interface of this name.
-#[inline]
-pub fn position(interfaces: &[RawInterface], name: &InterfaceName) -> Option<usize> {
-    interfaces.iter().position(|interface| interface.name == *name)
+/// Place of the interface of this name, or the end of the list.
+#[inline(never)]
+fn index_of(interfaces: &[RawInterface], name: &InterfaceName) -> usize {
+    let mut index = 0;
+    for interface in interfaces {
+        if interface.name.0 == name.0 {
+            break;
+        }
+        index += 1;
+    }
+    index
 }
 
 /// The interface of this name.
 ///
 /// # Errors
 /// [`ErrorCode::InterfaceNotFound`].
-#[inline]
+#[inline(always)]
 pub fn find_mut<'d>(interfaces: &'d mut [RawInterface], name: &InterfaceName) -> Outcome<&'d mut RawInterface> {
-    interfaces.iter_mut().find(|interface| interface.name == *name).ok_or(ErrorCode::InterfaceNotFound)
+    let index = index_of(interfaces, name);
+    interfaces.get_mut(index).ok_or(ErrorCode::InterfaceNotFound)
+}
+
+/// Whether a link holds the interface at `index`, or a sub-interface that stands on it.
+#[inline(never)]
+pub fn is_held(interfaces: &[RawInterface], index: usize) -> bool {
+    let Some(own) = interfaces.get(index) else { return false };
+    let child = |i: &RawInterface| {
+        i.kind == InterfaceKind::SubInterface.byte() && !i.link.is_zero() && stands_on(&i.name, &own.name)
+    };
+    !own.link.is_zero() || interfaces.iter().any(child)
 }
 
 /// The interface of this name, where a link may take it.
@@ -35,10 +57,13 @@ pub fn find_mut<'d>(interfaces: &'d mut [RawInterface], name: &InterfaceName) ->
 /// # Errors
 /// [`ErrorCode::InterfaceNameInvalid`], [`ErrorCode::InterfaceNotFound`], [`ErrorCode::InterfaceInUse`],
 /// [`ErrorCode::InterfaceUnfit`].
+#[inline(always)]
 pub fn free_for_link<'d>(interfaces: &'d mut [RawInterface], name: &InterfaceName) -> Outcome<&'d mut RawInterface> {
     ensure(name.is_valid(), ErrorCode::InterfaceNameInvalid)?;
-    let interface = find_mut(interfaces, name)?;
-    ensure(interface.link.is_zero(), ErrorCode::InterfaceInUse)?;
+    let index = index_of(interfaces, name);
+    let held = is_held(interfaces, index);
+    let interface = interfaces.get_mut(index).ok_or(ErrorCode::InterfaceNotFound)?;
+    ensure(!held, ErrorCode::InterfaceInUse)?;
     let kind = match stored!(interface.kind, InterfaceKind) {
         InterfaceKind::Physical | InterfaceKind::PortChannel | InterfaceKind::SubInterface => true,
         InterfaceKind::Loopback | InterfaceKind::Management => false,
@@ -69,35 +94,88 @@ pub fn is_routing(interface: &RawInterface) -> bool {
 }
 
 /// The routing loopback of a type.
+#[inline(always)]
 pub fn routing_mut(interfaces: &mut [RawInterface], loopback: LoopbackType) -> Option<&mut RawInterface> {
-    interfaces.iter_mut().find(|interface| interface.loopback == loopback.byte())
+    let index = routing_index(interfaces, loopback);
+    interfaces.get_mut(index)
+}
+
+/// Whether there is a routing loopback of a type.
+#[inline(always)]
+pub fn has_routing(interfaces: &[RawInterface], loopback: LoopbackType) -> bool {
+    routing_index(interfaces, loopback) < interfaces.len()
+}
+
+/// Place of the routing loopback of a type, or the end of the list.
+#[inline(never)]
+fn routing_index(interfaces: &[RawInterface], loopback: LoopbackType) -> usize {
+    let mut index = 0;
+    for interface in interfaces {
+        if interface.loopback == loopback.byte() {
+            break;
+        }
+        index += 1;
+    }
+    index
 }
 
 /// Whether users connect over one of them.
-#[inline]
+#[inline(always)]
 pub fn has_cyoa(interfaces: &[RawInterface]) -> bool {
-    interfaces.iter().any(|interface| interface.role == InterfaceRole::Cyoa.byte())
+    has_cyoa_beside(interfaces, usize::MAX)
+}
+
+/// Whether users connect over one of them, the one at `index` left aside.
+#[inline(never)]
+pub fn has_cyoa_beside(interfaces: &[RawInterface], index: usize) -> bool {
+    interfaces.iter().enumerate().any(|(at, interface)| at != index && is_cyoa(interface))
 }
 
 /// Whether sub-interfaces stand on the port of this name.
+#[inline(never)]
 pub fn has_children(interfaces: &[RawInterface], parent: &InterfaceName) -> bool {
-    interfaces.iter().any(|interface| {
-        interface.kind == InterfaceKind::SubInterface.byte() && parent_name(&interface.name) == Some(*parent)
-    })
+    interfaces.iter().any(|i| i.kind == InterfaceKind::SubInterface.byte() && stands_on(&i.name, parent))
 }
 
-/// Name of the port that a sub-interface of this name stands on: what is before the last dot, where a number follows.
-fn parent_name(name: &InterfaceName) -> Option<InterfaceName> {
-    let dot = name.as_bytes().iter().rposition(|b| *b == b'.')?;
-    let number = name.as_bytes().get(dot + 1..)?;
-    if number.is_empty() || !number.iter().all(u8::is_ascii_digit) {
-        return None;
+/// Whether a sub-interface of this name stands on the port of that one: the port's name, a dot, and a number.
+#[inline(never)]
+fn stands_on(name: &InterfaceName, port: &InterfaceName) -> bool {
+    let mut at = 0;
+    while let (Some(own), Some(other)) = (name.0.get(at), port.0.get(at)) {
+        if own != other {
+            break;
+        }
+        at += 1;
     }
-    let mut parent = InterfaceName::ZERO;
-    for (to, from) in parent.0.iter_mut().zip(name.as_bytes()).take(dot) {
-        *to = *from;
+    // Where the names part, the port's is at its end and this one goes on: neither holds a byte behind its padding.
+    let parted = port.0.get(at).is_none_or(|byte| *byte == 0) && name.0.get(at) == Some(&b'.');
+    let mut number = name.0.get(at + 1..).unwrap_or_default().iter().take_while(|byte| **byte != 0).peekable();
+    parted && number.peek().is_some() && number.all(u8::is_ascii_digit)
+}
+
+/// Whether a change of interfaces leaves the part of a device type's shape that they make: of a device in service it
+/// may not be broken, because nothing would take it out of service then.
+///
+/// # Errors
+/// [`ErrorCode::DeviceShapeBroken`], and [`ErrorCode::CorruptAccount`].
+#[inline(never)]
+pub fn keeps_shape(device: &RawDevice, others: bool, changed: Option<&RawInterface>) -> Outcome {
+    let status = stored!(device.header.status, DeviceStatus);
+    let suspended_from = stored!(device.suspended_from, DeviceStatus);
+    if !status.is_in_service(suspended_from) {
+        return Ok(());
     }
-    Some(parent)
+    let has_cyoa = others || changed.is_some_and(is_cyoa);
+    let wants_cyoa = match stored!(device.header.kind, DeviceType) {
+        DeviceType::Edge | DeviceType::Hybrid => true,
+        DeviceType::Transit => false,
+    };
+    ensure(has_cyoa == wants_cyoa, ErrorCode::DeviceShapeBroken)
+}
+
+#[inline(always)]
+fn is_cyoa(interface: &RawInterface) -> bool {
+    interface.role == InterfaceRole::Cyoa.byte()
 }
 
 /// Checks what an interface is to be, on its own and against the others of its device, and makes the entry.
@@ -149,7 +227,7 @@ fn shape(
         LoopbackType::None => false,
         LoopbackType::Vpnv4 | LoopbackType::Ipv4 => true,
     };
-    let dotted = name.as_bytes().contains(&b'.');
+    let dotted = has_dot(&name.0);
     let fits = match kind {
         InterfaceKind::Physical | InterfaceKind::PortChannel => !has_loopback && !dotted,
         InterfaceKind::Loopback => !has_role && !dotted,
@@ -159,10 +237,16 @@ fn shape(
     ensure(fits, ErrorCode::InterfaceShape)
 }
 
+#[inline(never)]
+fn has_dot(name: &[u8]) -> bool {
+    name.iter().any(|byte| *byte == b'.')
+}
+
+#[inline(never)]
 fn stands_on_port(name: &InterfaceName, interfaces: &[RawInterface]) -> bool {
     let port =
         |i: &RawInterface| i.kind == InterfaceKind::Physical.byte() || i.kind == InterfaceKind::PortChannel.byte();
-    parent_name(name).is_some_and(|parent| interfaces.iter().any(|i| i.name == parent && port(i)))
+    interfaces.iter().any(|i| port(i) && stands_on(name, &i.name))
 }
 
 /// An address that an interface can have, or none.
@@ -171,7 +255,7 @@ fn address(prefix: &Prefix) -> Outcome {
         return ensure(prefix.addr.is_zero(), ErrorCode::InterfaceAddressInvalid);
     }
     let own = prefix.addr.to_u32();
-    let fits = prefix.len <= 32 && !is_unusable(own);
+    let fits = prefix.len <= 32 && !values::is_no_host(prefix.addr);
     // Below /31 the first and the last address of a net are not a host's.
     let host = prefix.len > 30 || own != prefix.first() && own != prefix.last();
     ensure(fits && host, ErrorCode::InterfaceAddressInvalid)

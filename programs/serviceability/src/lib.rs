@@ -13,6 +13,7 @@
 
 mod accounts;
 mod checks;
+mod entry;
 mod events;
 mod instructions;
 mod interfaces;
@@ -25,21 +26,3 @@ pub use instructions::process;
 
 /// What a step of the program yields.
 type Outcome<T = ()> = Result<T, causeway_interface::ErrorCode>;
-
-/// The entry, the missing heap and the panic handler: code that the framework's macros bring, in the only module
-/// that may export symbols.
-#[allow(unsafe_code, missing_docs)]
-mod entry {
-    use pinocchio::{AccountView, Address, ProgramResult, error::ProgramError};
-
-    /// Accounts that an instruction can have: a full `Attest` batch and room to see that there are too many.
-    const MAX_ACCOUNTS: usize = causeway_interface::instruction::MAX_ATTEST_BATCH + 4;
-
-    fn entry(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> ProgramResult {
-        crate::process(program, accounts, data).map_err(|error| ProgramError::Custom(error.code()))
-    }
-
-    pinocchio::program_entrypoint!(entry, MAX_ACCOUNTS);
-    pinocchio::no_allocator!();
-    pinocchio::nostd_panic_handler!();
-}

@@ -20,7 +20,7 @@ pub fn bind<'a>(program: &Address, account: &'a mut AccountView, kind: PoolKind)
 ///
 /// # Errors
 /// [`ErrorCode::PoolExhausted`].
-#[inline(always)]
+#[inline(never)]
 pub fn allocate(pool: &mut Write<RawPool>) -> Outcome<u32> {
     let (record, words) = pool.split();
     let value = pool::allocate(record, words)?;
@@ -32,7 +32,7 @@ pub fn allocate(pool: &mut Write<RawPool>) -> Outcome<u32> {
 ///
 /// # Errors
 /// [`ErrorCode::PoolDoubleFree`], [`ErrorCode::PoolForeignValue`].
-#[inline(always)]
+#[inline(never)]
 pub fn free(pool: &mut Write<RawPool>, value: u32) -> Outcome {
     let (record, words) = pool.split();
     pool::free(record, words, value)?;

@@ -47,7 +47,7 @@ impl Instructions {
     /// Changes a device's own fields.
     #[must_use]
     pub fn update_device(&self, owner: &Pubkey, refs: &DeviceRefs, data: UpdateDevice) -> Instruction {
-        self.build(Data::UpdateDevice(data), [*owner, refs.contributor, refs.device, self.prefix_table])
+        self.build(Data::UpdateDevice(data), [*owner, self.network, refs.contributor, refs.device, self.prefix_table])
     }
 
     /// Assigns loopback addresses and segment id and begins provisioning.

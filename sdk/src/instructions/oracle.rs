@@ -15,6 +15,8 @@ use crate::address::{SYSTEM_PROGRAM, to_key};
 /// What a batch of verdicts was judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
+    /// The network's oracle epoch: a word that reaches the ledger in another one is refused.
+    pub epoch: u32,
     /// First slot looked at.
     pub start_slot: u64,
     /// Last slot looked at.
@@ -31,6 +33,7 @@ impl Instructions {
         let subjects =
             verdicts.iter().map(|(subject, _)| AccountMeta::new(self.addresses.attestations(subject), false)).collect();
         let data = Attest {
+            epoch: window.epoch,
             window_start_slot: window.start_slot,
             window_end_slot: window.end_slot,
             evidence_root: window.evidence_root,

@@ -73,7 +73,7 @@ fn advance_and_attest_carry_their_further_accounts() {
     assert!(advanced.accounts[fixed + 3].is_writable);
 
     let subjects: Vec<_> = (1..=5).map(|n| (Key([n; 32]), Verdict { verdict: 2, failed: 0 })).collect();
-    let window = Window { start_slot: 1, end_slot: 2, evidence_root: Default::default() };
+    let window = Window { epoch: 3, start_slot: 1, end_slot: 2, evidence_root: Default::default() };
     let attest = build.attest(&signer, window, &subjects);
     assert_eq!(attest.accounts.len(), Tag::Attest.accounts().len() + subjects.len());
     for (meta, (subject, _)) in attest.accounts[2..].iter().zip(&subjects) {

@@ -63,29 +63,29 @@ views! {
         header header;
         int oracle_epoch core_asn burn_in_new_slots burn_in_maintenance_slots attestation_max_age_slots
             contributor_count location_count exchange_count device_count link_count;
-        same authority pending_authority quorum oracle_count link_block loopback_block user_block oracles;
+        same authority pending_authority quorum oracle_count link_block loopback_block user_block oracles reserved;
     }
     contributor: RawContributor / Contributor {
         header header;
         int device_count link_count;
-        same code owner operations_key;
+        same code owner operations_key reserved;
     }
     location: RawLocation / Location {
         header header;
         int lat_e6 lng_e6 device_count;
-        same code name country;
+        same code name country reserved;
     }
     exchange: RawExchange / Exchange {
         header header;
         int lat_e6 lng_e6 bgp_community device_count;
-        same code name country;
+        same code name country reserved;
     }
     device: RawDevice / Device {
         header header;
         int health_since_slot link_count activated_wan_links activated_dzx_links user_count;
         byte platform suspended_from reject_reason;
         same code contributor location exchange public_ip dz_prefix_count dz_prefixes agent_key telemetry_key
-            management_vrf;
+            management_vrf reserved;
     }
     interface: RawInterface / Interface {
         int vlan_id mtu bandwidth_bps node_segment;
@@ -96,7 +96,7 @@ views! {
         header header;
         int bandwidth_bps mtu delay_ns jitter_ns delay_override_ns tunnel_id health_since_slot;
         byte suspended_from reject_reason desired_a desired_z;
-        same code device_a device_z interface_a interface_z contributor_a contributor_z tunnel_net;
+        same code device_a device_z interface_a interface_z contributor_a contributor_z tunnel_net reserved;
     }
     attestations: RawAttestations / Attestations {
         header header;

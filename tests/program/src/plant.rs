@@ -215,7 +215,8 @@ impl World {
 
     /// A valid window.
     pub fn window(&self) -> Window {
-        Window { start_slot: self.slot - 100, end_slot: self.slot, evidence_root: Digest([0xe; 32]) }
+        let epoch = self.network().oracle_epoch;
+        Window { epoch, start_slot: self.slot - 100, end_slot: self.slot, evidence_root: Digest([0xe; 32]) }
     }
 
     /// Every oracle says the same.

@@ -496,7 +496,8 @@ fn a_word_that_was_overtaken_by_a_newer_one_is_refused() {
     let key = world.device_key(&device);
     let (oracle, now) = (world.oracles[0].insecure_clone(), world.slot);
     let attest = |world: &World, end_slot: u64, verdict: DeviceHealth| {
-        let window = causeway_sdk::Window { start_slot: end_slot, end_slot, evidence_root: Default::default() };
+        let window =
+            causeway_sdk::Window { epoch: 1, start_slot: end_slot, end_slot, evidence_root: Default::default() };
         let word = causeway_interface::instruction::Verdict { verdict: verdict.byte(), failed: 0 };
         world.ix.attest(&oracle.pubkey(), window, &[(key, word)])
     };

@@ -16,7 +16,7 @@ use causeway_program_tests::{
 use solana_sdk::signature::Signer;
 
 /// Whether an allocation refuses (`PoolCorrupt`) an index past the capacity, which only a corrupt bitmap can offer.
-const ALLOCATION_LOOKS_AT_THE_CAPACITY: bool = false;
+const ALLOCATION_LOOKS_AT_THE_CAPACITY: bool = true;
 
 /// The pools, how many values they have in a [`World`]'s blocks, and how many a device or a link takes.
 const KINDS: [(PoolKind, usize, usize); 4] = [

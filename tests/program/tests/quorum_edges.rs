@@ -40,7 +40,8 @@ fn advanced(world: &mut World, device: &Code) -> (DeviceStatus, DeviceHealth) {
 /// An oracle's word on a window of its own choice.
 fn say(world: &mut World, oracle: &Keypair, window: (u64, u64), verdict: &[(Key, u8); 1]) -> Result<Done, Failure> {
     let [(key, byte)] = *verdict;
-    let window = Window { start_slot: window.0, end_slot: window.1, evidence_root: Digest([0xe; 32]) };
+    let epoch = world.network().oracle_epoch;
+    let window = Window { epoch, start_slot: window.0, end_slot: window.1, evidence_root: Digest([0xe; 32]) };
     let ix = world.ix.attest(&oracle.pubkey(), window, &[(key, Verdict { verdict: byte, failed: 0 })]);
     world.by(oracle, ix)
 }

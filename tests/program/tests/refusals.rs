@@ -344,13 +344,19 @@ fn an_attestation_is_checked() {
     }
     let now = world.slot;
     for (start_slot, end_slot) in [(now, now - 1), (now, now + 1), (0, now - MAX_AGE - 1)] {
-        let window = Window { start_slot, end_slot, evidence_root: Digest::ZERO };
+        let window = Window { epoch: 1, start_slot, end_slot, evidence_root: Digest::ZERO };
         let ix = world.ix.attest(&oracle.pubkey(), window, &[(key, Verdict { verdict: good, failed: 0 })]);
         assert_eq!(refused(world.by(&oracle, ix)), ErrorCode::WindowInvalid);
     }
     let ix = world.ix.attest(&oracle.pubkey(), world.window(), &[]);
     assert_eq!(refused(world.by(&oracle, ix)), ErrorCode::BatchMismatch);
-    world.attest(0, &[(key, good), (key, good)]).unwrap();
+    assert_eq!(refused(world.attest(0, &[(key, good), (key, good)])), ErrorCode::DuplicateAccount);
+    for epoch in [0, 2, u32::MAX] {
+        let window = Window { epoch, ..world.window() };
+        let ix = world.ix.attest(&oracle.pubkey(), window, &[(key, Verdict { verdict: good, failed: 0 })]);
+        assert_eq!(refused(world.by(&oracle, ix)), ErrorCode::OracleEpochStale);
+    }
+    world.attest(0, &[(key, good)]).unwrap();
     let entry = &world.attestations(&key).entries[0];
     assert_eq!((entry.verdict, entry.slot, entry.since), (good, FIRST_SLOT, [FIRST_SLOT; 2]));
     assert!(world.attestations(&key).entries[1..].iter().all(|e| e.slot == 0), "only its own entry");

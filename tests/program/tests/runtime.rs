@@ -122,7 +122,7 @@ async fn a_device_becomes_ready_for_links_in_agaves_runtime() {
     for _ in 0..3 {
         slot += BURN_IN / 2;
         context.warp_to_slot(slot).unwrap();
-        let window = Window { start_slot: slot - 5, end_slot: slot, evidence_root: Digest::ZERO };
+        let window = Window { epoch: 1, start_slot: slot - 5, end_slot: slot, evidence_root: Digest::ZERO };
         let verdict = Verdict { verdict: DeviceHealth::ReadyForLinks.byte(), failed: 0 };
         for oracle in &oracles[..2] {
             let attest = ix.attest(&oracle.pubkey(), window, &[(subject, verdict.clone())]);

@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Result, bail};
 use causeway_interface::{
     DeviceStatus, ErrorCode, LinkStatus,
-    lifecycle::{Outcome, Rule, device, link},
+    lifecycle::{AnyCondition, Outcome, Rule, device, link},
 };
 
 use super::{
@@ -153,7 +153,7 @@ fn refused_transitions(error: ErrorCode) -> Vec<Vec<String>> {
     rows
 }
 
-fn unmet<S, C: Copy>(
+fn unmet<S, C: AnyCondition>(
     rule: &'static Rule<S, C>,
     error: ErrorCode,
     error_of: fn(C) -> ErrorCode,

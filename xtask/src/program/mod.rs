@@ -27,7 +27,6 @@ pub const FILE_NAME: &str = "causeway_serviceability.so";
 /// The variable by which everything that loads the program is told where it is.
 pub const VARIABLE: &str = "CAUSEWAY_PROGRAM_SO";
 
-/// The program's package.
 const TARGET: &str = "bpfel-unknown-none";
 
 /// Code generation: sBPF v0, what every cluster runs; no floating-point or wide-integer builtins, which the virtual

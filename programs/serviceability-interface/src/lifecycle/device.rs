@@ -79,6 +79,8 @@ conditions! {
         BurnInForUsers,
         /// A quorum has attested ready for users for the maintenance burn-in, counted from the drain.
         MaintenanceBurnIn,
+        /// No link is activated.
+        NoActivatedLink,
         /// No link holds an interface.
         NoLinks,
         /// It was activated or drained when it was suspended.
@@ -108,6 +110,7 @@ impl Condition {
             Self::MaintenanceBurnIn => "attested through the maintenance burn-in since the drain",
             Self::HasActivatedLink => "at least one activated link",
             Self::ShapeHolds => "the device type's shape holds",
+            Self::NoActivatedLink => "no activated link",
             Self::NoLinks => "no links",
             Self::LeftService => "was activated or drained",
             Self::LeftPending => "was pending",
@@ -127,7 +130,7 @@ impl Condition {
             Self::BurnInForLinks | Self::BurnInForUsers | Self::MaintenanceBurnIn => ErrorCode::DeviceBurnIn,
             Self::HasActivatedLink => ErrorCode::DeviceLinksMissing,
             Self::ShapeHolds => ErrorCode::DeviceShapeBroken,
-            Self::NoLinks => ErrorCode::DeviceHasLinks,
+            Self::NoActivatedLink | Self::NoLinks => ErrorCode::DeviceHasLinks,
             Self::LeftService | Self::LeftPending | Self::LeftDeviceProvisioning | Self::LeftLinkProvisioning => {
                 ErrorCode::DeviceTransitionRefused
             }
@@ -202,6 +205,7 @@ fn holding(state: &State, facts: &Facts) -> Conditions<Condition> {
         .with(BurnInForLinks, facts.burned_in_for_links)
         .with(BurnInForUsers, facts.burned_in_for_users)
         .with(MaintenanceBurnIn, facts.maintenance_burned_in)
+        .with(NoActivatedLink, facts.activated_wan_links == 0 && facts.activated_dzx_links == 0)
         .with(NoLinks, facts.links == 0)
         .with(LeftService, matches!(left, DeviceStatus::Activated | DeviceStatus::Drained))
         .with(LeftPending, matches!(left, DeviceStatus::Pending))
@@ -218,7 +222,12 @@ const fn to(to: DeviceStatus, chosen_by: &[Condition], when: &[Condition], by: &
 }
 
 const fn rule(then: Outcome<DeviceStatus>, chosen_by: &[Condition], when: &[Condition], by: &[Role]) -> R {
-    Rule { chosen_by: Conditions::<Condition>::of(chosen_by), when: Conditions::<Condition>::of(when), then, by: Roles::of(by) }
+    Rule {
+        chosen_by: Conditions::<Condition>::of(chosen_by),
+        when: Conditions::<Condition>::of(when),
+        then,
+        by: Roles::of(by),
+    }
 }
 
 const CREATE: &[R] =
@@ -272,7 +281,7 @@ const RESUME: &[R] = &[
         &[Role::Authority],
     ),
 ];
-const REJECT: &[R] = &[to(DeviceStatus::Rejected, &[], &[], &[Role::Authority])];
+const REJECT: &[R] = &[to(DeviceStatus::Rejected, &[], &[Condition::NoActivatedLink], &[Role::Authority])];
 const DELETE: &[R] = &[to(DeviceStatus::Deleting, &[], &[Condition::NoLinks], &[Role::Contributor, Role::Authority])];
 const CLOSE: &[R] = &[rule(Outcome::Closed, &[], &[Condition::NoLinks], &[Role::Contributor, Role::Authority])];
 
@@ -365,7 +374,9 @@ pub fn decide_create(network_running: bool, registry_active: bool, roles: Roles)
     let holding = Conditions::<Condition>::NONE
         .with(Condition::NetworkRunning, network_running)
         .with(Condition::RegistryActive, registry_active);
-    super::apply(rules(None, Event::Create), roles, holding)
-        .map(|_| ())
-    .map_err(|reason: Reason<Condition>| Refused { from: None, event: Event::Create, reason })
+    super::apply(rules(None, Event::Create), roles, holding).map(|_| ()).map_err(|reason: Reason<Condition>| Refused {
+        from: None,
+        event: Event::Create,
+        reason,
+    })
 }

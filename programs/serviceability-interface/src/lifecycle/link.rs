@@ -242,7 +242,12 @@ const fn to(to: LinkStatus, chosen_by: &[Condition], when: &[Condition], by: &[R
 }
 
 const fn rule(then: Outcome<LinkStatus>, chosen_by: &[Condition], when: &[Condition], by: &[Role]) -> R {
-    Rule { chosen_by: Conditions::<Condition>::of(chosen_by), when: Conditions::<Condition>::of(when), then, by: Roles::of(by) }
+    Rule {
+        chosen_by: Conditions::<Condition>::of(chosen_by),
+        when: Conditions::<Condition>::of(when),
+        then,
+        by: Roles::of(by),
+    }
 }
 
 const CREATE_WHEN: &[Condition] = &[Condition::NetworkRunning, Condition::RegistryActive, Condition::InterfacesFit];
@@ -413,8 +418,8 @@ pub fn decide_create(facts: &CreateFacts, roles: Roles) -> Result<LinkStatus, Re
         .with(Condition::InterfacesFit, facts.interfaces_fit);
     super::apply(rules(None, Event::Create), roles, holding)
         .and_then(|outcome| match outcome {
-        Outcome::To(status) => Ok(status),
-        Outcome::Closed => Err(Reason::NoRule),
-    })
-    .map_err(refused)
+            Outcome::To(status) => Ok(status),
+            Outcome::Closed => Err(Reason::NoRule),
+        })
+        .map_err(refused)
 }

@@ -42,6 +42,7 @@ fn oracles() -> [Key; MAX_ORACLES] {
 
 pub fn network() -> Network {
     Network {
+        reserved: Default::default(),
         header: header(AccountType::Network, NetworkStatus::Paused, NONE, NONE, NONE),
         authority: key(1),
         pending_authority: key(2),
@@ -66,6 +67,7 @@ pub fn network() -> Network {
 
 pub fn contributor() -> Contributor {
     Contributor {
+        reserved: Default::default(),
         header: header(AccountType::Contributor, RegistryStatus::Activated, NONE, NONE, NONE),
         code: code("acme"),
         owner: key(3),
@@ -77,6 +79,7 @@ pub fn contributor() -> Contributor {
 
 pub fn location() -> Location {
     Location {
+        reserved: Default::default(),
         header: header(AccountType::Location, RegistryStatus::Suspended, NONE, NONE, NONE),
         code: code("ams-1"),
         name: "Amsterdam".parse().unwrap(),
@@ -89,6 +92,7 @@ pub fn location() -> Location {
 
 pub fn exchange() -> Exchange {
     Exchange {
+        reserved: Default::default(),
         header: header(AccountType::Exchange, RegistryStatus::Activated, NONE, NONE, NONE),
         code: code("xams"),
         name: "Amsterdam metro".parse().unwrap(),
@@ -122,6 +126,7 @@ pub fn interface() -> Interface {
 pub fn device() -> Device {
     let status = DeviceStatus::LinkProvisioning;
     Device {
+        reserved: Default::default(),
         header: header(
             AccountType::Device,
             status,
@@ -153,6 +158,7 @@ pub fn device() -> Device {
 
 pub fn link() -> Link {
     Link {
+        reserved: Default::default(),
         header: header(
             AccountType::Link,
             LinkStatus::Provisioning,
@@ -385,6 +391,7 @@ pub fn instruction(tag: Tag) -> Instruction {
         Tag::DeleteLink => Instruction::DeleteLink(expect()),
         Tag::CloseLink => Instruction::CloseLink(expect()),
         Tag::Attest => Instruction::Attest(Attest {
+            epoch: 7,
             window_start_slot: 299_999_000,
             window_end_slot: 299_999_900,
             evidence_root: Digest([0xee; 32]),

@@ -35,7 +35,7 @@ impl<'a> Recipient<'a> {
     /// [`ErrorCode::Overflow`] where there are not as many, [`ErrorCode::DuplicateAccount`] where both are one.
     #[inline(never)]
     pub fn credit(&mut self, from: &mut AccountView, lamports: u64) -> Outcome {
-        if from.address() == self.0.address() {
+        if key(from.address()) == self.key() {
             return Err(ErrorCode::DuplicateAccount);
         }
         let left = from.lamports().checked_sub(lamports).ok_or(ErrorCode::Overflow)?;

@@ -16,4 +16,5 @@ mod view;
 pub use closing::Recipient;
 pub use parties::{Payer, Signer, SystemProgram, Vacant};
 pub use registry::Registry;
+pub(crate) use view::{Layout, begin};
 pub use view::{Read, Record, Write};

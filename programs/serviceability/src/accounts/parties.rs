@@ -65,7 +65,8 @@ impl SystemProgram {
     /// [`ErrorCode::WrongProgram`].
     #[inline(always)]
     pub fn check(account: &AccountView) -> Outcome {
-        if *account.address() == pinocchio_system::ID { Ok(()) } else { Err(ErrorCode::WrongProgram) }
+        // Its address is all zero.
+        if key(account.address()).is_zero() { Ok(()) } else { Err(ErrorCode::WrongProgram) }
     }
 }
 
@@ -80,18 +81,6 @@ impl<'a> Vacant<'a> {
     #[inline(always)]
     pub fn new(account: &'a mut AccountView) -> Outcome<Self> {
         if account.is_writable() { Ok(Self(account)) } else { Err(ErrorCode::NotWritable) }
-    }
-
-    /// Its key.
-    #[inline(always)]
-    pub fn key(&self) -> &Key {
-        key(self.0.address())
-    }
-
-    /// For calls to the system program.
-    #[inline(always)]
-    pub fn view(&self) -> &AccountView {
-        self.0
     }
 
     /// For the first view of what was created in it.

@@ -6,7 +6,7 @@ use pinocchio::{AccountView, Resize};
 use super::{
     closing::Recipient,
     parties::Payer,
-    view::{List, Write},
+    view::{Layout, List, Write, write_count},
 };
 use crate::{Outcome, pda::top_up, syscalls::Rent};
 
@@ -15,29 +15,33 @@ impl<'a, T: List> Write<'a, T> {
     ///
     /// # Errors
     /// [`ErrorCode::NotRentExempt`], [`ErrorCode::Overflow`] beyond what the runtime lets an account grow by.
+    #[inline(always)]
     pub fn grow(self, payer: &Payer, entries: usize) -> Outcome<Self> {
-        let len = T::len_with(entries);
+        let entries = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
         let mut account = self.release();
-        top_up(payer, &account, len)?;
-        resize(&mut account, len)?;
-        Self::resized(account, entries)
+        top_up(payer, &account, const { Layout::of::<T>() }.len_with(entries))?;
+        resize(&mut account, const { Layout::of::<T>() }, entries)?;
+        Ok(Self::resized(account))
     }
 
     /// Makes the list `entries` long by cutting it, and gives what the account holds beyond its rent to the recipient.
     ///
     /// # Errors
     /// [`ErrorCode::DuplicateAccount`] where the account is the recipient.
+    #[inline(always)]
     pub fn shrink(self, recipient: &mut Recipient, entries: usize) -> Outcome<Self> {
-        let len = T::len_with(entries);
+        let entries = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
         let mut account = self.release();
-        resize(&mut account, len)?;
-        let spare = account.lamports().saturating_sub(Rent::get()?.minimum(len)?);
+        resize(&mut account, const { Layout::of::<T>() }, entries)?;
+        let spare = account.lamports().saturating_sub(Rent::get()?.minimum(account.data_len())?);
         recipient.credit(&mut account, spare)?;
-        Self::resized(account, entries)
+        Ok(Self::resized(account))
     }
 }
 
 #[inline(never)]
-fn resize(account: &mut AccountView, len: usize) -> Outcome {
-    account.resize(len).map_err(|_| ErrorCode::Overflow)
+fn resize(account: &mut AccountView, layout: Layout, entries: u32) -> Outcome {
+    account.resize(layout.len_with(entries)).map_err(|_| ErrorCode::Overflow)?;
+    write_count(account, layout, entries);
+    Ok(())
 }

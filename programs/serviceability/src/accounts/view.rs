@@ -16,8 +16,9 @@ use bytemuck::Pod;
 use causeway_interface::{
     ErrorCode, Key, Le32,
     accounts::{
-        Account, LAYOUT_VERSION, RawAttestation, RawAttestations, RawContributor, RawDevice, RawExchange, RawHeader,
-        RawInterface, RawLink, RawLocation, RawNetwork, RawPool, RawPrefixRange, RawPrefixTable,
+        Account, LAYOUT_VERSION, OLDEST_LAYOUT_VERSION, RawAttestation, RawAttestations, RawContributor, RawDevice,
+        RawExchange, RawHeader, RawInterface, RawLink, RawLocation, RawNetwork, RawPool, RawPrefixRange,
+        RawPrefixTable, is_readable, upgrade,
     },
 };
 use pinocchio::{AccountView, Address, account::NOT_BORROWED};
@@ -81,24 +82,26 @@ const WRITTEN: u8 = 0;
 const READ: u8 = NOT_BORROWED - 1;
 
 /// What an account has to be, but for its list: layout version and type, length of the fixed part, and whether it has
-/// to be writable; 32 bits, so that one instruction of the machine passes it.
+/// to be writable; 31 bits, so that one instruction of the machine passes it.
 #[derive(Clone, Copy)]
-pub(super) struct Shape(i32);
+pub(super) struct Shape(u32);
 
 impl Shape {
     /// The shape of `T`'s accounts.
     pub(super) const fn of<T: Record>() -> Self {
-        assert!(size_of::<T>() < 1 << 15 && T::ENTRY_LEN < 1 << 16 && align_of::<T>() == 1, "fits, and lies anywhere");
-        Self((size_of::<T>() as i32) << 16 | (LAYOUT_VERSION as i32) << 8 | T::TYPE.byte() as i32)
+        assert!(size_of::<T>() < 1 << 14 && T::ENTRY_LEN < 1 << 16 && align_of::<T>() == 1, "fits, and lies anywhere");
+        Self((size_of::<T>() as u32) << 16 | (LAYOUT_VERSION as u32) << 8 | T::TYPE.byte() as u32)
     }
 
-    /// The same, to be changed: the sign.
+    const WRITABLE: u32 = 1 << 30;
+
+    /// The same, to be changed.
     pub(super) const fn writable(self) -> Self {
-        Self(self.0 | i32::MIN)
+        Self(self.0 | Self::WRITABLE)
     }
 
     const fn is_writable(self) -> bool {
-        self.0 < 0
+        self.0 & Self::WRITABLE != 0
     }
 
     /// Type and version, as the first two bytes of an account.
@@ -107,7 +110,7 @@ impl Shape {
     }
 
     const fn fixed_len(self) -> usize {
-        ((self.0 >> 16) & 0x7fff) as usize
+        ((self.0 >> 16) & 0x3fff) as usize
     }
 }
 
@@ -140,7 +143,15 @@ pub(super) fn admit_here(program: &Address, account: &mut AccountView, shape: Sh
     // SAFETY: the account has just been found free, and is marked.
     let bytes = unsafe { account.borrow_unchecked() };
     let is_ours = bytes.first_chunk::<2>() == Some(&shape.tag());
-    if is_ours && Some(bytes.len()) == expected_len(bytes, shape.fixed_len(), entry_len) {
+    let fits = Some(bytes.len()) == expected_len(bytes, shape.fixed_len(), entry_len);
+    if is_ours && fits {
+        return Ok(());
+    }
+    if fits && is_older(bytes, shape) {
+        if shape.is_writable() {
+            // SAFETY: as long as its shape, which begins with the header; marked as being written.
+            upgrade(unsafe { &mut *account.data_mut_ptr().cast() });
+        }
         return Ok(());
     }
     Err(misfit(bytes, shape))
@@ -154,6 +165,14 @@ fn expected_len(bytes: &[u8], fixed: usize, entry_len: u32) -> Option<usize> {
     }
     let count = bytes.get(fixed..)?.first_chunk::<COUNT_LEN>()?;
     Some(fixed + COUNT_LEN + u32::from_le_bytes(*count) as usize * entry_len as usize)
+}
+
+/// Whether bytes are of a shape's type in an older layout version that is read all the same. There is none yet, and
+/// so no code for it.
+#[inline(always)]
+fn is_older(bytes: &[u8], shape: Shape) -> bool {
+    OLDEST_LAYOUT_VERSION < LAYOUT_VERSION
+        && matches!(bytes, [found, version, ..] if *found == shape.tag()[0] && is_readable(*version))
 }
 
 /// Why bytes are not of a shape.
@@ -182,7 +201,11 @@ fn admit_list(program: &Address, account: &mut AccountView, shape: Shape, entry_
 
 #[inline(always)]
 fn admit<T: Record>(program: &Address, account: &mut AccountView, shape: Shape) -> Outcome {
-    if T::ENTRY_LEN == 0 { admit_fixed(program, account, shape) } else { admit_list(program, account, shape, T::ENTRY_LEN as u32) }
+    if T::ENTRY_LEN == 0 {
+        admit_fixed(program, account, shape)
+    } else {
+        admit_list(program, account, shape, T::ENTRY_LEN as u32)
+    }
 }
 
 /// The account's key, for as long as the runtime's input lives.
@@ -265,38 +288,75 @@ impl<T: Record> Deref for Read<'_, T> {
     }
 }
 
-/// How a new account begins.
-struct Beginning {
-    shape: Shape,
-    entry_len: u32,
-    bump: u8,
-    slot: u64,
+/// What a new account is: its shape, and the length of a list entry.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout(u64);
+
+impl Layout {
+    /// Of `T`'s accounts.
+    pub(crate) const fn of<T: Record>() -> Self {
+        Self((T::ENTRY_LEN as u64) << 32 | Shape::of::<T>().0 as u64)
+    }
+
+    const fn shape(self) -> Shape {
+        Shape(self.0 as u32)
+    }
+
+    const fn entry_len(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    /// Length of an account with so many list entries, where that is a length at all.
+    #[inline(always)]
+    pub(crate) fn len_with(self, entries: u32) -> usize {
+        let list = match self.entry_len() {
+            0 => 0,
+            // A count is 32 bits and an entry 16: the product fits.
+            entry => COUNT_LEN + (entries as usize).wrapping_mul(entry & 0xffff),
+        };
+        self.shape().fixed_len() + list
+    }
 }
 
-#[inline(never)]
-fn begin(account: &mut AccountView, entries: usize, beginning: &Beginning) -> Outcome {
-    let shape = beginning.shape;
-    let (fixed, entry) = (shape.fixed_len(), beginning.entry_len);
-    let count = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
-    // A count is 32 bits and an entry 16: the product fits.
-    let list = if entry == 0 { 0 } else { COUNT_LEN + count as usize * entry as usize };
-    if account.data_len() != fixed + list {
+/// Says in an account that has just been made long enough for so many list entries how many they are, and marks it as
+/// in use again.
+#[inline(always)]
+pub(super) fn write_count(account: &mut AccountView, layout: Layout, entries: u32) {
+    let at = layout.shape().fixed_len();
+    if account.data_len() == layout.len_with(entries) && layout.entry_len() > 0 {
+        // SAFETY: the length has room for the fixed part and the count; the account was released, so no view of it
+        // exists; the mark is in the runtime's record of it.
+        unsafe {
+            *account.data_mut_ptr().add(at).cast() = entries.to_le_bytes();
+            (*account.account_mut_ptr()).borrow_state = WRITTEN;
+        }
+    }
+}
+
+/// Begins a record in an account that has just been created for so many list entries, all zero.
+///
+/// # Errors
+/// [`ErrorCode::WrongLength`] where the account is not of that size.
+#[inline(always)]
+pub(crate) fn begin(account: &mut AccountView, layout: Layout, entries: u32, bump: u8, slot: u64) -> Outcome {
+    let shape = layout.shape();
+    if account.data_len() != layout.len_with(entries) {
         return Err(ErrorCode::WrongLength);
     }
-    let [account_type, version] = shape.tag();
+    let [account_type, _] = shape.tag();
     // SAFETY: the length was checked to have room for the fixed part and the count; nobody else has a view of an
     // account that has just been created; the mark is in the runtime's record of it.
     unsafe {
-        if entry > 0 {
-            *account.data_mut_ptr().add(fixed).cast() = count.to_le_bytes();
+        if layout.entry_len() > 0 {
+            *account.data_mut_ptr().add(shape.fixed_len()).cast() = entries.to_le_bytes();
         }
         (*account.account_mut_ptr()).borrow_state = WRITTEN;
         let header: &mut RawHeader = &mut *account.data_mut_ptr().cast();
         header.account_type = account_type;
-        header.version = version;
-        header.bump = beginning.bump;
-        header.sequence.set(beginning.slot);
-        header.status_since_slot.set(beginning.slot);
+        upgrade(header);
+        header.bump = bump;
+        header.sequence.set(slot);
+        header.status_since_slot.set(slot);
     }
     Ok(())
 }
@@ -329,15 +389,10 @@ impl<'a, T: Record> Write<'a, T> {
         Ok(Self { account: *account, record: PhantomData })
     }
 
-    /// Begins a record in an account that was just created with room for `entries` list entries, all zero.
-    ///
-    /// # Errors
-    /// [`ErrorCode::WrongLength`] where the account is not of that size.
+    /// The view of an account that [`begin`] has begun as a `T`.
     #[inline(always)]
-    pub fn begin(account: &'a mut AccountView, entries: usize, bump: u8, slot: u64) -> Outcome<Self> {
-        let beginning = Beginning { shape: const { Shape::of::<T>() }, entry_len: T::ENTRY_LEN as u32, bump, slot };
-        begin(account, entries, &beginning)?;
-        Ok(Self { account: *account, record: PhantomData })
+    pub(crate) fn begun(account: &'a mut AccountView) -> Self {
+        Self { account: *account, record: PhantomData }
     }
 
     /// Its key.
@@ -356,23 +411,10 @@ impl<'a, T: Record> Write<'a, T> {
 }
 
 impl<'a, T: List> Write<'a, T> {
-    /// The view of an account that was released and has just been made long enough for `entries` list entries.
-    ///
-    /// # Errors
-    /// [`ErrorCode::WrongLength`] where it has not.
+    /// The view of an account that was released, and resized by [`write_count`]'s rules.
     #[inline(always)]
-    pub(super) fn resized(mut account: AccountView, entries: usize) -> Outcome<Self> {
-        if account.data_len() != T::len_with(entries) {
-            return Err(ErrorCode::WrongLength);
-        }
-        let count = u32::try_from(entries).map_err(|_| ErrorCode::Overflow)?;
-        // SAFETY: the length was checked to have room for the fixed part and the count; the runtime's record of the
-        // account; no other view of it exists.
-        unsafe {
-            *account.data_mut_ptr().add(size_of::<T>()).cast() = count.to_le_bytes();
-            (*account.account_mut_ptr()).borrow_state = WRITTEN;
-        }
-        Ok(Self { account, record: PhantomData })
+    pub(super) fn resized(account: AccountView) -> Self {
+        Self { account, record: PhantomData }
     }
 
     /// The list.

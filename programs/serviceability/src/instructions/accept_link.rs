@@ -7,6 +7,7 @@ use super::{
 };
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [
         owner_z, network, contributor_a, contributor_z, device_a, device_z, location_a, exchange_a, location_z,

@@ -3,6 +3,7 @@
 use super::prelude::*;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [owner_or_operations, contributor, device, system_program]);
     let data: &RawSetInterface = checks::data(bytes)?;
@@ -10,17 +11,14 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     SystemProgram::check(system_program)?;
     let contributor: Read<RawContributor> = Read::new(program, contributor)?;
     let device: Write<RawDevice> = Write::new(program, device)?;
-    belongs(&device.contributor, contributor.key())?;
-    checks::sequence(&device.header, data.expected_sequence)?;
-    let status = checks::device_is_live(&device)?;
+    checks::operates(&contributor, contributor.key(), payer.key(), &device, &data.expected_sequence)?;
     let present = device.entries();
     let index = present.len();
     let added = interfaces::checked(data, present)?;
-    let pending = matches!(status, DeviceStatus::Pending);
-    ensure(pending || !interfaces::is_routing(&added), ErrorCode::InterfaceManaged)?;
+    ensure(checks::is_pending(&device) || !interfaces::is_routing(&added), ErrorCode::InterfaceManaged)?;
     ensure(interfaces::position(present, &data.name).is_none(), ErrorCode::InterfaceExists)?;
     ensure(index < MAX_INTERFACES, ErrorCode::InterfaceLimit)?;
-    ensure(checks::is_owner_or_operations(&contributor, payer.key()), ErrorCode::NotDeviceOwner)?;
+    interfaces::keeps_shape(&device, interfaces::has_cyoa(present), Some(&added))?;
 
     let mut device = device.grow(&payer, index + 1)?;
     let mut act = Act::of(Tag::AddInterface, payer.key());

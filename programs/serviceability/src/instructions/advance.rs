@@ -10,6 +10,7 @@ const DEVICE_ACCOUNTS: usize = Tag::Advance.accounts().len() + ADVANCE_DEVICE.le
 const LINK_ACCOUNTS: usize = Tag::Advance.accounts().len() + ADVANCE_LINK.len();
 
 /// The number of accounts says what the sender takes the subject for; whether it is that, the processors check.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     let data: &RawAdvance = checks::data(bytes)?;
     match accounts.len() {

@@ -21,7 +21,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
     checks::sequence(&device.header, data.expected_sequence)?;
 
     let now = slot()?;
-    let mut state = checks::device_state(&device)?;
+    let mut case = checks::DeviceCase::EMPTY;
+    case.read(&network, &device)?;
+    let checks::DeviceCase { mut state, mut facts } = case;
     let in_service = state.status.is_in_service(state.suspended_from);
     let terms = terms(&network, now, in_service, device.header.status_since_slot.get());
     let mut tally = Tally::default();
@@ -31,7 +33,6 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &RawAdvanc
     let registry_active = checks::is_active(&contributor.header)?
         && checks::is_active(&location.header)?
         && checks::is_active(&exchange.header)?;
-    let mut facts = checks::device_facts(&network, &device)?;
     facts.registry_active = registry_active;
     facts.burned_in_for_links = tally.held_through_burn_in(DeviceHealth::ReadyForLinks.rank(), terms.quorum);
     facts.burned_in_for_users = tally.held_through_burn_in(DeviceHealth::ReadyForUsers.rank(), terms.quorum);

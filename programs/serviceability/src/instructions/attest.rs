@@ -3,8 +3,10 @@
 use causeway_interface::quorum;
 
 use super::prelude::*;
+use crate::syscalls::slot_here;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     let (data, verdicts) = checks::data_with_list::<RawAttest, RawVerdict>(bytes)?;
     let [oracle, network, subjects @ ..] = accounts else { return Err(ErrorCode::AccountCount) };
@@ -13,14 +15,15 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let batch = !verdicts.is_empty() && verdicts.len() == subjects.len();
     ensure(batch && verdicts.len() <= MAX_ATTEST_BATCH, ErrorCode::BatchMismatch)?;
 
-    let now = slot()?;
+    let epoch = network.oracle_epoch.get();
+    ensure(data.epoch.get() == epoch, ErrorCode::OracleEpochStale)?;
+    let now = slot_here()?;
     let max_age = network.attestation_max_age_slots.get();
     let (start, end) = (data.window_start_slot.get(), data.window_end_slot.get());
     ensure(start <= end && end <= now && now - end <= max_age, ErrorCode::WindowInvalid)?;
     let index =
         quorum::oracle_index(&network.oracles, network.oracle_count, signer.key()).ok_or(ErrorCode::NotOracle)?;
 
-    let epoch = network.oracle_epoch.get();
     for (subject, verdict) in subjects.iter_mut().zip(verdicts) {
         let mut attestations: Write<RawAttestations> = Write::new_here(program, subject)?;
         let (record, entries) = attestations.split();
@@ -35,7 +38,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         entry.verdict = verdict.verdict;
         entry.epoch.set(next.epoch);
         entry.slot.set(next.slot);
-        entry.since = next.since.map(Into::into);
+        entry.since[0].set(next.since[0]);
+        entry.since[1].set(next.since[1]);
         entry.failed = verdict.failed;
         entry.window_start_slot = data.window_start_slot;
         entry.window_end_slot = data.window_end_slot;

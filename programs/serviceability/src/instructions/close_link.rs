@@ -4,6 +4,7 @@ use super::prelude::*;
 use causeway_interface::InterfaceName;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [
         owner_or_authority, network, contributor_a, contributor_z, device_a, device_z, link, attestations,
@@ -26,6 +27,8 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     ensure(link.device_a == *device_a.key(), ErrorCode::LinkForeignDevice)?;
     checks::sequence(&link.header, data.expected_sequence)?;
     let is_wan = matches!(stored!(link.header.kind, LinkType), LinkType::Wan);
+    let one_party = !is_wan || link.contributor_a == *crate::syscalls::key(contributor_z.address());
+    ensure(one_party, ErrorCode::AccountMismatch)?;
     // Side Z matters where it holds something: a party that never accepted may be gone, device and all.
     let attached = link.header.flags & LINK_FLAG_Z_ATTACHED != 0;
     let mut device_z = if attached { Some(Write::<RawDevice>::new(program, device_z)?) } else { None };
@@ -69,6 +72,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 }
 
 /// Gives an interface back and counts the link out at its device.
+#[inline(never)]
 fn detach(device: &mut Write<RawDevice>, name: &InterfaceName, link: &Key) -> Outcome {
     let (record, list) = device.split();
     interfaces::release(list, name, link)?;

@@ -3,6 +3,7 @@
 use super::prelude::*;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [authority, network, target, recipient]);
     let data: &RawExpect = checks::data(bytes)?;

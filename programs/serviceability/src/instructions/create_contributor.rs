@@ -1,28 +1,26 @@
 //! Registers a contributor.
 
-use super::prelude::*;
+use super::{
+    founding::{Accounts, Founding},
+    prelude::*,
+};
+use crate::syscalls::key;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
-    bind!(accounts => [payer, authority, network, contributor, system_program]);
+    let accounts: &mut Accounts = accounts.try_into().map_err(|_| ErrorCode::AccountCount)?;
     let data: &RawCreateContributor = checks::data(bytes)?;
-    let payer = Payer::new(payer)?;
-    let signer = Signer::new(authority)?;
-    let vacant = Vacant::new(contributor)?;
-    SystemProgram::check(system_program)?;
-    let mut network: Write<RawNetwork> = Write::new(program, network)?;
-    ensure(data.code.is_valid(), ErrorCode::CodeInvalid)?;
     ensure(!data.owner.is_zero(), ErrorCode::KeyMissing)?;
-    checks::authority(&network, signer.key())?;
 
-    let creator = Creator::new(program, &payer)?;
-    let mut created: Write<RawContributor> = creator.create(vacant, [seeds::CONTRIBUTOR, data.code.as_bytes()], 0)?;
-    created.header.status = RegistryStatus::Activated.byte();
-    created.code = data.code;
-    created.owner = data.owner;
-    created.operations_key = data.operations_key;
-    count!(in network.contributor_count)?;
-    let act = Act::creating(Tag::CreateContributor, signer.key(), creator.slot());
-    act.created(&mut created);
+    let mut founding = Founding::of::<RawContributor>(seeds::CONTRIBUTOR, &data.code);
+    founding.done(program, accounts)?;
+    let [_, authority, _, account, _] = accounts;
+    let mut record: Write<RawContributor> = Write::begun(account);
+    record.header.status = RegistryStatus::Activated.byte();
+    record.code = data.code;
+    record.owner = data.owner;
+    record.operations_key = data.operations_key;
+    Act::creating(Tag::CreateContributor, key(authority.address()), founding.slot).created(&mut record);
     Ok(())
 }

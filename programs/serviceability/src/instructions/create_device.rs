@@ -8,6 +8,7 @@ use causeway_interface::recipe;
 pub const ATTESTATION_ENTRIES: usize = 3;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [
         owner, network, contributor, location, exchange, device, attestations, prefix_table, system_program,
@@ -30,7 +31,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let interface_count = if checks::flag(data.skip_recipe)? { 0 } else { recipe::len(device_type) };
     values::public_ip(data.public_ip)?;
     ensure(data.management_vrf.is_valid(), ErrorCode::VrfInvalid)?;
-    let dz_prefixes = prefixes::checked(&data.dz_prefixes, data.dz_prefix_count)?;
+    let dz_prefixes = prefixes::checked(&network, &data.dz_prefixes, data.dz_prefix_count)?;
     let registry_active = checks::is_active(&contributor.header)?
         && checks::is_active(&location.header)?
         && checks::is_active(&exchange.header)?;
@@ -40,7 +41,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let creator = Creator::new(program, &owner)?;
     let mut created: Write<RawDevice> =
         creator.create(vacant, [seeds::DEVICE, data.code.as_bytes()], interface_count)?;
-    let oracles = usize::from(network.oracle_count);
+    let oracles = oracle_entries(&network)?;
     create_attestations(&creator, vacant_attestations, AccountType::Device, created.key(), oracles)?;
     for prefix in dz_prefixes {
         prefixes::insert(&mut prefix_table, prefix)?;
@@ -78,6 +79,15 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let act = Act::creating(Tag::CreateDevice, owner.key(), creator.slot());
     act.created(&mut created);
     Ok(())
+}
+
+/// Entries that every oracle of the set needs.
+///
+/// # Errors
+/// [`ErrorCode::CorruptAccount`] where the set is larger than any can be.
+pub fn oracle_entries(network: &RawNetwork) -> Outcome<usize> {
+    let count = usize::from(network.oracle_count);
+    if count > MAX_ORACLES { Err(ErrorCode::CorruptAccount) } else { Ok(count) }
 }
 
 /// Creates a subject's attestations: an entry for every oracle, none of which has spoken.

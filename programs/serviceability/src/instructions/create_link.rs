@@ -1,14 +1,16 @@
 //! Registers a link.
 
 use super::prelude::*;
+use crate::syscalls::key;
 use causeway_interface::InterfaceName;
 
 use super::{
-    create_device::create_attestations,
+    create_device::{create_attestations, oracle_entries},
     ends::{place_active, roles},
 };
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [
         owner_a, network, contributor_a, contributor_z, device_a, device_z, location_a, exchange_a, location_z,
@@ -20,11 +22,11 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let vacant_attestations = Vacant::new(attestations)?;
     SystemProgram::check(system_program)?;
     let link_type = given!(data.link_type, LinkType);
-    ensure(device_a.address() != device_z.address(), ErrorCode::LinkSameDevice)?;
+    ensure(key(device_a.address()) != key(device_z.address()), ErrorCode::LinkSameDevice)?;
     let mut network: Write<RawNetwork> = Write::new(program, network)?;
     let mut device_a: Write<RawDevice> = Write::new(program, device_a)?;
     let mut device_z: Write<RawDevice> = Write::new(program, device_z)?;
-    let same_contributor = contributor_a.address() == contributor_z.address();
+    let same_contributor = key(contributor_a.address()) == key(contributor_z.address());
     let mut contributor_a: Write<RawContributor> = Write::new(program, contributor_a)?;
     // A WAN link's one contributor was passed twice and is bound once.
     let contributor_z: Option<Read<RawContributor>> =
@@ -62,13 +64,13 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 
     let creator = Creator::new(program, &owner)?;
     let mut created: Write<RawLink> = creator.create(vacant, [seeds::LINK, data.code.as_bytes()], 0)?;
-    let oracles = usize::from(network.oracle_count);
+    let oracles = oracle_entries(&network)?;
     create_attestations(&creator, vacant_attestations, AccountType::Link, created.key(), oracles)?;
-    let key = *created.key();
-    attach(&mut device_a, &data.interface_a, &key)?;
+    let link = created.key();
+    attach(&mut device_a, &data.interface_a, link)?;
     let mut sides = 1;
     if matches!(link_type, LinkType::Wan) {
-        attach(&mut device_z, &data.interface_z, &key)?;
+        attach(&mut device_z, &data.interface_z, link)?;
         sides = 2;
         created.header.flags = LINK_FLAG_Z_ATTACHED;
     }
@@ -111,6 +113,7 @@ fn fits(link_type: LinkType, proposed: &InterfaceName, a: &RawDevice, z: &RawDev
 }
 
 /// Reserves an interface for a link and counts the link at its device.
+#[inline(never)]
 pub fn attach(device: &mut Write<RawDevice>, name: &InterfaceName, link: &Key) -> Outcome {
     let (record, list) = device.split();
     interfaces::free_for_link(list, name)?.link = *link;

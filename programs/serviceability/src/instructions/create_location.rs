@@ -1,30 +1,28 @@
 //! Registers a location.
 
-use super::prelude::*;
+use super::{
+    founding::{Accounts, Founding},
+    prelude::*,
+};
+use crate::syscalls::key;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
-    bind!(accounts => [payer, authority, network, location, system_program]);
+    let accounts: &mut Accounts = accounts.try_into().map_err(|_| ErrorCode::AccountCount)?;
     let data: &RawCreateLocation = checks::data(bytes)?;
-    let payer = Payer::new(payer)?;
-    let signer = Signer::new(authority)?;
-    let vacant = Vacant::new(location)?;
-    SystemProgram::check(system_program)?;
-    let mut network: Write<RawNetwork> = Write::new(program, network)?;
-    ensure(data.code.is_valid(), ErrorCode::CodeInvalid)?;
     checks::place(&data.name, &data.country, data.lat_e6, data.lng_e6)?;
-    checks::authority(&network, signer.key())?;
 
-    let creator = Creator::new(program, &payer)?;
-    let mut created: Write<RawLocation> = creator.create(vacant, [seeds::LOCATION, data.code.as_bytes()], 0)?;
-    created.header.status = RegistryStatus::Activated.byte();
-    created.code = data.code;
-    created.name = data.name;
-    created.country = data.country;
-    created.lat_e6 = data.lat_e6;
-    created.lng_e6 = data.lng_e6;
-    count!(in network.location_count)?;
-    let act = Act::creating(Tag::CreateLocation, signer.key(), creator.slot());
-    act.created(&mut created);
+    let mut founding = Founding::of::<RawLocation>(seeds::LOCATION, &data.code);
+    founding.done(program, accounts)?;
+    let [_, authority, _, account, _] = accounts;
+    let mut record: Write<RawLocation> = Write::begun(account);
+    record.header.status = RegistryStatus::Activated.byte();
+    record.code = data.code;
+    record.name = data.name;
+    record.country = data.country;
+    record.lat_e6 = data.lat_e6;
+    record.lng_e6 = data.lng_e6;
+    Act::creating(Tag::CreateLocation, key(authority.address()), founding.slot).created(&mut record);
     Ok(())
 }

@@ -18,7 +18,8 @@ pub fn registry_active(
     around: &[AccountView; 8],
 ) -> Outcome<bool> {
     let [contributor_a, contributor_z, device_a, device_z, location_a, exchange_a, location_z, exchange_z] = around;
-    let named = link.device_a == *key(device_a.address()) && link.device_z == *key(device_z.address());
+    // The bytes and not the keys: `Advance` pays for every call.
+    let named = link.device_a.0 == key(device_a.address()).0 && link.device_z.0 == key(device_z.address()).0;
     ensure(named, ErrorCode::LinkForeignDevice)?;
     let a = end_active(program, &link.contributor_a, devices[0], &[contributor_a, location_a, exchange_a])?;
     let z = end_active(program, &link.contributor_z, devices[1], &[contributor_z, location_z, exchange_z])?;
@@ -33,9 +34,9 @@ fn end_active(
     [contributor, location, exchange]: &[&AccountView; 3],
 ) -> Outcome<bool> {
     let contributor: Read<RawContributor> = Read::new(program, contributor)?;
-    belongs(named, contributor.key())?;
+    ensure(named.0 == contributor.key().0, ErrorCode::AccountMismatch)?;
     // A device Z that never accepted may have been closed, and another party's registered under its code.
-    ensure(device.contributor == *contributor.key(), ErrorCode::LinkForeignDevice)?;
+    ensure(device.contributor.0 == contributor.key().0, ErrorCode::LinkForeignDevice)?;
     Ok(checks::is_active(&contributor.header)? & place_active(program, device, location, exchange)?)
 }
 
@@ -52,8 +53,8 @@ pub fn place_active(
 ) -> Outcome<bool> {
     let location: Read<RawLocation> = Read::new(program, location)?;
     let exchange: Read<RawExchange> = Read::new(program, exchange)?;
-    belongs(&device.location, location.key())?;
-    belongs(&device.exchange, exchange.key())?;
+    let own = device.location.0 == location.key().0 && device.exchange.0 == exchange.key().0;
+    ensure(own, ErrorCode::AccountMismatch)?;
     Ok(checks::is_active(&location.header)? & checks::is_active(&exchange.header)?)
 }
 
@@ -99,4 +100,32 @@ pub fn count_activated(device: &mut Write<RawDevice>, link_type: LinkType, count
 #[inline(always)]
 pub fn roles(is_owner_a: bool, is_owner_z: bool) -> Roles {
     Roles::ANYONE.with(Role::Contributor, is_owner_a || is_owner_z).with(Role::SideZ, is_owner_z)
+}
+
+/// Which sides of a link a contributor holds: A's is held from the beginning, Z's once it is accepted.
+#[inline(always)]
+pub fn sides_of(link: &RawLink, contributor: &Key) -> Outcome<[bool; 2]> {
+    match side_bits(link, contributor) {
+        STRANGER => Err(ErrorCode::AccountMismatch),
+        bits => Ok([bits & SIDE_A != 0, bits & SIDE_Z != 0]),
+    }
+}
+
+/// Bits of [`side_bits`].
+const SIDE_A: u8 = 1;
+const SIDE_Z: u8 = 2;
+/// Set for every contributor that the link names.
+const NAMED: u8 = 4;
+const STRANGER: u8 = 0;
+
+#[inline(never)]
+fn side_bits(link: &RawLink, contributor: &Key) -> u8 {
+    let mut bits = STRANGER;
+    if link.contributor_a == *contributor {
+        bits |= NAMED | SIDE_A;
+    }
+    if link.contributor_z == *contributor {
+        bits |= NAMED | if link.header.flags & LINK_FLAG_Z_ATTACHED != 0 { SIDE_Z } else { 0 };
+    }
+    bits
 }

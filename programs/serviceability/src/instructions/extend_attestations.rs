@@ -3,6 +3,7 @@
 use super::prelude::*;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [payer, network, attestations, system_program]);
     let data: &RawExtend = checks::data(bytes)?;

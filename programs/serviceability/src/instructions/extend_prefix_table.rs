@@ -7,6 +7,7 @@ use pinocchio::account::MAX_PERMITTED_DATA_INCREASE;
 const MOST: usize = MAX_PERMITTED_DATA_INCREASE / RawPrefixRange::LEN;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [payer, prefix_table, system_program]);
     let data: &RawExtend = checks::data(bytes)?;

@@ -16,6 +16,7 @@ const AUTHORITY_OPTION: usize = 12;
 const AUTHORITY: core::ops::Range<usize> = 13..45;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [
         payer, upgrade_authority, program_data, network, link_net_pool, link_id_pool, node_segment_pool,

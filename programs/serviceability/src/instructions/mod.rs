@@ -20,6 +20,7 @@ mod delete_link;
 mod ends;
 mod extend_attestations;
 mod extend_prefix_table;
+mod founding;
 mod init_network;
 mod prelude;
 mod propose_authority;
@@ -56,48 +57,58 @@ use crate::Outcome;
 /// [`ErrorCode::UnknownInstruction`], and what the instruction refuses.
 #[inline(always)]
 pub fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> Outcome {
+    // What is sent most comes first: a tenth of the steps that it takes to find its way among forty others.
+    match data.split_first() {
+        Some((&ATTEST, data)) => attest::process(program, accounts, data),
+        Some(_) | None => dispatch(program, accounts, data),
+    }
+}
+
+const ATTEST: u8 = Tag::Attest.byte();
+
+#[inline(never)]
+fn dispatch(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> Outcome {
     let (tag, data) = data.split_first().ok_or(ErrorCode::UnknownInstruction)?;
-    let processor = match Tag::from_byte(*tag).ok_or(ErrorCode::UnknownInstruction)? {
-        Tag::InitNetwork => init_network::process,
-        Tag::UpdateNetwork => update_network::process,
-        Tag::SetPaused => set_paused::process,
-        Tag::SetOracleSet => set_oracle_set::process,
-        Tag::ProposeAuthority => propose_authority::process,
-        Tag::AcceptAuthority => accept_authority::process,
-        Tag::ExtendPrefixTable => extend_prefix_table::process,
-        Tag::CreateContributor => create_contributor::process,
-        Tag::UpdateContributor => update_contributor::process,
-        Tag::SetRegistryStatus => set_registry_status::process,
-        Tag::CloseRegistry => close_registry::process,
-        Tag::CreateLocation => create_location::process,
-        Tag::UpdateLocation => update_location::process,
-        Tag::CreateExchange => create_exchange::process,
-        Tag::UpdateExchange => update_exchange::process,
-        Tag::CreateDevice => create_device::process,
-        Tag::UpdateDevice => update_device::process,
-        Tag::ProvisionDevice => provision_device::process,
-        Tag::SetDeviceDesired => set_device_desired::process,
-        Tag::SuspendDevice => suspend_device::process,
-        Tag::ResumeDevice => resume_device::process,
-        Tag::RejectDevice => reject_device::process,
-        Tag::DeleteDevice => delete_device::process,
-        Tag::CloseDevice => close_device::process,
-        Tag::AddInterface => add_interface::process,
-        Tag::UpdateInterface => update_interface::process,
-        Tag::RemoveInterface => remove_interface::process,
-        Tag::CreateLink => create_link::process,
-        Tag::AcceptLink => accept_link::process,
-        Tag::RejectLink => reject_link::process,
-        Tag::ProvisionLink => provision_link::process,
-        Tag::UpdateLink => update_link::process,
-        Tag::SetLinkDesired => set_link_desired::process,
-        Tag::SuspendLink => suspend_link::process,
-        Tag::ResumeLink => resume_link::process,
-        Tag::DeleteLink => delete_link::process,
-        Tag::CloseLink => close_link::process,
-        Tag::Attest => attest::process,
-        Tag::Advance => advance::process,
-        Tag::ExtendAttestations => extend_attestations::process,
-    };
-    processor(program, accounts, data)
+    match Tag::from_byte(*tag).ok_or(ErrorCode::UnknownInstruction)? {
+        Tag::InitNetwork => init_network::process(program, accounts, data),
+        Tag::UpdateNetwork => update_network::process(program, accounts, data),
+        Tag::SetPaused => set_paused::process(program, accounts, data),
+        Tag::SetOracleSet => set_oracle_set::process(program, accounts, data),
+        Tag::ProposeAuthority => propose_authority::process(program, accounts, data),
+        Tag::AcceptAuthority => accept_authority::process(program, accounts, data),
+        Tag::ExtendPrefixTable => extend_prefix_table::process(program, accounts, data),
+        Tag::CreateContributor => create_contributor::process(program, accounts, data),
+        Tag::UpdateContributor => update_contributor::process(program, accounts, data),
+        Tag::SetRegistryStatus => set_registry_status::process(program, accounts, data),
+        Tag::CloseRegistry => close_registry::process(program, accounts, data),
+        Tag::CreateLocation => create_location::process(program, accounts, data),
+        Tag::UpdateLocation => update_location::process(program, accounts, data),
+        Tag::CreateExchange => create_exchange::process(program, accounts, data),
+        Tag::UpdateExchange => update_exchange::process(program, accounts, data),
+        Tag::CreateDevice => create_device::process(program, accounts, data),
+        Tag::UpdateDevice => update_device::process(program, accounts, data),
+        Tag::ProvisionDevice => provision_device::process(program, accounts, data),
+        Tag::SetDeviceDesired => set_device_desired::process(program, accounts, data),
+        Tag::SuspendDevice => suspend_device::process(program, accounts, data),
+        Tag::ResumeDevice => resume_device::process(program, accounts, data),
+        Tag::RejectDevice => reject_device::process(program, accounts, data),
+        Tag::DeleteDevice => delete_device::process(program, accounts, data),
+        Tag::CloseDevice => close_device::process(program, accounts, data),
+        Tag::AddInterface => add_interface::process(program, accounts, data),
+        Tag::UpdateInterface => update_interface::process(program, accounts, data),
+        Tag::RemoveInterface => remove_interface::process(program, accounts, data),
+        Tag::CreateLink => create_link::process(program, accounts, data),
+        Tag::AcceptLink => accept_link::process(program, accounts, data),
+        Tag::RejectLink => reject_link::process(program, accounts, data),
+        Tag::ProvisionLink => provision_link::process(program, accounts, data),
+        Tag::UpdateLink => update_link::process(program, accounts, data),
+        Tag::SetLinkDesired => set_link_desired::process(program, accounts, data),
+        Tag::SuspendLink => suspend_link::process(program, accounts, data),
+        Tag::ResumeLink => resume_link::process(program, accounts, data),
+        Tag::DeleteLink => delete_link::process(program, accounts, data),
+        Tag::CloseLink => close_link::process(program, accounts, data),
+        Tag::Attest => attest::process(program, accounts, data),
+        Tag::Advance => advance::process(program, accounts, data),
+        Tag::ExtendAttestations => extend_attestations::process(program, accounts, data),
+    }
 }

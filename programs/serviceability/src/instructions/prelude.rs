@@ -1,7 +1,7 @@
 //! What nearly every instruction uses.
 
 pub(crate) use causeway_interface::{
-    AccountType, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, LinkHealth, LinkStatus,
+    AccountType, Code, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, ErrorCode, Key, LinkHealth, LinkStatus,
     LinkType, Platform, PoolKind, RegistryStatus, RejectReason,
     accounts::*,
     instruction::*,
@@ -12,7 +12,7 @@ pub(crate) use pinocchio::{AccountView, Address};
 
 pub(crate) use crate::{
     Outcome,
-    accounts::{Payer, Read, Recipient, Registry, Signer, SystemProgram, Vacant, Write},
+    accounts::{Payer, Read, Recipient, Record, Registry, Signer, SystemProgram, Vacant, Write},
     checks::{self, Asked, belongs, count, ensure, given, stored},
     events::{Act, touch},
     interfaces,

@@ -4,6 +4,7 @@ use super::prelude::*;
 use causeway_interface::{LoopbackType, Prefix};
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [owner, network, contributor, location, exchange, device, loopback_pool, node_segment_pool]);
     let data: &RawExpect = checks::data(bytes)?;
@@ -24,7 +25,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         && checks::is_active(&exchange.header)?;
     let asked = Asked::by(checks::device_roles(&network, &contributor, signer.key()))
         .registry_active(registry_active)
-        .complete(is_complete(&mut device));
+        .complete(is_complete(&device));
     let mut act = Act::of(Tag::ProvisionDevice, signer.key());
     checks::move_device(&mut act, &network, &mut device, device::Event::Provision, asked)?;
 
@@ -41,11 +42,10 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
 }
 
 /// Whether every field that provisioning needs is there.
-fn is_complete(device: &mut Write<RawDevice>) -> bool {
-    let (record, list) = device.split();
-    !record.public_ip.is_zero()
-        && !record.agent_key.is_zero()
-        && !record.telemetry_key.is_zero()
-        && interfaces::routing_mut(list, LoopbackType::Vpnv4).is_some()
-        && interfaces::routing_mut(list, LoopbackType::Ipv4).is_some()
+fn is_complete(device: &Write<RawDevice>) -> bool {
+    !device.public_ip.is_zero()
+        && !device.agent_key.is_zero()
+        && !device.telemetry_key.is_zero()
+        && interfaces::has_routing(device.entries(), LoopbackType::Vpnv4)
+        && interfaces::has_routing(device.entries(), LoopbackType::Ipv4)
 }

@@ -4,6 +4,7 @@ use super::prelude::*;
 use causeway_interface::Prefix;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     let [owner, network, around @ .., link, link_net_pool, link_id_pool] = accounts else {
         return Err(ErrorCode::AccountCount);

@@ -3,6 +3,7 @@
 use super::prelude::*;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [owner_z_or_authority, network, contributor_z, link]);
     let data: &RawReject = checks::data(bytes)?;

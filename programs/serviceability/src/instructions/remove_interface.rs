@@ -4,6 +4,7 @@ use super::prelude::*;
 use crate::syscalls::shift;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [owner_or_operations, contributor, device, contributor_owner]);
     let data: &RawRemoveInterface = checks::data(bytes)?;
@@ -12,17 +13,14 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let contributor: Read<RawContributor> = Read::new(program, contributor)?;
     belongs(&contributor.owner, recipient.key())?;
     let mut device: Write<RawDevice> = Write::new(program, device)?;
-    belongs(&device.contributor, contributor.key())?;
-    checks::sequence(&device.header, data.expected_sequence)?;
-    let status = checks::device_is_live(&device)?;
+    checks::operates(&contributor, contributor.key(), signer.key(), &device, &data.expected_sequence)?;
     let present = device.entries();
     let index = interfaces::position(present, &data.name).ok_or(ErrorCode::InterfaceNotFound)?;
     let gone = present.get(index).ok_or(ErrorCode::InterfaceNotFound)?;
-    let free = gone.link.is_zero() && !interfaces::has_children(present, &data.name);
+    let free = !interfaces::is_held(present, index) && !interfaces::has_children(present, &data.name);
     ensure(free, ErrorCode::InterfaceInUse)?;
-    let pending = matches!(status, DeviceStatus::Pending);
-    ensure(pending || !interfaces::is_routing(gone), ErrorCode::InterfaceManaged)?;
-    ensure(checks::is_owner_or_operations(&contributor, signer.key()), ErrorCode::NotDeviceOwner)?;
+    ensure(checks::is_pending(&device) || !interfaces::is_routing(gone), ErrorCode::InterfaceManaged)?;
+    interfaces::keeps_shape(&device, interfaces::has_cyoa_beside(present, index), None)?;
 
     let mut act = Act::of(Tag::RemoveInterface, signer.key());
     act.begin(&device.header)?;

@@ -3,19 +3,19 @@
 use super::prelude::*;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [owner_or_operations, contributor, link]);
     let data: &RawSetDesired = checks::data(bytes)?;
     let signer = Signer::new(owner_or_operations)?;
     let contributor: Read<RawContributor> = Read::new(program, contributor)?;
     let mut link: Write<RawLink> = Write::new(program, link)?;
-    let is_a = link.contributor_a == *contributor.key();
-    let is_z = link.contributor_z == *contributor.key();
-    ensure(is_a || is_z, ErrorCode::AccountMismatch)?;
+    let [is_a, is_z] = super::ends::sides_of(&link, contributor.key())?;
     checks::sequence(&link.header, data.expected_sequence)?;
     checks::link_is_live(&link)?;
     let desired = given!(data.desired, DesiredStatus);
-    ensure(checks::is_owner_or_operations(&contributor, signer.key()), ErrorCode::NotLinkParty)?;
+    let party = (is_a || is_z) && checks::is_owner_or_operations(&contributor, signer.key());
+    ensure(party, ErrorCode::NotLinkParty)?;
     let before_a = stored!(link.desired_a, DesiredStatus);
     let before_z = stored!(link.desired_z, DesiredStatus);
     let after_a = if is_a { desired } else { before_a };

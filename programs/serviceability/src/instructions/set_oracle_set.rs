@@ -1,9 +1,11 @@
 //! Replaces the oracle set and the quorum; a new epoch begins, so that every attestation is void at once.
 
 use super::prelude::*;
+use crate::syscalls::{copy, zero};
 use causeway_interface::quorum::is_allowed_quorum;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [authority, network]);
     let (data, oracles) = checks::data_with_list::<RawSetOracleSet, Key>(bytes)?;
@@ -24,9 +26,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     network.oracle_epoch.set(epoch);
     network.quorum = data.quorum;
     network.oracle_count = oracles.len() as u8;
-    let set = oracles.iter().copied().chain(core::iter::repeat(Key::ZERO));
-    for (place, oracle) in network.oracles.iter_mut().zip(set) {
-        *place = oracle;
-    }
+    zero(bytemuck::bytes_of_mut(&mut network.oracles));
+    copy(bytemuck::cast_slice(oracles), bytemuck::bytes_of_mut(&mut network.oracles));
     act.changed_with(&mut network, data.quorum.into())
 }

@@ -4,6 +4,7 @@ use super::prelude::*;
 use causeway_interface::NetworkStatus;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [authority, network]);
     let data: &RawSetPaused = checks::data(bytes)?;

@@ -5,6 +5,7 @@ use super::prelude::*;
 use crate::syscalls::key;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [authority, network, link, device_a, device_z]);
     let data: &RawExpect = checks::data(bytes)?;

@@ -3,10 +3,12 @@
 use super::prelude::*;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
-    bind!(accounts => [owner, contributor, device, prefix_table]);
+    bind!(accounts => [owner, network, contributor, device, prefix_table]);
     let data: &RawUpdateDevice = checks::data(bytes)?;
     let signer = Signer::new(owner)?;
+    let network: Read<RawNetwork> = Read::new(program, network)?;
     let contributor: Read<RawContributor> = Read::new(program, contributor)?;
     let mut device: Write<RawDevice> = Write::new(program, device)?;
     let mut prefix_table: Write<RawPrefixTable> = Write::new(program, prefix_table)?;
@@ -15,7 +17,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let status = checks::device_is_live(&device)?;
     values::public_ip(data.public_ip)?;
     ensure(data.management_vrf.is_valid(), ErrorCode::VrfInvalid)?;
-    let wanted = prefixes::checked(&data.dz_prefixes, data.dz_prefix_count)?;
+    let wanted = prefixes::checked(&network, &data.dz_prefixes, data.dz_prefix_count)?;
     // What provisioning asked for has to stay.
     let complete = !data.public_ip.is_zero() && !data.agent_key.is_zero() && !data.telemetry_key.is_zero();
     ensure(complete || matches!(status, DeviceStatus::Pending), ErrorCode::DeviceFieldsMissing)?;

@@ -3,14 +3,14 @@
 use super::prelude::*;
 
 /// Checks and applies.
+#[inline(never)]
 pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) -> Outcome {
     bind!(accounts => [owner_or_operations, contributor, link]);
     let data: &RawUpdateLink = checks::data(bytes)?;
     let signer = Signer::new(owner_or_operations)?;
     let contributor: Read<RawContributor> = Read::new(program, contributor)?;
     let mut link: Write<RawLink> = Write::new(program, link)?;
-    let side = link.contributor_a == *contributor.key() || link.contributor_z == *contributor.key();
-    ensure(side, ErrorCode::AccountMismatch)?;
+    let [is_a, is_z] = super::ends::sides_of(&link, contributor.key())?;
     checks::sequence(&link.header, data.expected_sequence)?;
     checks::link_is_live(&link)?;
     values::bandwidth(data.bandwidth_bps.get())?;
@@ -24,7 +24,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
         && link.delay_ns == data.delay_ns
         && link.jitter_ns == data.jitter_ns;
     let allowed = if operational { checks::is_owner_or_operations } else { checks::is_owner };
-    ensure(allowed(&contributor, signer.key()), ErrorCode::NotLinkParty)?;
+    ensure((is_a || is_z) && allowed(&contributor, signer.key()), ErrorCode::NotLinkParty)?;
 
     let mut act = Act::of(Tag::UpdateLink, signer.key());
     act.begin(&link.header)?;

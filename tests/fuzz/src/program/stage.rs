@@ -259,7 +259,7 @@ impl Stage {
         logs: &[String],
         after: &[(Pubkey, impl ReadableAccount)],
     ) -> Result<(), String> {
-        let events = events::parse(&self.program, logs);
+        let events = events::read(&self.program, logs).events;
         let changed = after.iter().any(|(address, after)| {
             let before = self.world.account(address).filter(|account| account.owner == self.program);
             before.map(|account| account.data) != self.own(after).map(<[u8]>::to_vec)

@@ -181,7 +181,6 @@ fn create_dzx() -> Case {
         &[
             swap("device_a", "an owner links whichever of its devices it likes"),
             swap("device_z", "side Z may accept or reject whichever of its devices it is asked for"),
-            read_only("contributor_z", "side Z is counted once it accepts"),
         ],
     )
 }

@@ -13,7 +13,7 @@ use solana_sdk::{
 use super::{
     case::{Case, read_only, swap},
     checks::{
-        Check::{self, Changes, Names, Pool, Sequence, Signs, Takes},
+        Check::{self, Changes, Names, Pool, Same, Sequence, Signs, Takes},
         Named, RUNNING_OR_PAUSED, Who,
     },
     link::{may, ready, refs, status},
@@ -54,8 +54,9 @@ pub fn cases() -> Vec<Case> {
     const OF_Z: Check = Names("link", Named::DeviceZ, "device_z", ErrorCode::LinkForeignDevice);
     const BY_A: &[Who] = &[Who::Owner("contributor_a"), Who::Authority];
     const BY_EITHER: &[Who] = &[Who::Owner("contributor_a"), Who::Owner("contributor_z"), Who::Authority];
+    const ONE: Check = Same("contributor_z", "contributor_a", ErrorCode::AccountMismatch);
     const GONE: &str = "side Z never accepted, holds nothing and may be gone";
-    let wan = [Changes("device_z", Device), OF_Z, status(DELETING), may("owner_or_authority", BY_A)];
+    let wan = [ONE, Changes("device_z", Device), OF_Z, status(DELETING), may("owner_or_authority", BY_A)];
     let dzx = [
         Changes("device_z", Device),
         Changes("contributor_z", Contributor),
@@ -75,10 +76,7 @@ pub fn cases() -> Vec<Case> {
                 closing(town, "w-acme", &owner)
             },
             [&closes()[..], &wan].concat(),
-            &[
-                swap("owner_or_authority", "the authority may as well"),
-                swap("contributor_z", "a WAN link has one contributor, and the second place is not looked at"),
-            ],
+            &[swap("owner_or_authority", "the authority may as well")],
         ),
         Case::new(
             Tag::CloseLink,

@@ -206,8 +206,9 @@ fn of_link(ix: &Instructions, by: &Pubkey, expect: u64, what: &What) -> Instruct
 fn of_health(ix: &Instructions, by: &Pubkey, expect: u64, what: &What) -> Instruction {
     let atlas = atlas();
     match what {
-        What::Attest { epoch: _, window: [start_slot, end_slot], verdicts } => {
-            let window = Window { start_slot: *start_slot, end_slot: *end_slot, evidence_root: Digest([0xe; 32]) };
+        What::Attest { epoch, window: [start_slot, end_slot], verdicts } => {
+            let evidence_root = Digest([0xe; 32]);
+            let window = Window { epoch: *epoch, start_slot: *start_slot, end_slot: *end_slot, evidence_root };
             let verdicts: Vec<_> = verdicts
                 .iter()
                 .map(|(subject, verdict)| (atlas.subject_key(*subject), Verdict { verdict: *verdict, failed: 0 }))

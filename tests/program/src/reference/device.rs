@@ -14,7 +14,7 @@ use super::{
 
 /// Whether the program refuses to reject a device that has activated links (`DeviceHasLinks`): the links would be left
 /// in service on a device that is out.
-pub const REJECT_ASKS_FOR_NO_ACTIVATED_LINKS: bool = false;
+pub const REJECT_ASKS_FOR_NO_ACTIVATED_LINKS: bool = true;
 
 /// What is asked of a device that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

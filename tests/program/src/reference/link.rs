@@ -12,7 +12,7 @@ use super::{
 
 /// Whether side Z's contributor is refused (`NotLinkParty`) where it sets the desired status of a link that it has not
 /// accepted.
-pub const WISH_OF_SIDE_Z_ASKS_FOR_ACCEPTANCE: bool = false;
+pub const WISH_OF_SIDE_Z_ASKS_FOR_ACCEPTANCE: bool = true;
 
 /// What is asked of a link that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,7 +322,7 @@ pub fn order_of(state: &State, event: Event, who: Who, around: &Around) -> Answe
     // A side Z that has not accepted holds nothing of the link: it may turn it away and no more.
     let holds_nothing = [Who::OtherOwner, Who::OtherOperations].contains(&who) && !state.accepted;
     let wishes_too_early = WISH_OF_SIDE_Z_ASKS_FOR_ACCEPTANCE && matches!(event, Event::Want(_));
-    if holds_nothing && (event == Event::Close || wishes_too_early) {
+    if holds_nothing && (matches!(event, Event::Close | Event::Delete) || wishes_too_early) {
         return refused(ErrorCode::NotLinkParty);
     }
     if let Event::Want(wish) = event
