@@ -107,9 +107,20 @@ pub fn run(workspace: &Workspace, only: &[Part], with_lint: bool) -> Result<Exit
         progress::step("building the binaries (the first build takes 15 to 40 minutes on two cores)");
         tally.count(told(process::build(bins, "the binaries")));
     }
+    let mut next = None;
+    if program.is_some() && (everything || only.contains(&Part::Program)) {
+        progress::step("building the program's successor, for the test of layout versions");
+        match program::build_next(workspace) {
+            Ok(binary) => next = Some(binary),
+            Err(error) => progress::failure(&format!("{error:#}")),
+        }
+    }
     let counts = counts::begin(workspace)?;
     for mut command in commands(workspace, only) {
         command.env(counts::VARIABLE, &counts);
+        if let Some(next) = &next {
+            command.env(program::NEXT_VARIABLE, next);
+        }
         tally.add(tests(command, program.as_deref())?);
     }
     let (counted, findings) = counts::end(&counts)?;

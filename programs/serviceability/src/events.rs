@@ -68,7 +68,7 @@ impl<'a> Act<'a> {
 
     /// Status of the subject before.
     #[inline(always)]
-    pub fn from_status(&self) -> u8 {
+    pub fn status_before(&self) -> u8 {
         self.from.status
     }
 

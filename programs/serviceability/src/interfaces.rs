@@ -59,10 +59,13 @@ pub fn is_held(interfaces: &[RawInterface], index: usize) -> bool {
 /// [`ErrorCode::InterfaceUnfit`].
 #[inline(always)]
 pub fn free_for_link<'d>(interfaces: &'d mut [RawInterface], name: &InterfaceName) -> Outcome<&'d mut RawInterface> {
-    ensure(name.is_valid(), ErrorCode::InterfaceNameInvalid)?;
     let index = index_of(interfaces, name);
     let held = is_held(interfaces, index);
-    let interface = interfaces.get_mut(index).ok_or(ErrorCode::InterfaceNotFound)?;
+    // What is there has a valid name; only one that is not there is looked at.
+    let Some(interface) = interfaces.get_mut(index) else {
+        ensure(name.is_valid(), ErrorCode::InterfaceNameInvalid)?;
+        return Err(ErrorCode::InterfaceNotFound);
+    };
     ensure(!held, ErrorCode::InterfaceInUse)?;
     let kind = match stored!(interface.kind, InterfaceKind) {
         InterfaceKind::Physical | InterfaceKind::PortChannel | InterfaceKind::SubInterface => true,
@@ -237,6 +240,7 @@ fn shape(
     ensure(fits, ErrorCode::InterfaceShape)
 }
 
+#[expect(clippy::manual_contains, reason = "core's search is unrolled to eighty instructions")]
 #[inline(never)]
 fn has_dot(name: &[u8]) -> bool {
     name.iter().any(|byte| *byte == b'.')

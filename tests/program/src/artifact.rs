@@ -19,6 +19,20 @@ pub fn path() -> PathBuf {
     path
 }
 
+/// Names the binary of the program's successor: the same sources with a layout version that does not exist yet.
+pub const NEXT_ENV: &str = "CAUSEWAY_NEXT_PROGRAM_SO";
+
+/// The successor's bytes.
+///
+/// # Panics
+/// There is none, or it can't be read.
+pub fn next_bytes() -> Vec<u8> {
+    let path = std::env::var_os(NEXT_ENV).unwrap_or_else(|| {
+        panic!("{NEXT_ENV} names no program: `cargo xtask test --only program` builds it");
+    });
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", PathBuf::from(path).display()))
+}
+
 /// Its bytes.
 ///
 /// # Panics

@@ -66,14 +66,14 @@ pub fn instruction_table(costs: &Costs) -> Table {
     const PARTS: [&str; 6] = ["entry", "sysvars", "log", "addresses", "calls", "memory"];
     let mut head = vec!["instruction", "total", "floor", "ours"];
     head.extend(PARTS);
-    head.extend(["steps", "least"]);
+    head.extend(["steps", "dearest", "its steps"]);
     let row = |name: &str| {
         let get = |figure_name: &str| text(figure(costs, name, figure_name));
         let (total, floor) = (figure(costs, name, "cu").unwrap_or_default(), floor(costs, name));
         let mut row = vec![name.to_owned(), total.to_string(), floor.to_string()];
         row.push(total.saturating_sub(floor).to_string());
         row.extend(PARTS.map(|part| get(&format!("{FLOOR_PART}{part}"))));
-        row.extend([get("address_steps"), get("least_cu")]);
+        row.extend([get("address_steps"), get("dearest_cu"), get("dearest_steps")]);
         row
     };
     let mut rows = Vec::new();

@@ -13,7 +13,8 @@ use crate::cu::{
 const TEMPLATE: &str = include_str!("cost.template.md");
 
 /// What design.md asks for: the figure, and the most that it may be.
-const TARGETS: [(&str, &str, u64); 7] = [
+const TARGETS: [(&str, &str, u64); 8] = [
+    ("program", "binary_bytes", 102_400),
     ("attest", "cu", 900),
     ("attest", "per_further_subject", 250),
     ("advance", "cu", 2_500),
@@ -79,9 +80,13 @@ fn targets(costs: &Costs) -> Result<String> {
             _ => subject.to_owned(),
         };
         let now = view::figure(costs, subject, name).with_context(|| format!("no {name} of {subject}"))?;
-        let verdict = match (now <= most, view::figure(costs, subject, "least_cu")) {
+        let verdict = match (now <= most, view::figure(costs, subject, "dearest_cu")) {
+            (true, Some(dearest)) if dearest > most => {
+                format!(
+                    "met where the first addresses fit; not by every code (the dearest tried: {dearest}), see below"
+                )
+            }
             (true, _) => "met".to_owned(),
-            (false, Some(least)) if least <= most => format!("met by some codes ({least}), not by all: see below"),
             (false, _) => "not met".to_owned(),
         };
         rows.push(vec![of, most.to_string(), now.to_string(), verdict]);

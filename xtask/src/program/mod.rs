@@ -26,6 +26,8 @@ use crate::{
 pub const FILE_NAME: &str = "causeway_serviceability.so";
 /// The variable by which everything that loads the program is told where it is.
 pub const VARIABLE: &str = "CAUSEWAY_PROGRAM_SO";
+/// And the variable by which the tests of the program are told where its successor is.
+pub const NEXT_VARIABLE: &str = "CAUSEWAY_NEXT_PROGRAM_SO";
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -198,6 +200,19 @@ pub fn build(workspace: &Workspace) -> Result<Built> {
     fs::write(&stamp_path, serde_json::to_vec(&Stamp { inputs, sha256: sha256.clone() })?)?;
     progress::note(&format!("{} bytes, SHA-256 {sha256}", bytes.len()));
     Ok(Built { path, sha256 })
+}
+
+/// Builds the program's successor: the same sources with a layout version that does not exist yet, for the test of how
+/// versions follow each other.
+///
+/// # Errors
+/// Tools are missing and can't be installed, or it does not build.
+pub fn build_next(workspace: &Workspace) -> Result<PathBuf> {
+    let target = workspace.target.join("program-next");
+    let (mut command, binary) = Route::find()?.command(&workspace.root.join("programs"), &target)?;
+    command.args(["--features", "next-layout"]);
+    process::build(command, "onchain program's successor")?;
+    Ok(binary)
 }
 
 /// Builds another program by the same tools and flags, in a target folder of its own.

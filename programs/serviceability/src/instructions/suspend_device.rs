@@ -14,6 +14,6 @@ pub fn process(program: &Address, accounts: &mut [AccountView], bytes: &[u8]) ->
     let roles = Roles::ANYONE.with(Role::Authority, network.authority == *signer.key());
     let mut act = Act::of(Tag::SuspendDevice, signer.key());
     checks::move_device(&mut act, &network, &mut device, device::Event::Suspend, Asked::by(roles))?;
-    device.suspended_from = act.from_status();
+    device.suspended_from = act.status_before();
     act.changed(&mut device)
 }

@@ -41,7 +41,8 @@ fn instruction(floor: &mut Floor, cost: &Cost) -> Value {
     }
     if !cost.needs.creations.is_empty() {
         row["address_steps"] = cost.needs.steps().into();
-        row["least_cu"] = cost.least_cu.into();
+        row["dearest_cu"] = cost.dearest_cu.into();
+        row["dearest_steps"] = cost.dearest_steps.into();
     }
     if let Some(further) = cost.per_further_subject {
         row["per_further_subject"] = further.into();

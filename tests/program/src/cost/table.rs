@@ -10,11 +10,14 @@ use crate::world::{Done, Failure};
 /// Compute units of an instruction.
 #[derive(Clone, Debug, Default)]
 pub struct Cost {
-    /// Of its dearest case, alone in its transaction.
+    /// Alone in its transaction: of its dearest case, of those whose address searches take the fewest steps. How many
+    /// they take is luck of the code and not the program's doing; what a step costs is in the table.
     pub cu: u64,
-    /// Of its cheapest case.
-    pub least_cu: u64,
-    /// What the dearest case needs of the runtime.
+    /// Of its dearest case, address searches and all.
+    pub dearest_cu: u64,
+    /// Steps of the address searches in that case.
+    pub dearest_steps: u64,
+    /// What the case of [`Self::cu`] needs of the runtime.
     pub needs: Needs,
     /// Of `attest`: what each subject after the first adds, averaged over a full batch.
     pub per_further_subject: Option<u64>,
@@ -50,11 +53,15 @@ impl Table {
     fn enter(&mut self, tag: Tag, more_accounts: usize, creations: Vec<Creation>, result: Result<Done, Failure>) {
         let done = result.unwrap_or_else(|failure| panic!("{tag}: {:?}\n{}", failure.error, failure.logs.join("\n")));
         let needs = Needs::new(tag, more_accounts, creations, &done.logs);
-        let entry = self.0.entry(tag.name());
-        let cost = entry.or_insert_with(|| Cost { least_cu: done.cu, ..Cost::default() });
-        cost.least_cu = cost.least_cu.min(done.cu);
+        let cost = self.0.entry(tag.name()).or_default();
+        let steps = needs.steps();
+        if done.cu > cost.dearest_cu {
+            cost.dearest_cu = done.cu;
+            cost.dearest_steps = steps;
+        }
         // Where an instruction is met twice the dearer case counts.
-        if done.cu > cost.cu {
+        let dearer = steps == cost.needs.steps() && done.cu > cost.cu;
+        if cost.cu == 0 || steps < cost.needs.steps() || dearer {
             cost.cu = done.cu;
             cost.needs = needs;
         }

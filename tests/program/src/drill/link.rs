@@ -9,7 +9,7 @@ use causeway_sdk::LinkRefs;
 use solana_sdk::{instruction::Instruction, signature::Signer};
 
 use super::{
-    case::{Case, Lands, read_only, swap},
+    case::{Case, Lands, swap},
     checks::{
         Check::{self, Apart, Changes, May, Names, Pays, Placed, Pool, Reads, ReadsUnless, Same, Sequence, Signs},
         Check::{Status, System, Vacant},

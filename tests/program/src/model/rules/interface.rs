@@ -151,7 +151,7 @@ pub(super) fn check_free(broken: &mut Broken, device: &Device, name: &str) {
         return broken.unless(false, ErrorCode::InterfaceNameInvalid);
     }
     let Some(port) = device.port(name) else { return broken.unless(false, ErrorCode::InterfaceNotFound) };
-    broken.unless(port.link.is_none(), ErrorCode::InterfaceInUse);
+    broken.unless(!is_locked(device, port), ErrorCode::InterfaceInUse);
     let kind = !matches!(port.given.kind, InterfaceKind::Loopback | InterfaceKind::Management);
     broken.unless(kind && port.given.role == InterfaceRole::Fabric, ErrorCode::InterfaceUnfit);
 }

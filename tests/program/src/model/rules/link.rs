@@ -311,7 +311,7 @@ fn simple(model: &mut Model, command: &Command) -> Verdict {
             let from = [Requested, Pending, Provisioning, Suspended, Rejected, SoftDrained, HardDrained];
             broken.unless(link.contributors.contains(&contributor), ErrorCode::AccountMismatch);
             broken.unless(from.contains(&link.status), ErrorCode::LinkTransitionRefused);
-            let [is_a, _] = sides(&link, contributor);
+            let [is_a, _] = sides(link, contributor);
             let party = (is_a || link.attached) && model.owns(command.by, contributor);
             broken.unless(authority || party, ErrorCode::NotLinkParty);
             enter(&mut next, Deleting, model.slot);
