@@ -418,3 +418,15 @@ fn a_batch_holds_as_many_subjects_as_a_transaction_can_lock() {
     }
     assert_eq!(refused(world.attest(0, &verdicts)), ErrorCode::BatchMismatch);
 }
+
+#[test]
+fn a_network_with_more_oracles_than_any_set_holds_creates_nothing() {
+    let mut world = World::new();
+    let party = world.party("acme");
+    world.add_device(&party, hybrid("a"));
+    let data = world.device_data(hybrid("b"));
+    let network = world.ix.addresses().network();
+    let oracle_count = std::mem::offset_of!(causeway_interface::accounts::RawNetwork, oracle_count);
+    world.tamper(&network, |account| account.data[oracle_count] = 127);
+    assert_eq!(refused(world.create_device(&party, data)), ErrorCode::CorruptAccount);
+}
