@@ -430,3 +430,48 @@ fn a_network_with_more_oracles_than_any_set_holds_creates_nothing() {
     world.tamper(&network, |account| account.data[oracle_count] = 127);
     assert_eq!(refused(world.create_device(&party, data)), ErrorCode::CorruptAccount);
 }
+
+#[test]
+fn interfaces_of_a_device_in_service_keep_its_types_shape() {
+    use causeway_interface::{DeviceStatus, InterfaceKind, InterfaceRole, LoopbackType, instruction::SetInterface};
+    use causeway_program_tests::plant::{interface, transit};
+
+    let set = |name: &str, role| SetInterface {
+        expected_sequence: 0,
+        name: interface(name),
+        kind: InterfaceKind::Physical,
+        role,
+        loopback: LoopbackType::None,
+        vlan_id: 0,
+        mtu: 1_500,
+        bandwidth_bps: 0,
+        address: Prefix::NONE,
+    };
+    let mut world = World::new();
+    let party = world.party("acme");
+    let owner = party.owner.pubkey();
+    world.add_device(&party, hybrid("hybrid"));
+    world.add_device(&party, transit("transit"));
+    // The first port of a hybrid device is its only one for users.
+    let (hybrid, transit) = (world.device_refs(&code("hybrid")), world.device_refs(&code("transit")));
+    let breaking = [
+        world.ix.remove_interface(&owner, &hybrid, &owner, interface("eth1"), 0),
+        world.ix.update_interface(&owner, &hybrid, set("eth1", InterfaceRole::Fabric)),
+        world.ix.update_interface(&owner, &transit, set("eth3", InterfaceRole::Cyoa)),
+        world.ix.add_interface(&owner, &transit, set("eth90", InterfaceRole::Cyoa)),
+    ];
+    for status in [DeviceStatus::Activated, DeviceStatus::Drained] {
+        for device in [hybrid.device, transit.device] {
+            world.tamper(&device, |account| account.data[3] = status.byte());
+        }
+        for ix in &breaking {
+            assert_eq!(refused(world.by(&party.owner, ix.clone())), ErrorCode::DeviceShapeBroken, "{status}");
+        }
+    }
+    // What leaves a port for users is as good as before, and so is everything before service.
+    let add = world.ix.add_interface(&owner, &hybrid, set("eth90", InterfaceRole::Cyoa));
+    world.by(&party.owner, add).unwrap();
+    world.by(&party.owner, breaking[0].clone()).unwrap();
+    world.tamper(&transit.device, |account| account.data[3] = DeviceStatus::DeviceProvisioning.byte());
+    world.by(&party.owner, breaking[3].clone()).unwrap();
+}
