@@ -1,6 +1,5 @@
-//! Rules that the program is about to gain. Each is one constant: what it says is what the model expects.
-//!
-//! With the change of the program that it names, each becomes `true`, and can then be folded into the rules.
+//! Rules that came after the model was first held against the program, one constant each: with one set to `false` the
+//! model is that of a program without the rule, which the random sequences have to tell from the one that has it.
 
 /// `Attest` names the oracle epoch that its sender believes in; another than the one in force is refused by
 /// `OracleEpochStale`, 4006. With this, [`super::instruct`] hands the epoch of the command to the builder.
