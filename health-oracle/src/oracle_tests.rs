@@ -459,6 +459,8 @@ async fn telemetry_becomes_words_with_evidence() {
         answer = serde_json::from_str(&rig.get(path).await.1).unwrap();
         let name = answer["attested"]["evidence_sha256"].as_str().unwrap_or_default().to_owned();
         let document = rig.get(&format!("/v1/evidence/{name}")).await.1;
+        let evidence: crate::evidence::Evidence = serde_json::from_slice(document.as_bytes()).unwrap();
+        assert_eq!(evidence.recompute().unwrap(), evidence.verdict, "the verdict follows from what is shown");
         if document.contains("ready-for-service") {
             break;
         }
@@ -716,7 +718,11 @@ fn verdict_of(snapshot: &Snapshot, kind: Kind) -> crate::subjects::Judged {
         stages: &stages,
         now_ms: 10_000_000,
     };
-    court.judge(&crate::telemetry::fleet::Fleet::new(1_000, 0)).into_iter().find(|j| j.kind == kind).unwrap()
+    court
+        .judge(&crate::telemetry::fleet::Fleet::new(1_000, 0), &|_, _, _| false)
+        .into_iter()
+        .find(|j| j.kind == kind)
+        .unwrap()
 }
 
 #[test]
