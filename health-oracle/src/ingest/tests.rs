@@ -156,6 +156,28 @@ fn every_changed_byte_is_noticed() {
 }
 
 proptest! {
+    /// What the device itself has signed is an answer too, and who is charged for it is who it is stored for.
+    #[test]
+    fn any_signed_bytes_are_an_answer(
+        before in prop::collection::vec(any::<u8>(), 0..64),
+        after in prop::collection::vec(any::<u8>(), 0..64),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let honest = batch("nyc-1", 5).encode_to_vec();
+        let (head, tail) = honest.split_at(cut.index(honest.len()));
+        for bytes in [[&before, head, tail, &after].concat(), [head, &before, tail, &after].concat()] {
+            let signature = signing::sign(&key(1), &signing::telemetry_message(&PROGRAM.0, &bytes)).to_vec();
+            let body: Bytes = SignedBatch { batch: bytes, signature }.encode_to_vec().into();
+            let Ok(authentic) = verify::authenticate(body, &directory(), &PROGRAM) else { continue };
+            let (device, sequence, samples) = (authentic.device, authentic.sequence, authentic.samples);
+            let Ok(verified) = authentic.decode(&directory(), NOW, &LIMITS) else { continue };
+            prop_assert_eq!((device, sequence), (verified.device, verified.batch.sequence));
+            let batch = &verified.batch;
+            let decoded = batch.interfaces.len() + batch.adjacencies.len() + batch.probes.len() + batch.configs.len();
+            prop_assert!(decoded <= samples, "{} decoded, {} counted", decoded, samples);
+        }
+    }
+
     #[test]
     fn any_bytes_are_an_answer(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
         prop_assert!(outcome(&bytes).is_err());
