@@ -43,14 +43,15 @@ pub struct Bounds {
 
 impl Default for Bounds {
     /// A connection for each of ten thousand devices and half as many again; agents that sample every ten seconds keep
-    /// theirs. A site's devices may come from one address. Idle ones hold a few kilobytes and a file descriptor each.
+    /// theirs. A site's devices may come from one address. Idle ones hold a few kilobytes and a file descriptor each,
+    /// which the system has to allow. The last request ends before a stop is made short.
     fn default() -> Self {
         Self {
             connections: 16_384,
             per_address: 1_024,
             head: Duration::from_secs(30),
             life: Duration::from_secs(3_600),
-            last_request: Duration::from_secs(30),
+            last_request: Duration::from_secs(15),
         }
     }
 }

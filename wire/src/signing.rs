@@ -61,7 +61,7 @@ pub fn sign(key: &SigningKey, message: &[u8]) -> [u8; 64] {
     key.sign(message).to_bytes()
 }
 
-/// A key that signatures are verified by. Its point is computed once, which is a fifth of a verification's cost.
+/// A key that signatures are verified by. Its point is computed once, which is a tenth of a verification's cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);
 

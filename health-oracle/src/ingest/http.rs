@@ -146,7 +146,7 @@ async fn take(State(ingest): State<Arc<Ingest>>, request: Request) -> Response {
 }
 
 impl Ingest {
-    async fn accept(&self, request: Request) -> Result<Accepted, Refusal> {
+    async fn accept(self: &Arc<Self>, request: Request) -> Result<Accepted, Refusal> {
         let (head, body) = request.into_parts();
         // What is refused anyway is not read.
         let directory = self.parts.directory.borrow().clone().ok_or(Refusal::NotReady)?;
@@ -163,15 +163,13 @@ impl Ingest {
         let program_id = self.parts.program_id;
         let keys = directory.clone();
         let prove = move || authenticate(encoding.inflate(body)?, &keys, &program_id);
-        let authentic = self.compute(inflated.max(held.bytes()), prove).await??;
+        let authentic = self.compute(held.bytes(), prove).await??;
         self.charge(&authentic, &directory)?;
         held.grow(authentic.samples.saturating_mul(SAMPLE_BYTES))?;
         let (limits, size) = (self.parts.limits, authentic.bytes.len());
         let decode = move || authentic.decode(&directory, time::now_ms(), &limits);
         let batch = self.compute(size, decode).await??;
-        let answer = self.store(batch).await;
-        drop(held);
-        answer
+        self.clone().store(batch, held).await
     }
 
     /// Here, or on a thread that may block where it takes long.
@@ -194,16 +192,21 @@ impl Ingest {
         limiter.charge(&authentic.device, authentic.sequence, authentic.bytes.len(), directory, now_ms)
     }
 
-    async fn store(&self, batch: VerifiedBatch) -> Result<Accepted, Refusal> {
-        let (device, sequence) = (batch.device, batch.batch.sequence);
-        let (outcome, accepted) = match self.parts.writer.append(batch).await {
-            Ok(Append::Stored { ignored_samples }) => (Ok(Accepted { sequence, ignored_samples }), sequence),
-            Ok(Append::Replay { last_sequence }) => (Err(Refusal::Replay { last_sequence }), last_sequence),
-            Err(WriteError::Full) => return Err(Refusal::Busy),
-            Err(WriteError::Failed) => return Err(Refusal::StoreFailed),
+    /// In a task of its own: who hangs up ends neither the writing nor what is held for the bytes that wait for it.
+    async fn store(self: Arc<Self>, batch: VerifiedBatch, held: Held) -> Result<Accepted, Refusal> {
+        let storing = async move {
+            let (device, sequence) = (batch.device, batch.batch.sequence);
+            let (outcome, accepted) = match self.parts.writer.append(batch).await {
+                Ok(Append::Stored { ignored_samples }) => (Ok(Accepted { sequence, ignored_samples }), sequence),
+                Ok(Append::Replay { last_sequence }) => (Err(Refusal::Replay { last_sequence }), last_sequence),
+                Err(WriteError::Full) => return Err(Refusal::Busy),
+                Err(WriteError::Failed) => return Err(Refusal::StoreFailed),
+            };
+            self.limiter.lock().unwrap_or_else(PoisonError::into_inner).accepted(&device, accepted);
+            drop(held);
+            outcome
         };
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner).accepted(&device, accepted);
-        outcome
+        tokio::spawn(storing).await.unwrap_or(Err(Refusal::StoreFailed))
     }
 }
 

@@ -28,7 +28,7 @@ struct Rig {
     directory: watch::Sender<Option<Arc<Directory>>>,
     metrics: Metrics,
     http: reqwest::Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _stop: watch::Sender<bool>,
 }
 
@@ -49,7 +49,7 @@ impl Rig {
         let (stop, stopped) = watch::channel(false);
         let router = bounded(parts, memory_bytes, body_limit);
         tokio::spawn(serve(listener, router, Bounds::default(), metrics.clone(), stopped));
-        Self { address, directory, metrics, http: reqwest::Client::new(), _folder: folder, _stop: stop }
+        Self { address, directory, metrics, http: reqwest::Client::new(), folder, _stop: stop }
     }
 
     async fn usual() -> Self {
@@ -230,4 +230,25 @@ async fn a_body_that_does_not_come_is_given_up() {
     assert!(read.is_ok() && answer.starts_with("HTTP/1.1 408") && answer.contains("CW-TELEMETRY-SLOW"), "{answer:?}");
     trickle.await.unwrap();
     assert_eq!(rig.send("nyc-1", 1, 1, 1).await, accepted());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_hangs_up_does_not_free_what_waits_for_the_disk() {
+    let rig = Rig::start(Rate::default(), 64 * 1024, BODY_LIMIT).await;
+    let disk = rusqlite::Connection::open(rig.folder.path().join("telemetry.sqlite")).unwrap();
+    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // 300 samples: 36 KB and their bytes.
+    let url = format!("http://{}/v1/telemetry", rig.address);
+    let hasty = rig.http.post(url).body(body("nyc-1", 1, 1, 300)).timeout(Duration::from_millis(300)).send().await;
+    assert!(hasty.unwrap_err().is_timeout());
+    assert_eq!(rig.send("lon-1", 2, 1, 200).await.1, "CW-TELEMETRY-BUSY");
+    disk.execute_batch("ROLLBACK").unwrap();
+    for _ in 0..100 {
+        if rig.send("lon-1", 2, 1, 200).await == accepted() {
+            assert_eq!(rig.send("nyc-1", 1, 1, 1).await.1, "CW-TELEMETRY-REPLAY", "it was stored all the same");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the room did not come back");
 }
