@@ -148,7 +148,7 @@ pub struct Parts<C> {
     pub evidence: Arc<EvidenceStore>,
     /// What is counted.
     pub metrics: Metrics,
-    /// Where telemetry keys go.
+    /// Where telemetry keys and the ledger's pace go.
     pub directory: watch::Sender<Option<Arc<Directory>>>,
     /// Where verdicts go.
     pub published: watch::Sender<Arc<Published>>,
@@ -224,6 +224,9 @@ impl<C: Chain> Judge<C> {
         }
         let now_ms = time::now_ms();
         let clock = self.tell_time(snapshot.slot, now_ms).await;
+        let known = self.directory.borrow().clone();
+        let directory = Directory::new(snapshot.devices.values(), clock, known.as_deref());
+        self.directory.send_replace(Some(Arc::new(directory)));
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
