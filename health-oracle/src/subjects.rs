@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use causeway_interface::{
     AccountType, Code, DeviceStatus, InterfaceRole, Key, LinkStatus, LinkType, LoopbackType,
-    accounts::{Device, Link, Network},
+    accounts::{Device, LINK_FLAG_Z_ATTACHED, Link, Network},
 };
-use causeway_sdk::Snapshot;
+use causeway_sdk::{Snapshot, qa::Qa};
 
 use crate::{
     criteria::{
@@ -175,16 +175,17 @@ impl Court<'_> {
         mut read: impl FnMut(&WindowQuery) -> Result<DeviceTelemetry, StoreError>,
     ) -> Result<Vec<Judged>, StoreError> {
         let ends = ends_by_device(self.snapshot);
+        let qa = Qa::new(self.snapshot);
         let mut telemetry: BTreeMap<Key, DeviceTelemetry> = BTreeMap::new();
         for (key, device) in &self.snapshot.devices {
             let links = ends.get(key).map_or(&[][..], Vec::as_slice);
-            telemetry.insert(*key, read(&self.query(key, device, links))?);
+            telemetry.insert(*key, read(&self.query(key, device, links, &qa))?);
         }
         let mut judged = Vec::new();
         for (key, device) in &self.snapshot.devices {
             if let (true, Some(found)) = (is_judged_device(device.header.status), telemetry.get(key)) {
                 let links = ends.get(key).map_or(&[][..], Vec::as_slice);
-                judged.push(self.judge_device(key, device, links, found));
+                judged.push(self.judge_device(key, device, links, &qa, found));
             }
         }
         for (key, link) in self.snapshot.links.iter().filter(|(_, link)| is_judged_link(link.header.status)) {
@@ -197,7 +198,7 @@ impl Court<'_> {
     }
 
     /// What is needed of a device: for itself and for its links.
-    fn query(&self, key: &Key, device: &Device, links: &[End<'_>]) -> WindowQuery {
+    fn query(&self, key: &Key, device: &Device, links: &[End<'_>], qa: &Qa) -> WindowQuery {
         let own = self.device_window(key, device);
         let links: Vec<&End<'_>> = links.iter().filter(|end| is_judged_link(end.link.header.status)).collect();
         let from = links.iter().map(|end| self.link_window(&end.key, end.link).start).fold(own.start, u64::min);
@@ -209,13 +210,24 @@ impl Court<'_> {
             to: own.end,
             interfaces: fabric.iter().copied().chain(dia).collect(),
             adjacencies: fabric,
-            probes: links.iter().map(|end| (ProbeKind::Link, end.link.code)).collect(),
+            probes: links
+                .iter()
+                .map(|end| (ProbeKind::Link, end.link.code))
+                .chain(qa_targets(qa, key, device).into_iter().map(|code| (ProbeKind::Qa, code)))
+                .collect(),
         }
     }
 
-    fn judge_device(&self, key: &Key, device: &Device, ends: &[End<'_>], telemetry: &DeviceTelemetry) -> Judged {
+    fn judge_device(
+        &self,
+        key: &Key,
+        device: &Device,
+        ends: &[End<'_>],
+        qa: &Qa,
+        telemetry: &DeviceTelemetry,
+    ) -> Judged {
         let window = self.device_window(key, device);
-        let facts = device_facts(device, ends, self.clock);
+        let facts = device_facts(key, device, ends, qa, self.clock);
         Judged {
             key: *key,
             code: device.code,
@@ -261,6 +273,12 @@ impl End<'_> {
     fn interface(&self) -> causeway_interface::InterfaceName {
         if self.is_a { self.link.interface_a } else { self.link.interface_z }
     }
+
+    /// Whether the link is this device's matter: side Z's only once it has accepted, so that a stranger's requests are
+    /// no changes of it.
+    fn holds(&self) -> bool {
+        self.is_a || self.link.header.flags & LINK_FLAG_Z_ATTACHED != 0
+    }
 }
 
 fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
@@ -273,7 +291,15 @@ fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
     ends
 }
 
-fn device_facts(device: &Device, ends: &[End<'_>], clock: &SlotClock) -> DeviceFacts {
+/// Whom the device is asked to reach; nobody once it is in service, when that is not asked any more.
+fn qa_targets(qa: &Qa, key: &Key, device: &Device) -> Vec<Code> {
+    if device.header.status.is_in_service(device.suspended_from) {
+        return Vec::new();
+    }
+    qa.targets(key).into_iter().map(|target| target.code).collect()
+}
+
+fn device_facts(key: &Key, device: &Device, ends: &[End<'_>], qa: &Qa, clock: &SlotClock) -> DeviceFacts {
     let in_service = |kind: LinkType| {
         let counts = |end: &&End<'_>| {
             end.link.header.kind == kind
@@ -284,9 +310,13 @@ fn device_facts(device: &Device, ends: &[End<'_>], clock: &SlotClock) -> DeviceF
         };
         u32::try_from(ends.iter().filter(counts).count()).unwrap_or(u32::MAX)
     };
-    let changes = ends.iter().filter(|end| link_change_shows(end.link)).map(|end| end.link.header.status_since_slot);
-    let own = if device_change_shows(device.header.status) { device.header.status_since_slot } else { 0 };
-    let changed_slot = changes.fold(own, u64::max);
+    let latest = |own: u64, shows: fn(&Link) -> bool| {
+        let changes = ends.iter().filter(|end| end.holds() && shows(end.link));
+        changes.map(|end| end.link.header.status_since_slot).fold(own, u64::max)
+    };
+    let own = device.header.status_since_slot;
+    let changed_slot = latest(own, |_| true);
+    let shown_slot = latest(if device_change_shows(device.header.status) { own } else { 0 }, link_change_shows);
     DeviceFacts {
         public_ip: device.public_ip,
         dz_prefixes: device.dz_prefixes.iter().take(usize::from(device.dz_prefix_count)).copied().collect(),
@@ -312,11 +342,15 @@ fn device_facts(device: &Device, ends: &[End<'_>], clock: &SlotClock) -> DeviceF
         dzx_in_service: in_service(LinkType::Dzx),
         changed_slot,
         changed_ms: clock.time_of(changed_slot),
+        shown_slot,
+        in_service: device.header.status.is_in_service(device.suspended_from),
+        qa_targets: qa_targets(qa, key, device),
+        qa_joined_ms: qa.joined_slot(key).map(|slot| clock.time_of(slot)),
     }
 }
 
 /// Whether entering this status changes the text of the device's configuration. A generation is that of the text, so
-/// only of such a change can it be asked that what runs is younger.
+/// only of such a change can it be asked that what runs is younger, where the agent can't say as of which slot it is.
 const fn device_change_shows(status: DeviceStatus) -> bool {
     match status {
         DeviceStatus::DeviceProvisioning | DeviceStatus::Drained | DeviceStatus::Suspended => true,
@@ -328,7 +362,7 @@ const fn device_change_shows(status: DeviceStatus) -> bool {
 }
 
 /// The same of a link at both its ends, once it has its addresses.
-const fn link_change_shows(link: &Link) -> bool {
+fn link_change_shows(link: &Link) -> bool {
     match link.header.status {
         LinkStatus::Provisioning | LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained => true,
         LinkStatus::Suspended => !link.tunnel_net.is_none(),

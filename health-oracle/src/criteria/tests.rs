@@ -13,13 +13,13 @@ use crate::telemetry::{
     AdjacencyBucket, ConfigState, DeviceTelemetry, InterfaceBucket, ProbeBucket, ProbeKind, Series,
 };
 
-const BUCKET: u64 = 1_000;
-const NOW: u64 = 1_000_000;
+pub(super) const BUCKET: u64 = 1_000;
+pub(super) const NOW: u64 = 1_000_000;
 /// The window of these tests: 200 buckets up to the last before NOW, breaks held for 20.
-const FROM: u64 = 800;
-const TO: u64 = 1_000;
+pub(super) const FROM: u64 = 800;
+pub(super) const TO: u64 = 1_000;
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules {
         bucket_ms: BUCKET,
         min_share_ppm: 950_000,
@@ -32,10 +32,11 @@ fn rules() -> Rules {
         loss_limit_ppm: 0,
         max_poll_age_ms: 30_000,
         config_grace_ms: 10_000,
+        qa_successes_min: 4,
     }
 }
 
-fn window() -> Window {
+pub(super) fn window() -> Window {
     Window::new(NOW, 200_000, None, &rules())
 }
 
@@ -48,7 +49,7 @@ const UP: InterfaceBucket =
 const PROBED: ProbeBucket = ProbeBucket { samples: 2, sent: 20, received: 20, rtt_max_ns: 1 };
 const ADJACENT: AdjacencyBucket = AdjacencyBucket { samples: 2, down: 0 };
 
-fn telemetry() -> DeviceTelemetry {
+pub(super) fn telemetry() -> DeviceTelemetry {
     let mut t = DeviceTelemetry {
         interface_reports: series(4),
         probe_reports: series(4),
@@ -59,6 +60,7 @@ fn telemetry() -> DeviceTelemetry {
             offered_sha256: Digest([1; 32]),
             applied_generation: 90,
             applied_sha256: Digest([1; 32]),
+            evaluated_slot: 0,
         }),
         ..DeviceTelemetry::default()
     };
@@ -70,7 +72,7 @@ fn telemetry() -> DeviceTelemetry {
     t
 }
 
-fn facts() -> DeviceFacts {
+pub(super) fn facts() -> DeviceFacts {
     let loopback = |name: &str, kind, address: &str| LoopbackFact {
         name: name.parse().unwrap(),
         kind,
@@ -95,6 +97,10 @@ fn facts() -> DeviceFacts {
         dzx_in_service: 0,
         changed_slot: 80,
         changed_ms: NOW - 400_000,
+        shown_slot: 80,
+        in_service: true,
+        qa_targets: Vec::new(),
+        qa_joined_ms: None,
     }
 }
 
@@ -124,8 +130,7 @@ fn a_healthy_device_is_ready_for_users() {
     let verdict = judge(&facts(), &telemetry());
     assert_eq!(verdict.level, Level::Device(DeviceHealth::ReadyForUsers), "{verdict:#?}");
     assert_eq!(verdict.failed_bits(), 0);
-    assert_eq!(verdict.criteria.len(), 10);
-    assert!(verdict.criteria.iter().all(|c| !NOT_JUDGED.contains(&c.id)));
+    assert_eq!(verdict.criteria.len(), 11);
 }
 
 #[test]
@@ -283,7 +288,7 @@ fn reports_d5_d7() {
 #[test]
 fn configuration_d6() {
     type Change = fn(&mut ConfigState, &mut DeviceFacts);
-    let cases: [(&str, Outcome, Change); 13] = [
+    let cases: [(&str, Outcome, Change); 20] = [
         ("current", Outcome::Passed, |_, _| {}),
         ("last word at the limit", Outcome::Passed, |c, _| (c.at_ms, c.polled_ms) = (NOW - 30_000, NOW - 30_000)),
         ("last word over the limit", Outcome::NotObserved, |c, _| c.at_ms = NOW - 30_001),
@@ -292,12 +297,27 @@ fn configuration_d6() {
         ("another hash", Outcome::Failed, |c, _| c.applied_sha256 = Digest([2; 32])),
         ("no hash", Outcome::Failed, |c, _| (c.applied_sha256, c.offered_sha256) = (Digest::ZERO, Digest::ZERO)),
         ("the same text under a younger generation", Outcome::Passed, |c, _| c.offered_generation = 95),
-        ("older than the change", Outcome::Failed, |_, f| f.changed_slot = 91),
+        ("older than the change", Outcome::Failed, |_, f| f.shown_slot = 91),
         ("older than the change, within the grace", Outcome::Passed, |_, f| {
-            (f.changed_slot, f.changed_ms) = (91, NOW - 10_000);
+            (f.shown_slot, f.changed_ms) = (91, NOW - 10_000);
         }),
         ("older than the change, grace over", Outcome::Failed, |_, f| {
-            (f.changed_slot, f.changed_ms) = (91, NOW - 10_001);
+            (f.shown_slot, f.changed_ms) = (91, NOW - 10_001);
+        }),
+        ("older than a change that does not show", Outcome::Passed, |_, f| f.changed_slot = 91),
+        ("as of the change", Outcome::Passed, |c, f| (c.evaluated_slot, f.changed_slot) = (95, 95)),
+        ("as of the change, the text being older than it", Outcome::Passed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, f.shown_slot) = (95, 95, 95);
+        }),
+        ("as of before the change", Outcome::Failed, |c, f| (c.evaluated_slot, f.changed_slot) = (94, 95)),
+        ("as of before the change, within the grace", Outcome::Passed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, f.changed_ms) = (94, 95, NOW - 10_000);
+        }),
+        ("as of the change, and another hash", Outcome::Failed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, c.applied_sha256) = (95, 95, Digest([2; 32]));
+        }),
+        ("as of the change, and a poll over the limit", Outcome::Failed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, c.polled_ms) = (95, 95, NOW - 30_001);
         }),
         ("another hash, within the grace", Outcome::Passed, |c, f| {
             (c.applied_sha256, f.changed_ms) = (Digest([2; 32]), NOW - 1);
@@ -410,6 +430,7 @@ fn bits_are_fixed() {
 fn rules_that_would_make_silence_health_are_refused() {
     assert!(Rules::default().check().is_ok());
     assert!(Rules::seconds().check().is_ok());
+    assert!(Rules { qa_successes_min: 0, ..Rules::default() }.check().is_err());
     assert!(Rules { min_buckets: 0, ..Rules::default() }.check().is_err());
     assert!(Rules { bucket_ms: 0, ..Rules::default() }.check().is_err());
     assert!(Rules { loss_limit_ppm: 1_000_000, ..Rules::default() }.check().is_err());
@@ -430,6 +451,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
             loss_limit_ppm: 0,
             max_poll_age_ms: 30_000,
             config_grace_ms: 30_000,
+            qa_successes_min: 4,
         },
     )
 }

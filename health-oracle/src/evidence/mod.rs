@@ -13,7 +13,7 @@ use causeway_wire::signing::sha256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    criteria::{Criterion, NOT_JUDGED, Verdict, coverage::Rules},
+    criteria::{Verdict, coverage::Rules},
     telemetry::Chain,
 };
 
@@ -73,8 +73,6 @@ pub struct Evidence {
     pub window: EvidenceWindow,
     /// What was found.
     pub verdict: Verdict,
-    /// Criteria of the design that were not judged.
-    pub not_judged: Vec<Criterion>,
     /// What it was judged by.
     pub rules: Rules,
     /// What telemetry it rests on.
@@ -82,12 +80,6 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// The criteria that a document has to name as not judged.
-    #[must_use]
-    pub fn not_judged() -> Vec<Criterion> {
-        NOT_JUDGED.to_vec()
-    }
-
     /// The document and its name.
     ///
     /// # Errors
@@ -101,7 +93,7 @@ impl Evidence {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::criteria::{CriterionResult, Level, Outcome};
+    use crate::criteria::{Criterion, CriterionResult, Level, Outcome};
     use causeway_interface::LinkHealth;
 
     pub(crate) fn evidence(code: &str) -> Evidence {
@@ -124,7 +116,6 @@ pub(crate) mod tests {
                     detail: "\"quoted\"\n".into(),
                 }],
             },
-            not_judged: Evidence::not_judged(),
             rules: Rules::default(),
             telemetry: vec![TelemetryDigest::new(code.parse().unwrap(), Chain { sequence: 5, head: Digest([9; 32]) })],
         }
@@ -136,10 +127,7 @@ pub(crate) mod tests {
         assert_eq!((name, bytes.clone()), evidence("l-1").document().unwrap());
         assert_eq!(serde_json::from_slice::<Evidence>(&bytes).unwrap(), evidence("l-1"));
         let text = String::from_utf8(bytes).unwrap();
-        assert!(
-            text.starts_with(r#"{"at_ms":40000,"code":"l-1","ledger_slot":100,"not_judged":["U4"],"oracle":"#),
-            "{text}"
-        );
+        assert!(text.starts_with(r#"{"at_ms":40000,"code":"l-1","ledger_slot":100,"oracle":"#), "{text}");
         assert!(
             text.contains(r#""verdict":{"criteria":[{"detail":"\"quoted\"\n","id":"L2","observed":"1 of 20"#),
             "{text}"

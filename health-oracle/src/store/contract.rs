@@ -187,12 +187,14 @@ fn the_latest_configuration_wins(store: &dyn TelemetryStore) {
         offered_sha256: vec![1; 32],
         applied_generation: generation,
         applied_sha256: vec![1; 31],
+        offered_evaluated_slot: generation + 100,
     };
     let with = |sequence, configs| verified(Batch { device: "config".into(), sequence, configs, ..Default::default() });
     store.append(&[with(1, vec![config(2_000, 8), config(1_000, 7)])]).unwrap();
     store.append(&[with(2, vec![config(1_500, 6)])]).unwrap();
     let config = store.window(&query("config", 0, 1)).unwrap().config.unwrap();
     assert_eq!((config.at_ms, config.polled_ms, config.applied_generation), (2_000, 1_999, 8));
+    assert_eq!(config.evaluated_slot, 108);
     assert_eq!(config.offered_sha256.0, [1; 32]);
     assert!(config.applied_sha256.is_zero(), "a hash of 31 bytes is none");
 }

@@ -15,7 +15,8 @@ CREATE TABLE device (
     config_offered_generation INTEGER,
     config_offered_sha256 BLOB,
     config_applied_generation INTEGER,
-    config_applied_sha256 BLOB
+    config_applied_sha256 BLOB,
+    config_evaluated_slot INTEGER
 );
 -- Signed batches as they came: the raw samples, and what an auditor verifies again.
 CREATE TABLE batch (

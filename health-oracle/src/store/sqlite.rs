@@ -418,7 +418,8 @@ impl Sampler<'_, '_> {
         self.transaction
             .prepare_cached(
                 "UPDATE device SET config_at_ms = ?2, config_polled_ms = ?3, config_offered_generation = ?4,
-                 config_offered_sha256 = ?5, config_applied_generation = ?6, config_applied_sha256 = ?7 WHERE id = ?1",
+                 config_offered_sha256 = ?5, config_applied_generation = ?6, config_applied_sha256 = ?7,
+                 config_evaluated_slot = ?8 WHERE id = ?1",
             )?
             .execute(params![
                 self.device.id,
@@ -428,6 +429,7 @@ impl Sampler<'_, '_> {
                 hash(&sample.offered_sha256),
                 signed(sample.applied_generation),
                 hash(&sample.applied_sha256),
+                signed(sample.offered_evaluated_slot),
             ])?;
         Ok(())
     }

@@ -16,8 +16,8 @@ pub(super) fn window(transaction: &Transaction<'_>, query: &WindowQuery) -> Resu
     let mut telemetry = DeviceTelemetry::default();
     let mut statement = transaction.prepare_cached(
         "SELECT id, last_sequence, chain, first_interface_ms, first_probe_ms, config_at_ms, config_polled_ms,
-         config_offered_generation, config_offered_sha256, config_applied_generation, config_applied_sha256
-         FROM device WHERE code = ?1",
+         config_offered_generation, config_offered_sha256, config_applied_generation, config_applied_sha256,
+         config_evaluated_slot FROM device WHERE code = ?1",
     )?;
     let mut rows = statement.query([query.device.as_str()])?;
     let Some(row) = rows.next()? else { return Ok(telemetry) };
@@ -36,6 +36,7 @@ pub(super) fn window(transaction: &Transaction<'_>, query: &WindowQuery) -> Resu
             offered_sha256: digest(&row.get::<_, Vec<u8>>(8)?)?,
             applied_generation: unsigned(row.get(9)?)?,
             applied_sha256: digest(&row.get::<_, Vec<u8>>(10)?)?,
+            evaluated_slot: unsigned(row.get(11)?)?,
         });
     }
     let range = (signed(query.from), signed(query.to));
