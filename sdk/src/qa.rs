@@ -12,8 +12,8 @@
 //! of the code. They are spread over the whole network and not the nearest ones; a device that comes or goes changes few
 //! choices; and each device is the target of as many as it has targets itself.
 //!
-//! [`Qa::new`] costs O(devices + links) but for sorting, [`Qa::targets`] a search and a handful of copies. Ten thousand
-//! devices with 50 000 links take a tenth of a second in all.
+//! [`Qa::new`] costs O(devices + links) but for sorting, [`Qa::targets`] a search and a handful of copies. All targets of
+//! ten thousand devices with 50 000 links take 0.4 s on one core, unoptimized.
 
 use std::{
     cmp::Ordering,

@@ -24,6 +24,7 @@ fn new_device() -> DeviceFacts {
 }
 
 type Buckets = Vec<(u64, ProbeBucket)>;
+type Story = (&'static str, Vec<(&'static str, Buckets)>, Outcome);
 
 fn probed(targets: &[(&str, Buckets)]) -> DeviceTelemetry {
     let mut t = telemetry();
@@ -52,7 +53,7 @@ fn four_answers_in_the_window_are_needed() {
     let one_answered = |answers: u64| -> Buckets {
         throughout().map(|n| (n, if n < FROM + answers { ANSWERED } else { LOST })).collect()
     };
-    let cases: Vec<(&str, Vec<(&str, Buckets)>, Outcome)> = vec![
+    let cases: Vec<Story> = vec![
         ("healthy", vec![("t-1", each(throughout(), ANSWERED)), ("t-2", each(throughout(), ANSWERED))], Passed),
         ("one target is away", vec![("t-1", each(throughout(), ANSWERED)), ("t-2", each(throughout(), LOST))], Passed),
         ("failing", vec![("t-1", each(throughout(), LOST)), ("t-2", each(throughout(), LOST))], Failed),
