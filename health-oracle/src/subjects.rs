@@ -9,6 +9,7 @@ use causeway_interface::{
 use causeway_sdk::Snapshot;
 
 use crate::{
+    book::RuleBook,
     criteria::{
         Verdict,
         coverage::{Rules, Window},
@@ -137,7 +138,7 @@ pub struct Court<'a> {
     /// Slots and time.
     pub clock: &'a SlotClock,
     /// The numbers.
-    pub rules: &'a Rules,
+    pub rules: &'a RuleBook,
     /// When subjects could first be observed.
     pub stages: &'a Stages,
     /// Now, in ms since 1970.
@@ -145,10 +146,10 @@ pub struct Court<'a> {
 }
 
 impl Court<'_> {
-    fn window(&self, key: &Key, in_service: bool) -> Window {
+    fn window(&self, key: &Key, in_service: bool, rules: &Rules) -> Window {
         let slots = if in_service { self.network.burn_in_maintenance_slots } else { self.network.burn_in_new_slots };
         let burn_in_ms = self.clock.duration_ms(slots);
-        Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, self.rules), self.rules)
+        Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, rules), rules)
     }
 
     fn evidence_window(&self, window: &Window) -> EvidenceWindow {
@@ -159,11 +160,13 @@ impl Court<'_> {
     }
 
     fn device_window(&self, key: &Key, device: &Device) -> Window {
-        self.window(key, device.header.status.is_in_service(device.suspended_from))
+        let rules = self.rules.for_device(device.header.kind);
+        self.window(key, device.header.status.is_in_service(device.suspended_from), rules)
     }
 
     fn link_window(&self, key: &Key, link: &Link) -> Window {
-        self.window(key, link.header.status.is_in_service(link.suspended_from))
+        let rules = self.rules.for_link(link.header.kind);
+        self.window(key, link.header.status.is_in_service(link.suspended_from), rules)
     }
 
     /// Judges every device and link that is to be judged, reading telemetry by `read`; sorted by kind and address.
@@ -221,7 +224,13 @@ impl Court<'_> {
             code: device.code,
             kind: Kind::Device,
             in_service: device.header.status.is_in_service(device.suspended_from),
-            verdict: evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms),
+            verdict: evaluate_device(
+                &window,
+                &facts,
+                telemetry,
+                self.rules.for_device(device.header.kind),
+                self.now_ms,
+            ),
             window: self.evidence_window(&window),
             telemetry: vec![TelemetryDigest::new(device.code, telemetry.chain)],
         }
@@ -242,7 +251,7 @@ impl Court<'_> {
             code: link.code,
             kind: Kind::Link,
             in_service: link.header.status.is_in_service(link.suspended_from),
-            verdict: evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms),
+            verdict: evaluate_link(&window, &facts, telemetry, self.rules.for_link(link.header.kind), self.now_ms),
             window: self.evidence_window(&window),
             telemetry: digests.collect(),
         }

@@ -107,6 +107,7 @@ async fn accept(ingest: &Ingest, body: Result<Bytes, BytesRejection>) -> Result<
     let directory = ingest.directory.borrow().clone().ok_or(Refusal::NotReady)?;
     let batch = verify(&body, &directory, &ingest.program_id, time::now_ms(), &ingest.limits)?;
     let sequence = batch.batch.sequence;
+    let _waiting = ingest.metrics.waiting();
     match ingest.writer.append(batch).await {
         Ok(Append::Stored { ignored_samples }) => Ok(Accepted { sequence, ignored_samples }),
         Ok(Append::Replay { last_sequence }) => Err(Refusal::Replay { last_sequence }),
