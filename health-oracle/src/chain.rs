@@ -48,6 +48,11 @@ pub trait Chain: Send + Sync + 'static {
     /// When a slot was by the ledger's own word, in ms since 1970; none where it does not say.
     fn slot_time_ms(&self, slot: u64) -> impl Future<Output = Option<u64>> + Send;
 
+    /// What the oracle's key holds, in lamports; none where that can't be read or is not known.
+    fn balance(&self) -> impl Future<Output = Option<u64>> + Send {
+        std::future::ready(None)
+    }
+
     /// Lookup tables that transactions can use now.
     fn tables(&self) -> Vec<AddressLookupTableAccount>;
 

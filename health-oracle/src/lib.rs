@@ -19,6 +19,7 @@
 
 pub mod alerts;
 mod api;
+pub mod book;
 pub mod chain;
 pub mod config;
 pub mod criteria;
@@ -28,6 +29,7 @@ pub mod metrics;
 mod oracle;
 pub mod round;
 mod rpc;
+mod secret;
 pub mod serve;
 pub mod store;
 pub mod subjects;
@@ -36,6 +38,7 @@ mod tables;
 pub mod telemetry;
 pub mod time;
 
+pub use book::{Overrides, RuleBook};
 pub use config::Config;
 pub use criteria::{Verdict, coverage::Rules};
 pub use metrics::Counters;

@@ -14,8 +14,9 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    alerts::Webhook,
+    alerts::{Desk, webhook::Webhook},
     api::{self, Api},
+    book::{RuleBook, RulesError},
     chain::Chain,
     config::Config,
     criteria::Verdict,
@@ -39,9 +40,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(20);
 /// Why an oracle did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A number is out of range.
-    #[error("{0}")]
-    Rules(&'static str),
+    /// Numbers are out of range.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rules(Vec<RulesError>),
     /// The time between rounds is zero.
     #[error("the time between rounds has to be at least 100 ms")]
     Interval,
@@ -106,7 +107,8 @@ impl Oracle {
         chain: C,
         metrics: Metrics,
     ) -> Result<OracleHandle, StartError> {
-        config.rules.check().map_err(StartError::Rules)?;
+        let program_id = to_key(&config.program_id);
+        let rules = RuleBook::new(&config.rules, &config.overrides, &program_id).map_err(StartError::Rules)?;
         if config.round_interval < Duration::from_millis(100) {
             return Err(StartError::Interval);
         }
@@ -124,7 +126,11 @@ impl Oracle {
         let (stop, stopped) = watch::channel(false);
         let (directory, known) = watch::channel(None);
         let (publish, published) = watch::channel(Arc::new(Published::default()));
-        let (program_id, oracle) = (to_key(&config.program_id), config.key.pubkey());
+        let (fail, failing) = watch::channel(None);
+        let webhook = config.webhook.clone();
+        let webhook = webhook.map(|url| Webhook::start(url, config.name.clone(), metrics.clone()));
+        let (webhook, delivery) = webhook.unzip();
+        let oracle = config.key.pubkey();
         let round_ms = u64::try_from(config.round_interval.as_millis()).unwrap_or(u64::MAX);
         info!(name = config.name, %addr, oracle = %oracle, "oracle started");
 
@@ -134,35 +140,32 @@ impl Oracle {
             name: config.name.clone(),
             oracle: to_key(&oracle),
             program_id,
-            rules: config.rules.clone(),
+            rules: rules.clone(),
             round_ms,
             published: published.clone(),
+            failing,
             evidence: evidence.clone(),
             metrics: metrics.clone(),
         };
         let judge = Judge::new(Parts {
-            settings: Settings {
-                name: config.name.clone(),
-                program_id,
-                oracle,
-                rules: config.rules.clone(),
-                batch: config.batch,
-                round_ms,
-            },
+            settings: Settings { name: config.name.clone(), program_id, oracle, rules, batch: config.batch, round_ms },
             chain: Arc::new(chain),
             recorder: recorder.clone(),
             evidence: evidence.clone(),
             metrics: metrics.clone(),
             directory,
             published: publish,
-            webhook: config.webhook.clone().map(|url| Webhook::start(url, metrics.clone())),
+            failing: fail,
+            desk: Desk::open(&config.data_dir, config.alerts, webhook),
         });
         let router = http::router(ingest).merge(api::router(api));
-        let tasks = vec![
+        let mut tasks = vec![
             ("http", tokio::spawn(serve(listener, router, config.connections, metrics.clone(), stopped.clone()))),
             ("rounds", tokio::spawn(rounds(judge, config.round_interval, stopped.clone()))),
             ("pruning", tokio::spawn(prune(recorder, evidence, config.retention, stopped))),
         ];
+        // It ends once the rounds have ended and what they said is delivered.
+        tasks.extend(delivery.map(|task| ("alerts", task)));
         Ok(OracleHandle { addr, key: to_key(&oracle), published, metrics, stop, tasks, writer: writer_thread })
     }
 }

@@ -38,6 +38,7 @@ use solana_sdk::{
 use super::*;
 use crate::{
     Rules,
+    alerts::AlertKind,
     chain::{ReadError, SendError},
     criteria::{Criterion, Outcome},
     subjects::Kind,
@@ -73,6 +74,10 @@ impl Chain for FakeChain {
 
     async fn slot_time_ms(&self, _: u64) -> Option<u64> {
         None
+    }
+
+    async fn balance(&self) -> Option<u64> {
+        Some(5_000_000_000)
     }
 
     fn tables(&self) -> Vec<AddressLookupTableAccount> {
@@ -724,7 +729,7 @@ fn judged_of(
         snapshot,
         network: snapshot.network.as_ref().unwrap(),
         clock: &clock,
-        rules: &rules(),
+        rules: &crate::RuleBook::from(rules()),
         stages: &stages,
         now_ms: 10_000_000,
     };
@@ -834,8 +839,12 @@ async fn alerts_reach_the_webhook() {
     let router = axum::Router::new().route("/hook", axum::routing::post(take));
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let metrics = Metrics::default();
-    Webhook::start(url, metrics.clone())
-        .send(crate::alerts::Alert { kind: "impaired", text: "l-1 is impaired".into() });
+    let (webhook, _) = Webhook::start(url, "o".into(), metrics.clone());
+    let headline = "l-1 is impaired".into();
+    webhook.send(crate::alerts::Alert { kind: AlertKind::Impaired, headline, details: vec![], since_ms: 0 });
     let body = timeout(Duration::from_secs(10), heard.recv()).await.unwrap().unwrap();
-    assert_eq!(body, serde_json::json!({ "text": "l-1 is impaired" }));
+    assert_eq!(body["text"], "o: l-1 is impaired, since 1970-01-01 00:00:00 UTC");
 }
+
+#[path = "operation_tests.rs"]
+mod operation;

@@ -9,7 +9,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use causeway_interface::{Code, Digest, Key, accounts::Network, instruction::Verdict as Word, quorum};
@@ -25,7 +25,8 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    alerts::{Watch, Webhook},
+    alerts::{Concern, Desk},
+    book::RuleBook,
     chain::{Chain, SendError},
     criteria::{Verdict, coverage::Rules},
     evidence::{self, Evidence, store::EvidenceStore},
@@ -54,7 +55,7 @@ pub struct Settings {
     /// The oracle's key.
     pub oracle: Pubkey,
     /// The numbers that criteria are judged by.
-    pub rules: Rules,
+    pub rules: RuleBook,
     /// Most subjects of one `Attest`; fewer where no more fit a transaction.
     pub batch: usize,
     /// Time between rounds, in ms.
@@ -101,6 +102,9 @@ pub enum RoundError {
 }
 
 impl RoundError {
+    /// Every [`Self::kind`].
+    pub(crate) const KINDS: [&'static str; 4] = ["ledger", "network", "store", "judge"];
+
     const fn kind(&self) -> &'static str {
         match self {
             Self::Ledger(_) => "ledger",
@@ -109,6 +113,19 @@ impl RoundError {
             Self::CutOff => "judge",
         }
     }
+}
+
+/// Rounds that fail, since the last complete one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// What could not be read: "ledger", "network", "store" or "judge".
+    pub what: &'static str,
+    /// Why not, in words.
+    pub cause: String,
+    /// When the first of them failed, in ms since 1970.
+    pub since_ms: u64,
+    /// How many.
+    pub rounds: u64,
 }
 
 /// An oracle between rounds.
@@ -121,10 +138,12 @@ pub struct Judge<C> {
     metrics: Metrics,
     directory: watch::Sender<Option<Arc<Directory>>>,
     published: watch::Sender<Arc<Published>>,
-    webhook: Option<Webhook>,
+    failing: watch::Sender<Option<Failing>>,
+    desk: Desk,
+    /// What became of the evidence of this round: nothing yet, kept, or why not.
+    kept: Mutex<Option<Result<(), String>>>,
     clock: Option<SlotClock>,
     stages: Stages,
-    watch: Watch,
     /// Words that were sent and that the snapshot may not show yet.
     sent: HashMap<Key, Held>,
     /// The network's oracle epoch as this round read it.
@@ -152,8 +171,10 @@ pub struct Parts<C> {
     pub directory: watch::Sender<Option<Arc<Directory>>>,
     /// Where verdicts go.
     pub published: watch::Sender<Arc<Published>>,
-    /// Where alerts go.
-    pub webhook: Option<Webhook>,
+    /// Where it is said why rounds fail.
+    pub failing: watch::Sender<Option<Failing>>,
+    /// Where alerts are decided and go.
+    pub desk: Desk,
 }
 
 /// A word that is due, with its document.
@@ -175,7 +196,7 @@ impl<C: Chain> Judge<C> {
     /// A judge that has not seen anything.
     #[must_use]
     pub fn new(parts: Parts<C>) -> Self {
-        let Parts { settings, chain, recorder, evidence, metrics, directory, published, webhook } = parts;
+        let Parts { settings, chain, recorder, evidence, metrics, directory, published, failing, desk } = parts;
         let instructions = Instructions::new(to_pubkey(&settings.program_id));
         let plain_capacity = pack::attest_capacity(&instructions, &settings.oracle);
         Self {
@@ -187,10 +208,11 @@ impl<C: Chain> Judge<C> {
             metrics,
             directory,
             published,
-            webhook,
+            failing,
+            desk,
+            kept: Mutex::default(),
             clock: None,
             stages: Stages::default(),
-            watch: Watch::default(),
             sent: HashMap::new(),
             epoch: 0,
             due_since: HashMap::new(),
@@ -204,16 +226,29 @@ impl<C: Chain> Judge<C> {
         let began = std::time::Instant::now();
         match self.try_round().await {
             Ok(slot) => {
-                let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                self.metrics.round(slot, took_ms);
-                debug!(slot, took_ms, "round done");
+                let took = began.elapsed();
+                self.metrics.round(took);
+                debug!(slot, ?took, "round done");
+                self.failing.send_replace(None);
+                self.desk.observe(Concern::Rounds, None, time::now_ms());
             }
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                warn!(%error, cause, "nothing attested in this round");
-                self.metrics.round_failed(error.kind());
-            }
+            Err(error) => self.failed(&error),
         }
+        self.desk.save().await;
+    }
+
+    fn failed(&mut self, error: &RoundError) {
+        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+        let words = causes.fold(error.to_string(), |words, cause| format!("{words}: {cause}"));
+        warn!(error = words, "nothing attested in this round");
+        self.metrics.round_failed(error.kind());
+        let now_ms = time::now_ms();
+        self.failing.send_modify(|failing| {
+            let (since_ms, before) = failing.as_ref().map_or((now_ms, 0), |f| (f.since_ms, f.rounds));
+            let rounds = before.saturating_add(1);
+            *failing = Some(Failing { what: error.kind(), cause: words.clone(), since_ms, rounds });
+        });
+        self.desk.observe(Concern::Rounds, Some(&words), now_ms);
     }
 
     async fn try_round(&mut self) -> Result<u64, RoundError> {
@@ -224,6 +259,7 @@ impl<C: Chain> Judge<C> {
         }
         let now_ms = time::now_ms();
         let clock = self.tell_time(snapshot.slot, now_ms).await;
+        self.metrics.ledger_read(snapshot.slot, clock, now_ms);
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
@@ -240,7 +276,12 @@ impl<C: Chain> Judge<C> {
             return Ok(snapshot.slot);
         };
         self.attest(&snapshot, &network, place, round, &rules, now_ms).await;
+        self.observe_evidence(now_ms);
         self.advance(&snapshot, &network, place, &clock).await;
+        if let Some(lamports) = self.chain.balance().await {
+            self.metrics.balance(lamports);
+            self.desk.balance(lamports, now_ms);
+        }
         Ok(snapshot.slot)
     }
 
@@ -266,7 +307,7 @@ impl<C: Chain> Judge<C> {
         network: &Network,
         place: Option<usize>,
         clock: SlotClock,
-        rules: &Rules,
+        rules: &RuleBook,
         now_ms: u64,
     ) -> Result<Vec<Judged>, RoundError> {
         let (snapshot, network) = (snapshot.clone(), network.clone());
@@ -301,13 +342,8 @@ impl<C: Chain> Judge<C> {
                 info!(kind, code = %judged.code, level = level.name(), was, ?criteria, "level");
             }
         }
-        for alert in self.watch.update(&self.settings.name, round) {
-            warn!(kind = alert.kind, text = alert.text, "alert");
-            if let Some(webhook) = &self.webhook {
-                webhook.send(alert);
-            }
-        }
-        self.metrics.subjects(round.iter().map(|j| (j.kind.name(), j.verdict.level.name())));
+        self.desk.round(round, at_ms);
+        self.metrics.judged(round, in_set);
         let subjects = round.iter().map(|j| ((j.kind, j.code), j.clone())).collect();
         self.published.send_replace(Arc::new(Published { slot, at_ms, in_set, subjects }));
     }
@@ -327,16 +363,21 @@ impl<C: Chain> Judge<C> {
     }
 
     /// The rules with the longest gap cut to the maximum age, so that nothing older is attested on.
-    fn rules(&mut self, network: &Network, clock: &SlotClock) -> Rules {
-        let mut rules = self.settings.rules.clone();
+    fn rules(&mut self, network: &Network, clock: &SlotClock) -> RuleBook {
         let max_age_ms = clock.duration_ms(network.attestation_max_age_slots);
-        rules.max_gap_ms = rules.max_gap_ms.min(max_age_ms).max(rules.bucket_ms);
-        let safe_ms = rules.safe_hold_ms(max_age_ms, self.settings.round_ms);
-        if rules.hold_ms < safe_ms && !self.warned_of_hold {
-            warn!(hold_ms = rules.hold_ms, safe_ms, "short hold: a streak may outlive a break that was never attested");
+        let book = self
+            .settings
+            .rules
+            .map(|rules| Rules { max_gap_ms: rules.max_gap_ms.min(max_age_ms).max(rules.bucket_ms), ..rules.clone() });
+        let short = book.members().find_map(|(class, rules)| {
+            let safe_ms = rules.safe_hold_ms(max_age_ms, self.settings.round_ms);
+            (rules.hold_ms < safe_ms).then_some((class.name(), rules.hold_ms, safe_ms))
+        });
+        if let (Some((class, hold_ms, safe_ms)), false) = (short, self.warned_of_hold) {
+            warn!(class, hold_ms, safe_ms, "short hold: a streak may outlive a break that was never attested");
             self.warned_of_hold = true;
         }
-        rules
+        book
     }
 
     async fn attest(
@@ -345,7 +386,7 @@ impl<C: Chain> Judge<C> {
         network: &Network,
         place: usize,
         round: Vec<Judged>,
-        rules: &Rules,
+        rules: &RuleBook,
         now_ms: u64,
     ) {
         let terms =
@@ -366,6 +407,7 @@ impl<C: Chain> Judge<C> {
                 error!(code = %judged.code, "no evidence was asked for, so no word; the next round tries again");
                 continue;
             };
+            let rules = rules.for_subject(snapshot, kind, &judged.key);
             match self.document(&judged, basis, rules, snapshot.slot, now_ms).document() {
                 Ok((name, document)) => due.push(Due { judged, reason, name, document }),
                 Err(error) => error!(code = %judged.code, %error, "no evidence, so no word"),
@@ -507,9 +549,9 @@ impl<C: Chain> Judge<C> {
         let evidence = self.evidence.clone();
         let kept = tokio::task::spawn_blocking(move || evidence.put(&documents, now_ms)).await;
         let lost = |message: String| SendError::Lost { message };
-        let (id, evidence_root) = kept
-            .map_err(|e| lost(format!("evidence not kept: {e}")))?
-            .map_err(|e| lost(format!("evidence not kept: {e}")))?;
+        let kept = kept.map_err(|e| e.to_string()).and_then(|kept| kept.map_err(|e| e.to_string()));
+        self.note_kept(kept.as_ref().map(|_| ()).map_err(Clone::clone));
+        let (id, evidence_root) = kept.map_err(|e| lost(format!("evidence not kept: {e}")))?;
         let attest = self.attest_instruction(batch, evidence_root);
         let signature = self.send("attest", vec![attest], tables).await?;
         let evidence = self.evidence.clone();
@@ -518,6 +560,22 @@ impl<C: Chain> Judge<C> {
             error!("an attestation landed and its transaction could not be noted beside the evidence");
         }
         Ok(())
+    }
+
+    /// One batch's evidence that is not kept decides over others that are.
+    fn note_kept(&self, kept: Result<(), String>) {
+        let mut noted = self.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !matches!(*noted, Some(Err(_))) {
+            *noted = Some(kept);
+        }
+    }
+
+    /// Says it when evidence can't be kept; a round with nothing to keep says nothing about that.
+    fn observe_evidence(&mut self, now_ms: u64) {
+        let noted = self.kept.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(kept) = noted {
+            self.desk.observe(Concern::Evidence, kept.err().as_deref(), now_ms);
+        }
     }
 
     async fn advance(&mut self, snapshot: &Snapshot, network: &Network, place: usize, clock: &SlotClock) {

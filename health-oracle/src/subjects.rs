@@ -9,6 +9,7 @@ use causeway_interface::{
 use causeway_sdk::{Snapshot, qa::Qa};
 
 use crate::{
+    book::RuleBook,
     criteria::{
         Verdict,
         coverage::{Rules, Window},
@@ -152,7 +153,7 @@ pub struct Court<'a> {
     /// Slots and time.
     pub clock: &'a SlotClock,
     /// The numbers.
-    pub rules: &'a Rules,
+    pub rules: &'a RuleBook,
     /// When subjects could first be observed.
     pub stages: &'a Stages,
     /// Now, in ms since 1970.
@@ -160,10 +161,10 @@ pub struct Court<'a> {
 }
 
 impl Court<'_> {
-    fn window(&self, key: &Key, in_service: bool) -> Window {
+    fn window(&self, key: &Key, in_service: bool, rules: &Rules) -> Window {
         let slots = if in_service { self.network.burn_in_maintenance_slots } else { self.network.burn_in_new_slots };
         let burn_in_ms = self.clock.duration_ms(slots);
-        Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, self.rules), self.rules)
+        Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, rules), rules)
     }
 
     fn evidence_window(&self, window: &Window) -> EvidenceWindow {
@@ -174,19 +175,21 @@ impl Court<'_> {
     }
 
     fn device_window(&self, key: &Key, device: &Device) -> Window {
-        self.window(key, device.header.status.is_in_service(device.suspended_from))
+        let rules = self.rules.for_device(device.header.kind);
+        self.window(key, device.header.status.is_in_service(device.suspended_from), rules)
     }
 
     fn link_window(&self, key: &Key, link: &Link) -> Window {
-        self.window(key, link.header.status.is_in_service(link.suspended_from))
+        let rules = self.rules.for_link(link.header.kind);
+        self.window(key, link.header.status.is_in_service(link.suspended_from), rules)
     }
 
     /// How far back telemetry has to be known, in ms: the longest window, and as long as data may take to arrive.
     #[must_use]
     pub fn reach_ms(&self) -> u64 {
         let slots = self.network.burn_in_new_slots.max(self.network.burn_in_maintenance_slots);
-        let rules = self.rules;
-        self.clock.duration_ms(slots).max(rules.hold_ms).saturating_add(rules.lag_ms).saturating_add(rules.bucket_ms)
+        let late_ms = self.rules.all.lag_ms.saturating_add(self.rules.all.bucket_ms);
+        self.clock.duration_ms(slots).max(self.rules.longest_hold_ms()).saturating_add(late_ms)
     }
 
     /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
@@ -225,7 +228,8 @@ impl Court<'_> {
         wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
     ) -> Judged {
         let window = self.device_window(key, device);
-        let verdict = evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms);
+        let verdict =
+            evaluate_device(&window, &facts, telemetry, self.rules.for_device(device.header.kind), self.now_ms);
         let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
             let links = facts.activated.iter().map(|link| link.interface);
             let asked = Asked {
@@ -264,7 +268,7 @@ impl Court<'_> {
             status_since_ms: self.clock.time_of(link.header.status_since_slot),
             ends: [(a.code, link.interface_a), (z.code, link.interface_z)],
         };
-        let verdict = evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms);
+        let verdict = evaluate_link(&window, &facts, telemetry, self.rules.for_link(link.header.kind), self.now_ms);
         let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
             let shown = facts.ends.iter().zip(telemetry).map(|((device, interface), telemetry)| {
                 let (interfaces, adjacencies) = (vec![*interface], vec![*interface]);

@@ -45,6 +45,9 @@ pub enum Due {
 }
 
 impl Due {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Demotion, Self::Changed, Self::First, Self::Criteria, Self::Renewal];
+
     /// The name that metrics carry.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, secret};
 
 /// The list of the oracle's tables within its folder.
 const FILE_NAME: &str = "lookup-tables.json";
@@ -129,8 +129,14 @@ impl Upkeep {
         match outcome {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                warn!(%error, cause, "lookup tables are not as wanted; attesting in plain transactions meanwhile");
+                // A provider's key may be part of the address that an error names.
+                let shown =
+                    |error: &dyn std::error::Error| secret::hide(&error.to_string(), &self.sender.ledger().url());
+                let cause = std::error::Error::source(&error).map(shown);
+                warn!(
+                    error = shown(&error),
+                    cause, "lookup tables are not as wanted; attesting in plain transactions meanwhile"
+                );
             }
             Err(_) => warn!("the upkeep of lookup tables takes too long; it is tried again"),
         }
