@@ -301,5 +301,5 @@ impl OracleHandle {
 }
 
 #[cfg(test)]
-#[path = "oracle_tests.rs"]
+#[path = "oracle_tests/mod.rs"]
 mod tests;

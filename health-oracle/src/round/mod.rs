@@ -1,0 +1,279 @@
+//! One round: read the ledger, judge everything, say what has to be said, advance what can advance.
+//!
+//! - this file: an oracle between rounds, and the order of one;
+//! - `publish`: what was found, to logs, alerts, metrics and the API;
+//! - `attest`: which words are due, and their batches on the way to the ledger;
+//! - `advance`: what the program could do next;
+//! - `transmit`: instructions packed, sent and counted.
+//!
+//! A round attests nothing when the ledger or the telemetry store can't be read: what was attested before then expires,
+//! which is what silence means onchain. One subject whose word is refused holds up no other: a refused batch is halved
+//! until the one is alone. Every wait is bounded by the chain's own limits.
+//!
+//! Evidence is kept before it is signed. Nothing is attested on data older than the maximum age: the longest gap that
+//! coverage tolerates is cut to it.
+
+mod advance;
+mod attest;
+mod publish;
+mod transmit;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use causeway_interface::{Code, Key, accounts::Network, quorum};
+use causeway_sdk::{
+    Instructions, Snapshot,
+    address::{to_key, to_pubkey},
+    pack,
+};
+use solana_sdk::pubkey::Pubkey;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use crate::{
+    alerts::{Watch, Webhook},
+    chain::Chain,
+    criteria::{Verdict, coverage::Rules},
+    evidence::store::EvidenceStore,
+    ingest::Directory,
+    metrics::Metrics,
+    store::TelemetryStore,
+    subjects::{Court, Judged, Kind, Stages},
+    submission::Held,
+    time::{self, SlotClock},
+};
+
+/// Slots back whose time is asked for at the first round, to measure the pace before this oracle has seen any.
+const PACE_SLOTS: u64 = 1_000;
+
+/// The fixed part of an oracle.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name for people.
+    pub name: String,
+    /// The program.
+    pub program_id: Key,
+    /// The oracle's key.
+    pub oracle: Pubkey,
+    /// The numbers that criteria are judged by.
+    pub rules: Rules,
+    /// Most subjects of one `Attest`; fewer where no more fit a transaction.
+    pub batch: usize,
+    /// Time between rounds, in ms.
+    pub round_ms: u64,
+}
+
+/// What the last complete round found.
+#[derive(Clone, Debug, Default)]
+pub struct Published {
+    /// Slot of its snapshot.
+    pub slot: u64,
+    /// When it was, in ms since 1970.
+    pub at_ms: u64,
+    /// Whether this oracle is of the set.
+    pub in_set: bool,
+    /// What was found, by kind and code.
+    pub subjects: BTreeMap<(Kind, Code), Judged>,
+}
+
+impl Published {
+    /// The verdict of a device of this code, or else of a link.
+    #[must_use]
+    pub fn verdict(&self, code: &Code) -> Option<&Verdict> {
+        let found = [Kind::Device, Kind::Link].into_iter().find_map(|kind| self.subjects.get(&(kind, *code)));
+        found.map(|judged| &judged.verdict)
+    }
+}
+
+/// Why a round attested nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// The ledger could not be read.
+    #[error("the ledger could not be read: {0}")]
+    Ledger(crate::chain::ReadError),
+    /// The program holds no network.
+    #[error("the program holds no network yet")]
+    NoNetwork,
+    /// The store could not be read.
+    #[error("the telemetry store could not be read")]
+    Store(#[source] crate::store::StoreError),
+    /// The judging thread died.
+    #[error("judging was cut off")]
+    CutOff,
+}
+
+impl RoundError {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Ledger(_) => "ledger",
+            Self::NoNetwork => "network",
+            Self::Store(_) => "store",
+            Self::CutOff => "judge",
+        }
+    }
+}
+
+/// An oracle between rounds.
+pub struct Judge<C> {
+    settings: Settings,
+    chain: Arc<C>,
+    store: Arc<dyn TelemetryStore>,
+    evidence: Arc<EvidenceStore>,
+    instructions: Instructions,
+    metrics: Metrics,
+    directory: watch::Sender<Option<Arc<Directory>>>,
+    published: watch::Sender<Arc<Published>>,
+    webhook: Option<Webhook>,
+    clock: Option<SlotClock>,
+    stages: Stages,
+    watch: Watch,
+    /// Words that were sent and that the snapshot may not show yet.
+    sent: HashMap<Key, Held>,
+    /// The network's oracle epoch as this round read it.
+    epoch: u32,
+    /// Since which slot a subject could be advanced.
+    due_since: HashMap<Key, u64>,
+    /// Subjects of one `Attest` that fit a transaction without lookup tables.
+    plain_capacity: usize,
+    warned_of_hold: bool,
+}
+
+/// The parts that a judge is made of.
+pub struct Parts<C> {
+    /// The fixed part.
+    pub settings: Settings,
+    /// The ledger.
+    pub chain: Arc<C>,
+    /// Telemetry.
+    pub store: Arc<dyn TelemetryStore>,
+    /// Evidence.
+    pub evidence: Arc<EvidenceStore>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where telemetry keys go.
+    pub directory: watch::Sender<Option<Arc<Directory>>>,
+    /// Where verdicts go.
+    pub published: watch::Sender<Arc<Published>>,
+    /// Where alerts go.
+    pub webhook: Option<Webhook>,
+}
+
+impl<C: Chain> Judge<C> {
+    /// A judge that has not seen anything.
+    #[must_use]
+    pub fn new(parts: Parts<C>) -> Self {
+        let Parts { settings, chain, store, evidence, metrics, directory, published, webhook } = parts;
+        let instructions = Instructions::new(to_pubkey(&settings.program_id));
+        let plain_capacity = pack::attest_capacity(&instructions, &settings.oracle);
+        Self {
+            settings,
+            chain,
+            store,
+            evidence,
+            instructions,
+            metrics,
+            directory,
+            published,
+            webhook,
+            clock: None,
+            stages: Stages::default(),
+            watch: Watch::default(),
+            sent: HashMap::new(),
+            epoch: 0,
+            due_since: HashMap::new(),
+            plain_capacity,
+            warned_of_hold: false,
+        }
+    }
+
+    /// One round. Failures are logged and counted; there is nothing that a caller could do about them.
+    pub async fn round(&mut self) {
+        let began = std::time::Instant::now();
+        match self.try_round().await {
+            Ok(slot) => {
+                let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                self.metrics.round(slot, took_ms);
+                debug!(slot, took_ms, "round done");
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                warn!(%error, cause, "nothing attested in this round");
+                self.metrics.round_failed(error.kind());
+            }
+        }
+    }
+
+    async fn try_round(&mut self) -> Result<u64, RoundError> {
+        let snapshot = self.chain.snapshot().await.map_err(RoundError::Ledger)?;
+        let network = snapshot.network.clone().ok_or(RoundError::NoNetwork)?;
+        for account in &snapshot.undecodable {
+            warn!(address = %account.address, error = account.error, "account not readable; what depends on it is not judged");
+        }
+        let now_ms = time::now_ms();
+        self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
+        let clock = self.tell_time(snapshot.slot, now_ms).await;
+        self.stages.update(&snapshot, &clock);
+        let snapshot = Arc::new(snapshot);
+        let rules = self.rules(&network, &clock);
+        let round = self.judge(&snapshot, &network, clock, &rules, now_ms).await?;
+        let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
+        self.publish(&round, snapshot.slot, now_ms, place.is_some());
+        let Some(place) = place else {
+            debug!("this oracle is not of the set: nothing attested");
+            return Ok(snapshot.slot);
+        };
+        self.attest(&snapshot, &network, place, round, &rules, now_ms).await;
+        self.advance(&snapshot, &network, place, &clock).await;
+        Ok(snapshot.slot)
+    }
+
+    async fn tell_time(&mut self, slot: u64, now_ms: u64) -> SlotClock {
+        let clock = match self.clock {
+            Some(clock) => clock.observe(slot, now_ms),
+            None => match slot.checked_sub(PACE_SLOTS) {
+                Some(then) => match self.chain.slot_time_ms(then).await {
+                    Some(at_ms) => SlotClock::new(then, at_ms).observe(slot, now_ms),
+                    None => SlotClock::new(slot, now_ms),
+                },
+                // A ledger this young is observed from now on.
+                None => SlotClock::new(slot, now_ms),
+            },
+        };
+        self.clock = Some(clock);
+        clock
+    }
+
+    async fn judge(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        network: &Network,
+        clock: SlotClock,
+        rules: &Rules,
+        now_ms: u64,
+    ) -> Result<Vec<Judged>, RoundError> {
+        let (snapshot, network) = (snapshot.clone(), network.clone());
+        let (stages, store, rules) = (self.stages.clone(), self.store.clone(), rules.clone());
+        let judging = tokio::task::spawn_blocking(move || {
+            let court =
+                Court { snapshot: &snapshot, network: &network, clock: &clock, rules: &rules, stages: &stages, now_ms };
+            court.judge(|query| store.window(query))
+        });
+        judging.await.map_err(|_| RoundError::CutOff)?.map_err(RoundError::Store)
+    }
+
+    /// The rules with the longest gap cut to the maximum age, so that nothing older is attested on.
+    fn rules(&mut self, network: &Network, clock: &SlotClock) -> Rules {
+        let mut rules = self.settings.rules.clone();
+        let max_age_ms = clock.duration_ms(network.attestation_max_age_slots);
+        rules.max_gap_ms = rules.max_gap_ms.min(max_age_ms).max(rules.bucket_ms);
+        let safe_ms = rules.safe_hold_ms(max_age_ms, self.settings.round_ms);
+        if rules.hold_ms < safe_ms && !self.warned_of_hold {
+            warn!(hold_ms = rules.hold_ms, safe_ms, "short hold: a streak may outlive a break that was never attested");
+            self.warned_of_hold = true;
+        }
+        rules
+    }
+}

@@ -1,0 +1,32 @@
+//! What a round found, to everyone who wants to know.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::{Judge, Published};
+use crate::{chain::Chain, subjects::Judged};
+
+impl<C: Chain> Judge<C> {
+    pub(super) fn publish(&mut self, round: &[Judged], slot: u64, at_ms: u64, in_set: bool) {
+        let before = self.published.borrow().clone();
+        for judged in round {
+            let level = judged.verdict.level;
+            let was = before.subjects.get(&(judged.kind, judged.code)).map(|j| j.verdict.level);
+            if was != Some(level) {
+                let criteria: Vec<_> = judged.verdict.not_passed().map(|c| c.id.name()).collect();
+                let (kind, was) = (judged.kind.name(), was.map(|l| l.name()));
+                info!(kind, code = %judged.code, level = level.name(), was, ?criteria, "level");
+            }
+        }
+        for alert in self.watch.update(&self.settings.name, round) {
+            warn!(kind = alert.kind, text = alert.text, "alert");
+            if let Some(webhook) = &self.webhook {
+                webhook.send(alert);
+            }
+        }
+        self.metrics.subjects(round.iter().map(|j| (j.kind.name(), j.verdict.level.name())));
+        let subjects = round.iter().map(|j| ((j.kind, j.code), j.clone())).collect();
+        self.published.send_replace(Arc::new(Published { slot, at_ms, in_set, subjects }));
+    }
+}
