@@ -58,6 +58,9 @@ struct Args {
     /// Price of a compute unit in millionths of a lamport.
     #[arg(long, env = "CAUSEWAY_PRIORITY_FEE", default_value_t = 0)]
     priority_fee: u64,
+    /// Lamports that may go to fees in an hour, 0 for no limit: beyond it renewals are held back, demotions never.
+    #[arg(long, env = "CAUSEWAY_ORACLE_FEE_BUDGET", default_value_t = 0)]
+    fee_budget_lamports_per_hour: u64,
     /// Spell every address out in every transaction instead of keeping lookup tables, which cost a deposit.
     #[arg(long, env = "CAUSEWAY_ORACLE_NO_LOOKUP_TABLES")]
     no_lookup_tables: bool,
@@ -78,6 +81,7 @@ impl Args {
         config.http_addr = self.listen;
         config.webhook = self.webhook;
         config.priority_fee_micro_lamports = self.priority_fee;
+        config.fee_budget_lamports_per_hour = self.fee_budget_lamports_per_hour;
         config.lookup_tables = !self.no_lookup_tables;
         if let Some(seconds) = self.round_seconds {
             config.round_interval = Duration::from_secs(seconds);

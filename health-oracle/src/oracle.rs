@@ -1,6 +1,13 @@
 //! A running oracle: the endpoints, the rounds, the housekeeping, and their end.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::{File, TryLockError},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use causeway_interface::{Code, Key};
 use causeway_sdk::address::to_key;
@@ -33,6 +40,11 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(30);
 /// Longest wait for each part when stopping: a round that is sending has its transactions' own limits.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
+/// Locked in the data directory for as long as an oracle runs. The lock goes with the process, however that ends.
+const LOCK_FILE: &str = "oracle.lock";
+/// The code of [`StartError::DataInUse`].
+const DATA_IN_USE: &str = "CW-ORACLE-DATA-IN-USE";
+
 /// Why an oracle did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -42,14 +54,20 @@ pub enum StartError {
     /// The time between rounds is zero.
     #[error("the time between rounds has to be at least 100 ms")]
     Interval,
-    /// The data directory can't be made.
-    #[error("data directory {} can't be made", path.display())]
+    /// The data directory can't be made or locked.
+    #[error("data directory {} can't be made or locked", path.display())]
     DataDir {
         /// Which.
         path: PathBuf,
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// Another process uses the data directory.
+    #[error("{DATA_IN_USE}: data directory {} is in use by another process; stop it, or give this one a directory of its own", path.display())]
+    DataInUse {
+        /// Which.
+        path: PathBuf,
     },
     /// The telemetry store can't be opened.
     #[error("the telemetry store can't be opened")]
@@ -84,6 +102,8 @@ pub struct OracleHandle {
     stop: watch::Sender<bool>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
     writer: std::thread::JoinHandle<()>,
+    /// Held until everything that writes has ended.
+    _lock: File,
 }
 
 impl Oracle {
@@ -109,6 +129,7 @@ impl Oracle {
         }
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+        let lock = lock(&config.data_dir)?;
         let store: Arc<dyn TelemetryStore> =
             Arc::new(SqliteStore::open(&config.data_dir.join("telemetry.sqlite"), config.rules.bucket_ms)?);
         let evidence = Arc::new(EvidenceStore::open(&config.data_dir.join("evidence.sqlite"))?);
@@ -143,6 +164,8 @@ impl Oracle {
                 rules: config.rules.clone(),
                 batch: config.batch,
                 round_ms,
+                priority_fee_micro_lamports: config.priority_fee_micro_lamports,
+                fee_budget_lamports_per_hour: config.fee_budget_lamports_per_hour,
             },
             chain: Arc::new(chain),
             store: store.clone(),
@@ -158,7 +181,26 @@ impl Oracle {
             ("rounds", tokio::spawn(rounds(judge, config.round_interval, stopped.clone()))),
             ("pruning", tokio::spawn(prune(store, evidence, config.retention, stopped))),
         ];
-        Ok(OracleHandle { addr, key: to_key(&oracle), published, metrics, stop, tasks, writer: writer_thread })
+        Ok(OracleHandle {
+            addr,
+            key: to_key(&oracle),
+            published,
+            metrics,
+            stop,
+            tasks,
+            writer: writer_thread,
+            _lock: lock,
+        })
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, StartError> {
+    let failed = |source| StartError::DataDir { path: folder.to_owned(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK_FILE)).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse { path: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
@@ -302,4 +344,4 @@ impl OracleHandle {
 
 #[cfg(test)]
 #[path = "oracle_tests/mod.rs"]
-mod tests;
+pub(crate) mod tests;

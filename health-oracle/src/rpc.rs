@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use causeway_sdk::{
     Ledger, Snapshot, lookup,
-    send::{SendConfig, SendError as SdkError, Sender, Submission},
+    send::{Paid, SendConfig, SendError as SdkError, Sender, Submission},
 };
 use solana_sdk::{
     instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair, signer::Signer,
@@ -88,6 +88,15 @@ impl Chain for RpcChain {
         if let Some(keeper) = &self.keeper {
             keeper.want(addresses);
         }
+    }
+
+    fn paid(&self) -> Paid {
+        let mut paid = self.sender.paid();
+        if let Some(tables) = self.keeper.as_ref().map(Keeper::paid) {
+            paid.lamports = paid.lamports.saturating_add(tables.lamports);
+            paid.transactions = paid.transactions.saturating_add(tables.transactions);
+        }
+        paid
     }
 
     async fn send(

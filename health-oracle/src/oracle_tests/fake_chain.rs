@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -12,7 +12,7 @@ use causeway_interface::{
     ErrorCode, Key,
     instruction::{Attest, Instruction as Data, Tag},
 };
-use causeway_sdk::{Snapshot, address::to_key, instructions::tag_of, pack};
+use causeway_sdk::{Snapshot, address::to_key, instructions::tag_of, pack, send::Paid};
 use solana_sdk::{
     instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair, signer::Signer,
 };
@@ -33,6 +33,12 @@ pub(super) struct FakeChain {
     pub(super) wanted: Arc<Mutex<BTreeSet<Pubkey>>>,
     pub(super) tables_lost: Arc<AtomicBool>,
     pub(super) dead: Arc<AtomicBool>,
+    pub(super) transactions: Arc<AtomicU64>,
+    /// Whether words are taken into the snapshot as the program would; and those that were: slot, subject, verdict.
+    pub(super) applies: Arc<AtomicBool>,
+    pub(super) applied: Arc<Mutex<Vec<(u64, Key, u8)>>>,
+    /// Every transaction lands with an error that is not the program's.
+    pub(super) failing: Arc<AtomicBool>,
 }
 
 impl Chain for FakeChain {
@@ -57,6 +63,11 @@ impl Chain for FakeChain {
         *self.wanted.lock().unwrap() = addresses;
     }
 
+    fn paid(&self) -> Paid {
+        let transactions = self.transactions.load(Ordering::Relaxed);
+        Paid { lamports: transactions * pack::LAMPORTS_PER_SIGNATURE, transactions }
+    }
+
     async fn send(
         &self,
         instructions: Vec<Instruction>,
@@ -71,6 +82,13 @@ impl Chain for FakeChain {
         let touched = instructions.iter().flat_map(|i| &i.accounts).map(|m| to_key(&m.pubkey));
         if touched.into_iter().any(|key| poisoned.contains(&key)) {
             return Err(SendError::Program { code: ErrorCode::CorruptAccount });
+        }
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        if self.failing.load(Ordering::Relaxed) {
+            return Err(SendError::Refused { message: "landed with an error".into() });
+        }
+        if self.applies.load(Ordering::Relaxed) {
+            instructions.iter().for_each(|instruction| self.apply(instruction));
         }
         self.sent.lock().unwrap().extend(instructions);
         Ok("signature".into())
@@ -88,6 +106,25 @@ impl FakeChain {
             wanted: Arc::default(),
             tables_lost: Arc::default(),
             dead: Arc::default(),
+            transactions: Arc::default(),
+            applies: Arc::default(),
+            applied: Arc::default(),
+            failing: Arc::default(),
+        }
+    }
+
+    /// What `Attest` does to the entries of the first oracle.
+    fn apply(&self, instruction: &Instruction) {
+        let Ok(Data::Attest(attest)) = Data::decode(&instruction.data) else { return };
+        let mut snapshot = self.snapshot.lock().unwrap();
+        let (addresses, slot) = (snapshot.addresses(), snapshot.slot);
+        let subjects: Vec<Key> = snapshot.attestations.keys().copied().collect();
+        for (account, word) in instruction.accounts[2..].iter().zip(&attest.verdicts) {
+            let subject = subjects.iter().find(|s| addresses.attestations(s) == account.pubkey).unwrap();
+            let entry = &mut snapshot.attestations.get_mut(subject).unwrap().entries[0];
+            (entry.verdict, entry.failed) = (word.verdict, word.failed);
+            (entry.epoch, entry.slot, entry.evidence_root) = (attest.epoch, slot, attest.evidence_root);
+            self.applied.lock().unwrap().push((slot, *subject, word.verdict));
         }
     }
 

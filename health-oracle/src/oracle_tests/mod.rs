@@ -2,7 +2,9 @@
 
 mod endpoint;
 mod fake_chain;
+mod instances;
 mod judged;
-mod network;
+pub(crate) mod network;
 mod scene;
+mod silence;
 mod words;

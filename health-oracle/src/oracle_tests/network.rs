@@ -38,7 +38,7 @@ fn port(name: &str, kind: InterfaceKind, role: InterfaceRole, loopback: Loopback
 }
 
 /// Two activated devices with one activated WAN link, and an oracle in the set.
-pub(super) fn network_of(oracle: &Keypair) -> Snapshot {
+pub(crate) fn network_of(oracle: &Keypair) -> Snapshot {
     let addresses = Addresses::new(to_pubkey(&PROGRAM));
     let code = |text: &str| text.parse().unwrap();
     let mut s = Snapshot::empty(PROGRAM, 1_000);
@@ -215,7 +215,7 @@ pub(super) fn network_of(oracle: &Keypair) -> Snapshot {
 }
 
 /// The network of [`network_of`] with as many subjects in all.
-pub(super) fn network_with(subjects: usize, oracle: &Keypair) -> Snapshot {
+pub(crate) fn network_with(subjects: usize, oracle: &Keypair) -> Snapshot {
     let mut snapshot = network_of(oracle);
     let addresses = snapshot.addresses();
     let model = snapshot.devices.values().next().unwrap().clone();

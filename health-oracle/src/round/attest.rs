@@ -1,6 +1,10 @@
-//! Which words are due, and their batches on the way to the ledger.
+//! The evidence of the words that are due, and their batches on the way to the ledger.
+//!
+//! Batches go in groups: the evidence of a group is made and written with one wait for the disk, then its transactions are
+//! sent, then what landed is noted with one more. A group bounds the memory that documents take. What landed and could not
+//! be noted is noted later; what a process that died had sent is found by the ledger's roots (`recognise`).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use causeway_interface::{Digest, Key, accounts::Network, instruction::Verdict as Word};
 use causeway_sdk::{
@@ -12,110 +16,188 @@ use futures::{StreamExt, stream};
 use solana_sdk::{instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey};
 use tracing::{error, warn};
 
-use super::{Judge, transmit::TRANSACTIONS_AT_ONCE};
+use super::{Judge, transmit::TRANSACTIONS_AT_ONCE, words::Due};
 use crate::{
     chain::{Chain, SendError},
     criteria::coverage::Rules,
-    evidence::{self, Evidence},
-    subjects::{Judged, rank_of},
-    submission::{self, Held, Terms},
+    evidence::{
+        self, Evidence,
+        store::{BatchId, Document},
+    },
+    subjects::Judged,
+    submission::{Held, Terms},
 };
 
-/// A word that is due, with its document.
-#[derive(Clone)]
-struct Due {
-    judged: Judged,
-    reason: submission::Due,
-    name: Digest,
-    document: Vec<u8>,
-}
+/// Words whose evidence is written at once: some 15 MB of documents, which compress to one.
+const GROUP: usize = 5_000;
+/// Notes of landed batches that wait for a store that does not take them. More are given up: the ledger's roots tell.
+const MAX_NOTES: usize = 10_000;
+
+type Tables = Arc<Vec<AddressLookupTableAccount>>;
 
 /// Words of one transaction, and the lookup tables that it needs.
 struct Batch {
     due: Vec<Due>,
-    tables: Vec<AddressLookupTableAccount>,
+    tables: Tables,
+}
+
+/// A batch whose evidence is on disk.
+struct Kept {
+    batch: Batch,
+    id: BatchId,
+    root: Digest,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Landed {
+    due: Vec<Due>,
+    notes: Vec<(BatchId, String)>,
+}
+
+/// What all documents of a round have in common.
+struct Scribe {
+    program: Key,
+    oracle: Key,
+    rules: Rules,
+    ledger_slot: u64,
+    at_ms: u64,
+}
+
+impl Scribe {
+    fn document(&self, judged: &Judged) -> Result<Document, evidence::canonical::CanonicalError> {
+        let evidence = Evidence {
+            version: evidence::VERSION,
+            program: self.program,
+            oracle: self.oracle,
+            subject: judged.key,
+            code: judged.code,
+            ledger_slot: self.ledger_slot,
+            at_ms: self.at_ms,
+            window: judged.window,
+            verdict: judged.verdict.clone(),
+            not_judged: Evidence::not_judged(),
+            rules: self.rules.clone(),
+            telemetry: judged.telemetry.clone(),
+        };
+        let (name, bytes) = evidence.document()?;
+        Ok(Document { subject: judged.key, name, bytes })
+    }
+
+    /// The documents of a batch. A word without a document is not said.
+    fn documents(&self, batch: &mut Batch) -> Vec<Document> {
+        let mut documents = Vec::with_capacity(batch.due.len());
+        batch.due.retain(|due| match self.document(&due.judged) {
+            Ok(document) => {
+                documents.push(document);
+                true
+            }
+            Err(error) => {
+                error!(code = %due.judged.code, %error, "no evidence, so no word");
+                false
+            }
+        });
+        documents
+    }
 }
 
 impl<C: Chain> Judge<C> {
-    /// This oracle's word as the ledger holds it or will, once what was sent shows.
-    fn held(&mut self, snapshot: &Snapshot, subject: &Key, place: usize) -> Option<Held> {
-        let entry = snapshot.attestations.get(subject).and_then(|a| a.entries.get(place));
-        let onchain = entry.map(|e| Held { verdict: e.verdict, failed: e.failed, epoch: e.epoch, slot: e.slot });
-        match self.sent.get(subject).copied() {
-            Some(sent) if onchain.is_none_or(|o| o.slot < sent.slot) => Some(sent),
-            Some(_) => {
-                self.sent.remove(subject);
-                onchain
-            }
-            None => onchain,
-        }
-    }
-
     pub(super) async fn attest(
         &mut self,
         snapshot: &Snapshot,
         network: &Network,
         place: usize,
-        round: Vec<Judged>,
+        round: &[Arc<Judged>],
         rules: &Rules,
         now_ms: u64,
     ) {
         let terms =
             Terms { epoch: network.oracle_epoch, max_age: network.attestation_max_age_slots, now: snapshot.slot };
         self.epoch = network.oracle_epoch;
-        self.want_tables(&round);
-        let mut due = Vec::new();
-        let mut too_small = Vec::new();
-        for judged in round {
-            let held = self.held(snapshot, &judged.key, place);
-            let (byte, failed) = (judged.verdict.level.byte(), judged.verdict.failed_bits());
-            let kind = judged.kind;
-            let Some(reason) = submission::due(held, byte, failed, &terms, |b| rank_of(kind, b)) else { continue };
-            if snapshot.attestations.get(&judged.key).is_none_or(|a| a.entries.len() <= place) {
-                too_small.push(judged.key);
+        self.want_tables(round);
+        let tables = Arc::new(self.chain.tables());
+        let mut words = self.words(snapshot, place, round, &terms, &tables).await;
+        self.extend(&words.too_small).await;
+        self.afford(&mut words.due, self.capacity(&tables), now_ms);
+        let scribe = Arc::new(Scribe {
+            program: self.settings.program_id,
+            oracle: to_key(&self.settings.oracle),
+            rules: rules.clone(),
+            ledger_slot: snapshot.slot,
+            at_ms: now_ms,
+        });
+        let mut waiting = self.batches(words.due, &tables).into_iter().peekable();
+        while waiting.peek().is_some() {
+            let (mut group, mut size) = (Vec::new(), 0);
+            while let Some(batch) = waiting.next_if(|batch| group.is_empty() || size + batch.due.len() <= GROUP) {
+                size += batch.due.len();
+                group.push(batch);
             }
-            match self.document(&judged, rules, snapshot.slot, now_ms).document() {
-                Ok((name, document)) => due.push(Due { judged, reason, name, document }),
-                Err(error) => error!(code = %judged.code, %error, "no evidence, so no word"),
-            }
+            self.attest_group(group, &scribe, &terms).await;
         }
-        // The urgent first; then by kind and code, so that batches are the same whatever order things were read in.
-        due.sort_by_key(|d| (d.reason, d.judged.kind, d.judged.code));
-        self.extend(&too_small).await;
-        let tables = self.chain.tables();
-        let landed: Vec<Vec<Due>> = stream::iter(self.batches(due, &tables))
-            .map(|batch| self.attest_batch(batch, now_ms))
-            .buffer_unordered(TRANSACTIONS_AT_ONCE)
-            .collect()
-            .await;
-        for due in landed.into_iter().flatten() {
-            self.metrics.attested(due.reason.name());
-            let verdict = &due.judged.verdict;
-            let word = Held {
-                verdict: verdict.level.byte(),
-                failed: verdict.failed_bits(),
-                epoch: terms.epoch,
-                slot: terms.now,
-            };
-            self.sent.insert(due.judged.key, word);
-        }
+        self.note().await;
+        self.settle(now_ms);
         self.sent.retain(|key, _| snapshot.attestations.contains_key(key));
     }
 
-    fn document(&self, judged: &Judged, rules: &Rules, ledger_slot: u64, at_ms: u64) -> Evidence {
-        Evidence {
-            version: evidence::VERSION,
-            program: self.settings.program_id,
-            oracle: to_key(&self.settings.oracle),
-            subject: judged.key,
-            code: judged.code,
-            ledger_slot,
-            at_ms,
-            window: judged.window,
-            verdict: judged.verdict.clone(),
-            not_judged: Evidence::not_judged(),
-            rules: rules.clone(),
-            telemetry: judged.telemetry.clone(),
+    async fn attest_group(&mut self, group: Vec<Batch>, scribe: &Arc<Scribe>, terms: &Terms) {
+        let this = &*self;
+        let landed: Vec<Landed> = stream::iter(this.keep(group, scribe).await)
+            .map(|kept| this.attest_batch(kept, scribe))
+            .buffer_unordered(TRANSACTIONS_AT_ONCE)
+            .collect()
+            .await;
+        for Landed { due, mut notes } in landed {
+            self.notes.append(&mut notes);
+            for due in due {
+                self.metrics.attested(due.reason.name());
+                let verdict = &due.judged.verdict;
+                let (verdict, failed) = (verdict.level.byte(), verdict.failed_bits());
+                self.sent.insert(due.judged.key, Held { verdict, failed, epoch: terms.epoch, slot: terms.now });
+            }
+        }
+        self.note().await;
+    }
+
+    /// Makes the evidence of batches and keeps it, with one wait for the disk. Returns those that may be sent: all or none.
+    async fn keep(&self, mut group: Vec<Batch>, scribe: &Arc<Scribe>) -> Vec<Kept> {
+        let (evidence, scribe) = (self.evidence.clone(), scribe.clone());
+        let keeping = tokio::task::spawn_blocking(move || {
+            let documents: Vec<Vec<Document>> = group.iter_mut().map(|batch| scribe.documents(batch)).collect();
+            let kept = evidence.put(&documents, scribe.at_ms)?;
+            let kept = group.into_iter().zip(kept).map(|(batch, (id, root))| Kept { batch, id, root });
+            Ok::<_, evidence::store::EvidenceError>(kept.filter(|kept| !kept.batch.due.is_empty()).collect())
+        });
+        let failed = |error: &dyn std::error::Error| {
+            error!(%error, cause = ?error.source(), "evidence not kept, so nothing is signed");
+            self.metrics.transaction_failed("evidence");
+            Vec::new()
+        };
+        match keeping.await {
+            Ok(Ok(kept)) => kept,
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Notes what landed. What the store does not take is tried again later.
+    async fn note(&mut self) {
+        if self.notes.is_empty() {
+            return;
+        }
+        let (evidence, notes) = (self.evidence.clone(), self.notes.clone());
+        match tokio::task::spawn_blocking(move || evidence.signed(&notes)).await {
+            Ok(Ok(())) => self.notes.clear(),
+            outcome => {
+                let cause = match outcome {
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => error.to_string(),
+                    Ok(Ok(())) => String::new(),
+                };
+                error!(batches = self.notes.len(), cause, "what landed could not be noted yet beside its evidence");
+                let over = self.notes.len().saturating_sub(MAX_NOTES);
+                self.notes.drain(..over);
+            }
         }
     }
 
@@ -125,54 +207,55 @@ impl<C: Chain> Judge<C> {
         self.send_packed("extend", subjects.iter().map(|key| (*key, extend(key))).collect()).await;
     }
 
-    /// Asks for lookup tables where not all subjects fit a plain transaction: every one is renewed at about the same
-    /// time.
-    fn want_tables(&self, round: &[Judged]) {
+    /// Asks for lookup tables where not all subjects fit a plain transaction.
+    fn want_tables(&self, round: &[Arc<Judged>]) {
         if round.len() <= self.plain_capacity.min(self.settings.batch) {
             return;
         }
-        let addresses = self.instructions.addresses();
-        let mut wanted: BTreeSet<Pubkey> = round.iter().map(|judged| addresses.attestations(&judged.key)).collect();
-        wanted.insert(addresses.network());
+        let mut wanted: BTreeSet<Pubkey> = self.addresses.values().copied().collect();
+        wanted.insert(self.instructions.addresses().network());
         self.chain.want_in_tables(wanted);
     }
 
     /// In as few transactions as fit, by lookup tables where one without does not hold everything.
-    fn batches(&self, due: Vec<Due>, tables: &[AddressLookupTableAccount]) -> Vec<Batch> {
+    fn batches(&self, due: Vec<Due>, tables: &Tables) -> Vec<Batch> {
         let count = (due.len(), self.settings.batch);
-        let split = |tables: &[AddressLookupTableAccount]| {
-            let attest = |range: std::ops::Range<usize>| {
-                self.attest_instruction(due.get(range).unwrap_or_default(), Digest::ZERO)
-            };
-            pack::ranges(&self.settings.oracle, tables, &Limits::default(), count, attest)
-        };
         let plain = due.len() <= self.plain_capacity;
-        let tables = if plain { &[] } else { tables };
-        let ranges = split(tables).unwrap_or_else(|error| {
+        let tables = if plain { Tables::default() } else { tables.clone() };
+        let attest =
+            |range: std::ops::Range<usize>| self.attest_instruction(due.get(range).unwrap_or_default(), Digest::ZERO);
+        let ranges = pack::ranges(&self.settings.oracle, &tables, &Limits::default(), count, attest);
+        let ranges = ranges.unwrap_or_else(|error| {
             // One word fits any transaction.
             error!(%error, "words are sent one by one");
             (0..due.len()).map(|n| n..n + 1).collect()
         });
-        let words = |range: std::ops::Range<usize>| due.get(range).unwrap_or_default().to_vec();
-        ranges.into_iter().map(|range| Batch { due: words(range), tables: tables.to_vec() }).collect()
+        let mut due = due.into_iter();
+        let words = |range: std::ops::Range<usize>| due.by_ref().take(range.len()).collect();
+        ranges.into_iter().map(words).map(|due| Batch { due, tables: tables.clone() }).collect()
     }
 
     /// Attests a batch; where the program refuses it, its halves, and where its lookup tables are gone, as many
     /// transactions as it takes without. Returns what landed.
-    async fn attest_batch(&self, batch: Batch, now_ms: u64) -> Vec<Due> {
-        let mut landed = Vec::new();
-        let mut waiting = vec![batch];
-        while let Some(Batch { mut due, tables }) = waiting.pop() {
-            match self.attest_once(&due, &tables, now_ms).await {
-                Ok(()) => landed.append(&mut due),
+    async fn attest_batch(&self, kept: Kept, scribe: &Arc<Scribe>) -> Landed {
+        let mut landed = Landed::default();
+        let mut waiting = vec![kept];
+        while let Some(Kept { batch: Batch { mut due, tables }, id, root }) = waiting.pop() {
+            match self.send("attest", vec![self.attest_instruction(&due, root)], &tables).await {
+                Ok(signature) => {
+                    landed.due.append(&mut due);
+                    landed.notes.push((id, signature));
+                }
                 Err(SendError::Program { code }) if due.len() > 1 => {
                     warn!(subjects = due.len(), %code, "attestation refused; trying its halves");
                     let rest = due.split_off(due.len() / 2);
-                    waiting.extend([rest, due].map(|due| Batch { due, tables: tables.clone() }));
+                    let halves = [rest, due].map(|due| Batch { due, tables: tables.clone() });
+                    waiting.extend(self.keep(halves.into(), scribe).await);
                 }
                 Err(SendError::Tables { message }) if !tables.is_empty() => {
                     warn!(subjects = due.len(), message, "lookup tables are gone; attesting without them");
-                    waiting.extend(self.batches(due, &[]));
+                    let plain = self.batches(due, &Tables::default());
+                    waiting.extend(self.keep(plain, scribe).await);
                 }
                 Err(error) => {
                     let codes: Vec<_> = due.iter().map(|d| d.judged.code.to_string()).collect();
@@ -193,36 +276,13 @@ impl<C: Chain> Judge<C> {
             end_slot: windows().map(|w| w.end_slot).max().unwrap_or_default(),
             evidence_root,
         };
-        let words: Vec<(Key, Word)> = batch
+        let words: Vec<(Pubkey, Word)> = batch
             .iter()
             .map(|d| {
                 let verdict = &d.judged.verdict;
-                (d.judged.key, Word { verdict: verdict.level.byte(), failed: verdict.failed_bits() })
+                (d.address, Word { verdict: verdict.level.byte(), failed: verdict.failed_bits() })
             })
             .collect();
-        self.instructions.attest(&self.settings.oracle, window, &words)
-    }
-
-    async fn attest_once(
-        &self,
-        batch: &[Due],
-        tables: &[AddressLookupTableAccount],
-        now_ms: u64,
-    ) -> Result<(), SendError> {
-        let documents: Vec<_> = batch.iter().map(|d| (d.judged.key, d.name, d.document.clone())).collect();
-        let evidence = self.evidence.clone();
-        let kept = tokio::task::spawn_blocking(move || evidence.put(&documents, now_ms)).await;
-        let lost = |message: String| SendError::Lost { message };
-        let (id, evidence_root) = kept
-            .map_err(|e| lost(format!("evidence not kept: {e}")))?
-            .map_err(|e| lost(format!("evidence not kept: {e}")))?;
-        let attest = self.attest_instruction(batch, evidence_root);
-        let signature = self.send("attest", vec![attest], tables).await?;
-        let evidence = self.evidence.clone();
-        let noted = tokio::task::spawn_blocking(move || evidence.signed(id, &signature)).await;
-        if !matches!(noted, Ok(Ok(()))) {
-            error!("an attestation landed and its transaction could not be noted beside the evidence");
-        }
-        Ok(())
+        self.instructions.attest_at(&self.settings.oracle, window, &words)
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! - this file: an oracle between rounds, and the order of one;
 //! - `publish`: what was found, to logs, alerts, metrics and the API;
-//! - `attest`: which words are due, and their batches on the way to the ledger;
+//! - `doubt`: what is not judged because the ledger could not be read as a whole;
+//! - `words`: which words are due, and which of them are said now;
+//! - `attest`: their evidence, and their batches on the way to the ledger;
 //! - `advance`: what the program could do next;
 //! - `transmit`: instructions packed, sent and counted.
 //!
@@ -15,19 +17,24 @@
 
 mod advance;
 mod attest;
+mod doubt;
 mod publish;
+#[cfg(test)]
+mod tests;
 mod transmit;
+mod words;
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-use causeway_interface::{Code, Key, accounts::Network, quorum};
+use causeway_interface::{Code, Digest, Key, accounts::Network, quorum};
 use causeway_sdk::{
     Instructions, Snapshot,
     address::{to_key, to_pubkey},
     pack,
+    send::Paid,
 };
 use solana_sdk::pubkey::Pubkey;
 use tokio::sync::watch;
@@ -37,12 +44,12 @@ use crate::{
     alerts::{Watch, Webhook},
     chain::Chain,
     criteria::{Verdict, coverage::Rules},
-    evidence::store::EvidenceStore,
+    evidence::store::{BatchId, EvidenceStore},
     ingest::Directory,
     metrics::Metrics,
     store::TelemetryStore,
     subjects::{Court, Judged, Kind, Stages},
-    submission::Held,
+    submission::{Held, budget::Spending},
     time::{self, SlotClock},
 };
 
@@ -64,6 +71,10 @@ pub struct Settings {
     pub batch: usize,
     /// Time between rounds, in ms.
     pub round_ms: u64,
+    /// Price of a compute unit in millionths of a lamport.
+    pub priority_fee_micro_lamports: u64,
+    /// Lamports that may go to fees in an hour; 0 for no limit.
+    pub fee_budget_lamports_per_hour: u64,
 }
 
 /// What the last complete round found.
@@ -76,7 +87,7 @@ pub struct Published {
     /// Whether this oracle is of the set.
     pub in_set: bool,
     /// What was found, by kind and code.
-    pub subjects: BTreeMap<(Kind, Code), Judged>,
+    pub subjects: BTreeMap<(Kind, Code), Arc<Judged>>,
 }
 
 impl Published {
@@ -138,6 +149,19 @@ pub struct Judge<C> {
     due_since: HashMap<Key, u64>,
     /// Subjects of one `Attest` that fit a transaction without lookup tables.
     plain_capacity: usize,
+    /// Attestations accounts by subject: deriving one takes longer than judging it.
+    addresses: HashMap<Key, Pubkey>,
+    /// Roots that the ledger holds under this oracle's key, and whether this instance signed them.
+    roots: HashMap<Digest, bool>,
+    /// Words of another instance that were counted: subject, and slot in which it was said.
+    foreign: HashMap<Key, u64>,
+    /// Batches that landed and could not be noted yet.
+    notes: Vec<(BatchId, String)>,
+    spending: Spending,
+    paid: Paid,
+    /// Lamports that a transaction costs: by what the last ones did.
+    fee: u64,
+    warned_of_budget: bool,
     warned_of_hold: bool,
 }
 
@@ -167,6 +191,7 @@ impl<C: Chain> Judge<C> {
     pub fn new(parts: Parts<C>) -> Self {
         let Parts { settings, chain, store, evidence, metrics, directory, published, webhook } = parts;
         let instructions = Instructions::new(to_pubkey(&settings.program_id));
+        let fee = pack::fee_lamports(1, pack::Limits::default().compute_units, settings.priority_fee_micro_lamports);
         let plain_capacity = pack::attest_capacity(&instructions, &settings.oracle);
         Self {
             settings,
@@ -185,6 +210,14 @@ impl<C: Chain> Judge<C> {
             epoch: 0,
             due_since: HashMap::new(),
             plain_capacity,
+            addresses: HashMap::new(),
+            roots: HashMap::new(),
+            foreign: HashMap::new(),
+            notes: Vec::new(),
+            spending: Spending::default(),
+            paid: Paid::default(),
+            fee,
+            warned_of_budget: false,
             warned_of_hold: false,
         }
     }
@@ -218,16 +251,25 @@ impl<C: Chain> Judge<C> {
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
-        let round = self.judge(&snapshot, &network, clock, &rules, now_ms).await?;
+        let mut round = self.judge(&snapshot, &network, clock, &rules, now_ms).await?;
+        self.keep_addresses(&round);
+        doubt::leave_out(&snapshot, &self.addresses, &mut round);
         let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
-        self.publish(&round, snapshot.slot, now_ms, place.is_some());
+        let round = self.publish(round, snapshot.slot, now_ms, place.is_some());
         let Some(place) = place else {
             debug!("this oracle is not of the set: nothing attested");
             return Ok(snapshot.slot);
         };
-        self.attest(&snapshot, &network, place, round, &rules, now_ms).await;
+        self.attest(&snapshot, &network, place, &round, &rules, now_ms).await;
         self.advance(&snapshot, &network, place, &clock).await;
         Ok(snapshot.slot)
+    }
+
+    fn keep_addresses(&mut self, round: &[Judged]) {
+        let before = std::mem::take(&mut self.addresses);
+        let addresses = self.instructions.addresses();
+        let address = |key: &Key| before.get(key).copied().unwrap_or_else(|| addresses.attestations(key));
+        self.addresses = round.iter().map(|judged| (judged.key, address(&judged.key))).collect();
     }
 
     async fn tell_time(&mut self, slot: u64, now_ms: u64) -> SlotClock {

@@ -8,9 +8,10 @@ use super::{Judge, Published};
 use crate::{chain::Chain, subjects::Judged};
 
 impl<C: Chain> Judge<C> {
-    pub(super) fn publish(&mut self, round: &[Judged], slot: u64, at_ms: u64, in_set: bool) {
+    /// Returns what was found, shared: a fleet's is some 100 MB.
+    pub(super) fn publish(&mut self, round: Vec<Judged>, slot: u64, at_ms: u64, in_set: bool) -> Vec<Arc<Judged>> {
         let before = self.published.borrow().clone();
-        for judged in round {
+        for judged in &round {
             let level = judged.verdict.level;
             let was = before.subjects.get(&(judged.kind, judged.code)).map(|j| j.verdict.level);
             if was != Some(level) {
@@ -19,14 +20,16 @@ impl<C: Chain> Judge<C> {
                 info!(kind, code = %judged.code, level = level.name(), was, ?criteria, "level");
             }
         }
-        for alert in self.watch.update(&self.settings.name, round) {
+        for alert in self.watch.update(&self.settings.name, &round) {
             warn!(kind = alert.kind, text = alert.text, "alert");
             if let Some(webhook) = &self.webhook {
                 webhook.send(alert);
             }
         }
         self.metrics.subjects(round.iter().map(|j| (j.kind.name(), j.verdict.level.name())));
+        let round: Vec<Arc<Judged>> = round.into_iter().map(Arc::new).collect();
         let subjects = round.iter().map(|j| ((j.kind, j.code), j.clone())).collect();
         self.published.send_replace(Arc::new(Published { slot, at_ms, in_set, subjects }));
+        round
     }
 }
