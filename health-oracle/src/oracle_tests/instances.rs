@@ -1,6 +1,7 @@
 //! Two instances of one oracle, one after the other, and two at once.
 
 use std::{
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -40,11 +41,11 @@ async fn of_two_instances_that_disagree_the_lower_word_stands_until_its_own_is_g
     let max_age = 60;
     let chain = ledger(&key, max_age);
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let start = |folder| Oracle::start_on(config(&key, folder), chain.clone(), Metrics::default());
+    let start = |folder: PathBuf| Oracle::start_on(config(&key, &folder), chain.clone(), Metrics::default());
     // One with telemetry, whose words are not taken yet; while it is away one without, that finds everything pending.
     chain.applies.store(false, Ordering::Relaxed);
     let http = reqwest::Client::new();
-    let oracle = start(folder.path()).await.unwrap();
+    let oracle = start(folder.path().into()).await.unwrap();
     let mut rig = Rig { chain: chain.clone(), oracle, folder, http, key: key.clone() };
     rig.wait("the first round", |r| r.oracle.counters().rounds > 0).await;
     rig.report(0).await;
@@ -52,11 +53,11 @@ async fn of_two_instances_that_disagree_the_lower_word_stands_until_its_own_is_g
     rig.report(0).await;
     rig.oracle.shutdown().await;
     chain.applies.store(true, Ordering::Relaxed);
-    let blind = start(other.path()).await.unwrap();
+    let blind = start(other.path().into()).await.unwrap();
     while words(&chain).is_empty() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    rig.oracle = start(rig.folder.path()).await.unwrap();
+    rig.oracle = start(rig.folder.path().into()).await.unwrap();
     rig.wait("the first round", |r| r.oracle.counters().rounds > 0).await;
     let now = || (chain.snapshot.lock().unwrap().slot, chain.attested().len() as u64);
     let began = now();
@@ -112,7 +113,8 @@ async fn a_restart_knows_its_own_words_even_those_that_were_not_noted() {
     let rig = Rig { chain: chain.clone(), oracle, folder, http, key: key.clone() };
     rig.wait("two rounds", |r| r.oracle.counters().rounds > 1).await;
     let answer: serde_json::Value = serde_json::from_str(&rig.get("/v1/subjects/l-1/verdict").await.1).unwrap();
-    let root = chain.snapshot.lock().unwrap().attestations[&link(&chain)].entries[0].evidence_root;
+    let link = link(&chain);
+    let root = chain.snapshot.lock().unwrap().attestations[&link].entries[0].evidence_root;
     assert_eq!(answer["attested"]["evidence_root"], root.to_string(), "{answer}");
     assert!(answer["attested"]["transaction"].is_null(), "{answer}");
     // Its own word it raises at once: a quarter of an hour before it would raise another's.
