@@ -118,7 +118,8 @@ struct Attested {
     evidence_sha256: Digest,
     evidence_root: Digest,
     proof: Proof,
-    transaction: String,
+    /// None where the oracle died before it could note it; the root is on the ledger all the same.
+    transaction: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -211,7 +212,7 @@ async fn verdicts(State(api): State<Api>) -> Response {
         subjects: Vec<SubjectVerdict<'a>>,
     }
     let published = api.published.borrow().clone();
-    let subjects = published.subjects.values().map(SubjectVerdict::of).collect();
+    let subjects = published.subjects.values().map(|judged| SubjectVerdict::of(judged)).collect();
     Json(List { ledger_slot: published.slot, judged_at_ms: published.at_ms, subjects }).into_response()
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, future::Future};
 
 use causeway_interface::ErrorCode;
-use causeway_sdk::Snapshot;
+use causeway_sdk::{Snapshot, send::Paid};
 use solana_sdk::{instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey};
 
 /// The ledger could not be read.
@@ -58,6 +58,9 @@ pub trait Chain: Send + Sync + 'static {
 
     /// Asks that these addresses be in lookup tables from soon on. Does not wait, and nothing depends on it.
     fn want_in_tables(&self, addresses: BTreeSet<Pubkey>);
+
+    /// What transactions have cost since the start.
+    fn paid(&self) -> Paid;
 
     /// Sends one transaction, paid and signed by the oracle, that looks addresses up in `tables`; on success it is
     /// confirmed without an error. Returns its signature.

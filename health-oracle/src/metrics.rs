@@ -127,6 +127,9 @@ pub struct Metrics {
     lookup_tables: Gauge,
     lookup_addresses: Gauge,
     lookup_failures: Counter,
+    foreign_words: Counter,
+    held_back: Gauge,
+    fees: Counter,
 }
 
 impl Default for Metrics {
@@ -170,6 +173,10 @@ impl Default for Metrics {
         let lookup_tables: Gauge = registered!("lookup_tables", "Lookup tables that transactions can use");
         let lookup_addresses: Gauge = registered!("lookup_addresses", "Addresses that they hold");
         let lookup_failures: Counter = registered!("lookup_failures", "Upkeeps of lookup tables that failed");
+        let foreign_words: Counter =
+            registered!("foreign_words", "Words under this oracle's key that another instance said");
+        let held_back: Gauge = registered!("words_held_back", "Words of the last round that the fee budget held back");
+        let fees: Counter = registered!("fees_lamports", "Lamports paid for transactions");
         for what in TRANSACTION_KINDS {
             transactions.get_or_create(&kind(what)).inc_by(0);
             errors.get_or_create(&kind(what)).inc_by(0);
@@ -220,6 +227,9 @@ impl Default for Metrics {
             lookup_tables,
             lookup_addresses,
             lookup_failures,
+            foreign_words,
+            held_back,
+            fees,
         }
     }
 }
@@ -309,6 +319,18 @@ impl Metrics {
 
     pub(crate) fn lookup_failed(&self) {
         self.lookup_failures.inc();
+    }
+
+    pub(crate) fn foreign_words(&self, count: usize) {
+        self.foreign_words.inc_by(count as u64);
+    }
+
+    pub(crate) fn held_back(&self, words: usize) {
+        self.held_back.set(i64::try_from(words).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn fees(&self, lamports: u64) {
+        self.fees.inc_by(lamports);
     }
 
     pub(crate) fn transaction_failed(&self, what: &str) {

@@ -6,7 +6,7 @@ use causeway_sdk::{
     Ledger, Snapshot,
     address::to_key,
     lookup,
-    send::{SendConfig, SendError as SdkError, Sender, Submission},
+    send::{Paid, SendConfig, SendError as SdkError, Sender, Submission},
 };
 use solana_sdk::{
     instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair, signer::Signer,
@@ -96,6 +96,15 @@ impl Chain for RpcChain {
         if let Some(keeper) = &self.keeper {
             keeper.want(addresses);
         }
+    }
+
+    fn paid(&self) -> Paid {
+        let mut paid = self.sender.paid();
+        if let Some(tables) = self.keeper.as_ref().map(Keeper::paid) {
+            paid.lamports = paid.lamports.saturating_add(tables.lamports);
+            paid.transactions = paid.transactions.saturating_add(tables.transactions);
+        }
+        paid
     }
 
     async fn send(

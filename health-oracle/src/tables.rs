@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use causeway_sdk::{
     lookup::{LookupError, LookupTables, Memory},
-    send::Sender,
+    send::{Paid, Sender},
 };
 use solana_sdk::{message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair};
 use tokio::{
@@ -38,6 +38,7 @@ pub struct Keeper {
     wanted: watch::Sender<BTreeSet<Pubkey>>,
     usable: watch::Sender<Tables>,
     doubt: Arc<Notify>,
+    sender: Sender,
     task: JoinHandle<()>,
 }
 
@@ -59,17 +60,22 @@ impl Keeper {
         let upkeep = Upkeep {
             tables: LookupTables::new(sender.clone(), key, memory),
             found: false,
-            sender,
+            sender: sender.clone(),
             metrics,
             usable: usable.clone(),
         };
         let task = tokio::spawn(upkeep.run(wishes, doubt.clone()));
-        Self { wanted, usable, doubt, task }
+        Self { wanted, usable, doubt, sender, task }
     }
 
     /// What transactions can look up now.
     pub fn usable(&self) -> Tables {
         self.usable.borrow().clone()
+    }
+
+    /// What the upkeep has cost in fees; deposits come back.
+    pub fn paid(&self) -> Paid {
+        self.sender.paid()
     }
 
     /// Asks that these be in the tables.

@@ -66,6 +66,8 @@ pub struct Config {
     pub lookup_tables: bool,
     /// Price of a compute unit in millionths of a lamport.
     pub priority_fee_micro_lamports: u64,
+    /// Lamports that may go to fees in an hour, 0 for no limit: beyond it renewals are held back, demotions never.
+    pub fee_budget_lamports_per_hour: u64,
     /// How far telemetry may be off the oracle's clock.
     pub limits: Limits,
     /// What one device may send.
@@ -97,6 +99,7 @@ impl Config {
             batch: MAX_ATTEST_BATCH,
             lookup_tables: true,
             priority_fee_micro_lamports: 0,
+            fee_budget_lamports_per_hour: 0,
             limits: Limits { ahead_slots: AHEAD_SLOTS, behind_slots: BEHIND_SLOTS },
             rate: Rate::default(),
             connections: Bounds::default(),

@@ -149,6 +149,7 @@ pub const OPTIONS: &[Spec] = &[
     spec("batch", "CAUSEWAY_ORACLE_BATCH", Number(1, 56), Is("56"), "Most subjects of one attestation; fewer where no more fit a transaction."),
     spec("no_lookup_tables", "CAUSEWAY_ORACLE_NO_LOOKUP_TABLES", Switch, Is("false"), "Spell every address out in every transaction instead of keeping lookup tables, which cost a deposit."),
     spec("priority_fee", "CAUSEWAY_PRIORITY_FEE", Number(0, u64::MAX), Is("0"), "Price of a compute unit in millionths of a lamport."),
+    spec("fee_budget_lamports_per_hour", "CAUSEWAY_ORACLE_FEE_BUDGET", Number(0, 1 << 50), Is("0"), "Lamports that may go to fees in an hour, 0 for no limit: beyond it renewals are held back, demotions never."),
     spec("telemetry_ahead_slots", "CAUSEWAY_ORACLE_TELEMETRY_AHEAD_SLOTS", Number(0, YEAR_MS), Is("75"), "How far telemetry may be ahead of this machine's clock, in slots of the ledger."),
     spec("telemetry_behind_slots", "CAUSEWAY_ORACLE_TELEMETRY_BEHIND_SLOTS", Number(1, YEAR_MS), Is("54000"), "How far telemetry may be behind it, in slots of the ledger."),
     spec("device_batches_per_second", "CAUSEWAY_ORACLE_DEVICE_BATCHES_PER_SECOND", Number(1, MILLION), Is("32"), "Batches that one device may send a second, in the long run."),

@@ -189,6 +189,7 @@ impl Builder<'_> {
         let retention = seconds(self, "retention_hours", 3_600);
         let batch = self.number("batch").and_then(|batch| usize::try_from(batch).ok());
         let fee = self.number("priority_fee");
+        let budget = self.number("fee_budget_lamports_per_hour");
         let (ahead, behind) = (self.number("telemetry_ahead_slots"), self.number("telemetry_behind_slots"));
         let rate = self.rate();
         let connections = self.connections();
@@ -218,6 +219,7 @@ impl Builder<'_> {
             batch: batch?,
             lookup_tables: !no_tables?,
             priority_fee_micro_lamports: fee?,
+            fee_budget_lamports_per_hour: budget?,
             limits: Limits { ahead_slots: ahead?, behind_slots: behind? },
             rate: rate?,
             connections: connections?,

@@ -74,6 +74,7 @@ fn words(config: &Config) -> String {
         batch,
         lookup_tables,
         priority_fee_micro_lamports,
+        fee_budget_lamports_per_hour,
         limits,
         rate,
         connections,
@@ -85,7 +86,18 @@ fn words(config: &Config) -> String {
         "{:?}",
         (
             (name, rpc_url, program_id, data_dir, round_interval, rules, overrides),
-            (batch, lookup_tables, priority_fee_micro_lamports, limits, rate, connections, retention, webhook, alerts)
+            (
+                batch,
+                lookup_tables,
+                priority_fee_micro_lamports,
+                fee_budget_lamports_per_hour,
+                limits,
+                rate,
+                connections,
+                retention,
+                webhook,
+                alerts
+            )
         )
     )
 }

@@ -7,7 +7,16 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use super::*;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use solana_sdk::signature::Keypair;
+use tokio::{net::TcpListener, time::timeout};
+
+use super::{fake_chain::FakeChain, network::network_of, scene::*};
+use crate::{Config, Kind, Oracle, metrics::Metrics, time};
 
 /// What every metric's name begins with.
 const PREFIX: &str = "causeway_oracle_";
@@ -303,18 +312,18 @@ async fn a_store_that_cant_be_read_or_written_is_named_and_heals() {
     // What is to be attested changes, and its evidence can't be kept.
     let evidence = rusqlite::Connection::open(rig.folder.path().join("evidence.sqlite")).unwrap();
     evidence.busy_timeout(Duration::from_secs(5)).unwrap();
-    evidence.execute_batch("ALTER TABLE document RENAME TO gone").unwrap();
+    evidence.execute_batch("ALTER TABLE batch RENAME TO gone").unwrap();
     rig.report(0).await;
     rig.wait("evidence that is not kept", |_| concerns() == ["evidence"]).await;
     let said = rig.chain.attested().len();
     assert_eq!(rig.get("/ready").await.0, 200, "it can be read what there is; the words are missing");
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(rig.chain.attested().len(), said, "no word without evidence");
-    evidence.execute_batch("ALTER TABLE gone RENAME TO document").unwrap();
+    evidence.execute_batch("ALTER TABLE gone RENAME TO batch").unwrap();
     rig.wait("words again", |r| r.chain.attested().len() > said && concerns().is_empty()).await;
 
     let telemetry = rusqlite::Connection::open(rig.folder.path().join("telemetry.sqlite")).unwrap();
-    telemetry.execute_batch("DROP TABLE presence").unwrap();
+    telemetry.execute_batch("DROP TABLE probe_sample").unwrap();
     let failed = rig.oracle.counters().failed_rounds;
     rig.wait("three failed rounds", |r| r.oracle.counters().failed_rounds > failed + 3).await;
     let (status, why) = rig.get("/ready").await;
