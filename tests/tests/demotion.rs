@@ -363,6 +363,7 @@ async fn healed(stage: &Stage, cases: &[Case], fell: &Snapshot) {
         assert!(up >= since[QUORUM - 1] + BURN_IN_MAINTENANCE_SLOTS, "{name}");
         assert!(up < since[QUORUM - 1] + BURN_IN_NEW_SLOTS, "{name}: that is the burn-in of the new");
     }
+    causeway_tests::count("faults seen, named and healed", cases.len() as u64);
 }
 
 /// Garbage in place of what a database file holds.

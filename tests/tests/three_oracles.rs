@@ -50,6 +50,9 @@ const LOSS_PER_MILLE: u16 = 300;
 /// mean anything, in percent: a busy machine does not get one into each.
 const ADVANCED_SLOTS_PERCENT: u64 = 50;
 
+/// Time between two looks of the trail: states last for seconds, and sequences tell what comes and goes in between.
+const TRAIL_EVERY: Duration = Duration::from_millis(200);
+
 type Subject = (Kind, Code);
 
 /// Every state that was seen of every subject, in order.
@@ -79,7 +82,7 @@ impl Trail {
                         }
                     }
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(TRAIL_EVERY).await;
             }
         });
         Self { seen, task }
@@ -231,6 +234,7 @@ async fn promoted_after_the_burn_in_and_not_a_slot_earlier(stage: &Stage) {
     }
     let expected = 2 * world.devices().len() + world.site.links.len();
     assert_eq!(promotions, expected, "each device twice, each link once");
+    causeway_tests::count("promotions counted again", promotions as u64);
     let from_the_accounts = world.snapshot().await;
     for (key, device) in &from_the_accounts.devices {
         let entries = &from_the_accounts.attestations[key].entries;

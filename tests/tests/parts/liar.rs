@@ -28,7 +28,7 @@ const UNITS: u32 = 100_000;
 /// Slots that a liar claims to have looked at.
 const CLAIMED_SLOTS: u64 = 100;
 /// Time between two looks for a new blockhash: there is one in each slot of 100 ms.
-const BLOCKHASH_EVERY: Duration = Duration::from_millis(25);
+const BLOCKHASH_EVERY: Duration = Duration::from_millis(40);
 
 /// What a liar says of everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -63,7 +63,7 @@ pub const REAPPLY: Duration = Duration::from_secs(2);
 /// Lamports of each key that pays: 10 000 SOL.
 const LAMPORTS: u64 = 10_000_000_000_000;
 /// Time between two looks at the ledger.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// The rules that these tests judge by: a localnet's, twice as fast.
 pub fn rules() -> Rules {
