@@ -225,20 +225,16 @@ async fn faults_of_devices(stage: &mut Stage) {
     let [a, b, c] = stage.world.devices()[..] else { panic!("three devices") };
     let world = &mut stage.world;
     let (ab, bc, ca) = (world.link(&a, &b), world.link(&b, &c), world.link(&c, &a));
-    let mut faults = Vec::from([
-        Fault::NoTraffic { port: world.dia_port(&a) },
-        Fault::NoTraffic { port: world.port(&a, &ab) },
-        Fault::RejectLine { device: b.to_string(), containing: "metric".to_owned() },
-    ])
-    .into_iter()
-    .map(|fault| world.fabric.inject(fault))
-    .collect::<Vec<_>>();
+    let refusing = Fault::RejectLine { device: b.to_string(), containing: "metric".to_owned() };
+    let mut faults = vec![world.fabric.inject(refusing)];
     // Another delay is another metric at both ends: what is offered changes, and one end does not take it.
     let mut site = world.site.clone();
     let slower = |link: &mut causeway_cli::site::LinkSpec| link.delay_override_ns = 2 * link.delay_ns;
     site.links.iter_mut().filter(|link| link.code == ab).for_each(slower);
     world.apply(&site).await;
     world.site = site;
+    let mute = [world.dia_port(&a), world.port(&a, &ab)];
+    faults.extend(mute.map(|port| world.fabric.inject(Fault::NoTraffic { port })));
     world.agents.remove(&c).unwrap().kill();
     let began_ms = now_ms();
 
@@ -261,7 +257,7 @@ async fn faults_of_devices(stage: &mut Stage) {
     for (subject, state) in states(&fell) {
         assert_eq!(state.status, "activated", "{subject:?}: falling health takes nothing out of service");
     }
-    assert!(faults.drain(..).all(|fault| stage.world.fabric.heal(fault)));
+    assert!(faults.into_iter().all(|fault| stage.world.fabric.heal(fault)));
     let urls: Vec<String> = stage.oracles.iter().map(OracleHandle::base_url).collect();
     stage.world.start_agent(c, &urls);
     healed(stage, &cases, &fell).await;
