@@ -8,7 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -20,7 +20,6 @@ use causeway_health_oracle::{
 use causeway_interface::Code;
 use causeway_sdk::{Snapshot, address::to_key};
 use solana_sdk::{signature::Keypair, signer::Signer};
-use tokio::task::JoinHandle;
 
 #[allow(dead_code)]
 #[path = "parts/liar.rs"]
@@ -28,6 +27,8 @@ mod liar;
 #[allow(dead_code)]
 #[path = "parts/outside.rs"]
 mod outside;
+#[path = "parts/rounds.rs"]
+mod rounds;
 #[allow(dead_code)]
 #[path = "parts/words.rs"]
 mod words;
@@ -37,6 +38,7 @@ mod world;
 
 use liar::FakeImpatient;
 use outside::{FakeWebhook, Wire};
+use rounds::Rounds;
 use words::{Word, attests, burned_in, streak};
 use world::{
     BURN_IN_MAINTENANCE_SLOTS, BURN_IN_NEW_SLOTS, MAX_AGE_SLOTS, POLL, ROUND, SAMPLE, SLOT_MS, World, all_well, rules,
@@ -112,36 +114,6 @@ struct Case {
     criterion: Criterion,
     outcome: Outcome,
     lag_ms: u64,
-}
-
-/// Every round of an oracle, as it was published.
-struct Rounds {
-    seen: Arc<Mutex<Vec<Arc<Published>>>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Rounds {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Rounds {
-    fn of(oracle: &OracleHandle) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let (noted, mut watch) = (seen.clone(), oracle.watch());
-        let task = tokio::spawn(async move {
-            while watch.changed().await.is_ok() {
-                noted.lock().unwrap().push(watch.borrow_and_update().clone());
-            }
-        });
-        Self { seen, task }
-    }
-
-    /// Those that began at this moment or later.
-    fn since(&self, at_ms: u64) -> Vec<Arc<Published>> {
-        self.seen.lock().unwrap().iter().filter(|round| round.at_ms >= at_ms).cloned().collect()
-    }
 }
 
 struct Stage {

@@ -1,11 +1,11 @@
 //! What landed on the ledger, read from its transactions: the oracles' words, and who advanced when. The burn-in is then
 //! counted again from them, by nothing that the program or the oracles use.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::str::FromStr;
 
 use causeway_health_oracle::Kind;
 use causeway_interface::{
-    Digest, Key,
+    Key,
     instruction::{Attest, Instruction as Data},
 };
 use causeway_sdk::{Ledger, address::to_key};
@@ -143,9 +143,4 @@ pub fn first_due(oracles: &[Vec<Word>], height: u8, burn_in: u64, max_age: u64, 
 pub fn burned_in(oracles: &[Vec<Word>], height: u8, now: u64, burn_in: u64, max_age: u64) -> usize {
     let long = |words: &&Vec<Word>| streak(words, height, now, max_age).is_some_and(|(_, length)| length >= burn_in);
     oracles.iter().filter(long).count()
-}
-
-/// Attests by their root.
-pub fn by_root(attests: &[LandedAttest]) -> BTreeMap<Digest, &LandedAttest> {
-    attests.iter().map(|attest| (attest.data.evidence_root, attest)).collect()
 }
