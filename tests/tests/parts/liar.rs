@@ -94,10 +94,13 @@ fn attest(build: &Instructions, snapshot: &Snapshot, key: &Keypair, lie: Lie) ->
     build.attest(&key.pubkey(), window, &words)
 }
 
+/// Signatures of what was sent, by the subject that it advances.
+type Sent = BTreeMap<(Kind, Code), Vec<Signature>>;
+
 /// Sends an `Advance` of every subject in every slot, as anyone may, so that what can move moves in the first slot in which
 /// it can.
 pub struct FakeImpatient {
-    sent: Arc<Mutex<BTreeMap<(Kind, Code), Vec<Signature>>>>,
+    sent: Arc<Mutex<Sent>>,
     task: JoinHandle<()>,
 }
 
@@ -109,7 +112,7 @@ impl Drop for FakeImpatient {
 
 impl FakeImpatient {
     pub fn start(ledger: Ledger, key: Arc<Keypair>) -> Self {
-        let sent = Arc::new(Mutex::new(BTreeMap::<_, Vec<Signature>>::new()));
+        let sent = Arc::new(Mutex::new(Sent::new()));
         let noted = sent.clone();
         let task = tokio::spawn(async move {
             let snapshot = ledger.snapshot().await.unwrap();
