@@ -108,13 +108,12 @@ impl World {
             // Step by step around the ring, further with each round.
             let (a, z) = (n % devices, (n + 1 + n / devices * 7) % devices);
             let code: Code = format!("link-{n:06}").parse().unwrap();
-            let mut ends = [a, z].map(|device| {
+            let [interface_a, interface_z] = [a, z].map(|device| {
                 let links = &mut routers[device].links;
                 let name: InterfaceName = format!("Ethernet{}", links.len() + 1).parse().unwrap();
                 links.push((code, name));
                 name
             });
-            let [interface_a, interface_z] = std::mem::take(&mut ends);
             snapshot.links.insert(
                 to_key(&addresses.link(&code)),
                 Link {
@@ -133,15 +132,18 @@ impl World {
                     device_z: key_of[z],
                     interface_a,
                     interface_z,
+                    desired_a: DesiredStatus::Activated,
+                    desired_z: DesiredStatus::Activated,
                     bandwidth_bps: 10_000_000_000,
                     mtu: 9_000,
                     delay_ns: 5_000_000,
                     jitter_ns: 0,
                     delay_override_ns: 0,
-                    tunnel_id: n as u16,
+                    tunnel_id: n as u32,
                     tunnel_net: "172.16.0.0/31".parse().unwrap(),
                     suspended_from: LinkStatus::Pending,
                     reject_reason: RejectReason::None,
+                    health_since_slot: 1,
                 },
             );
         }
@@ -169,8 +171,7 @@ impl World {
 }
 
 fn device(router: &Router, interfaces: Vec<Interface>) -> Device {
-    let mut prefixes = [Prefix::NONE; causeway_interface::accounts::MAX_DZ_PREFIXES];
-    prefixes[0] = "198.18.8.0/29".parse().unwrap();
+    let links = router.links.len() as u16;
     Device {
         reserved: Default::default(),
         header: header(
@@ -185,16 +186,19 @@ fn device(router: &Router, interfaces: Vec<Interface>) -> Device {
         location: Key([4; 32]),
         exchange: Key([5; 32]),
         platform: Platform::Eos,
-        public_ip: "198.18.0.1".parse().unwrap(),
-        dz_prefix_count: 1,
-        dz_prefixes: prefixes,
-        agent_key: Key([6; 32]),
-        telemetry_key: Key(router.key.verifying_key().to_bytes()),
         suspended_from: DeviceStatus::Pending,
         reject_reason: RejectReason::None,
+        public_ip: "198.18.0.1".parse().unwrap(),
+        dz_prefix_count: 1,
+        dz_prefixes: ["198.18.8.0/29".parse().unwrap(), Prefix::NONE, Prefix::NONE, Prefix::NONE],
+        agent_key: Key([6; 32]),
+        telemetry_key: Key(router.key.verifying_key().to_bytes()),
         management_vrf: Default::default(),
-        max_users: 0,
-        reference_count: router.links.len() as u32,
+        health_since_slot: 1,
+        link_count: links.into(),
+        activated_wan_links: links.into(),
+        activated_dzx_links: 0,
+        user_count: 0,
         interfaces,
     }
 }
