@@ -2,7 +2,7 @@
 //!
 //! - [`address`], [`instructions`]: where things are and how to ask for a change; pure.
 //! - [`snapshot`], [`predict`]: the whole ledger as one value, and what the program would do next; pure.
-//! - [`client`], [`watch`], [`events`], [`history`]: reading what is, and what was.
+//! - [`client`], [`watch`], [`events`], [`history`], [`transaction`]: reading what is, and what was.
 //! - [`send`], [`pack`], [`lookup`]: changing, in one transaction or in thousands, and in as few as fit.
 //! - [`keys`], [`explain`]: key files, and errors that say what to do.
 //!
@@ -24,6 +24,7 @@ pub mod pack;
 pub mod predict;
 pub mod send;
 pub mod snapshot;
+pub mod transaction;
 pub mod watch;
 
 pub use client::{Filter, Ledger, Listing};
@@ -32,4 +33,5 @@ pub use explain::Explain;
 pub use instructions::{DeviceRefs, Instructions, LinkContext, LinkRefs, RegistryTarget, Window};
 pub use send::{Receipt, SendConfig, SendError, Sender, Submission};
 pub use snapshot::Snapshot;
+pub use transaction::{Executed, ExecutedInstruction};
 pub use watch::{WatchConfig, Watched, Watcher};
