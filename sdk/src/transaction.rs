@@ -80,10 +80,7 @@ impl Ledger {
 }
 
 /// What a node's answer says, checked against the signature that was asked for. Whether it is final is not in it.
-fn executed(
-    asked: &Signature,
-    answer: &EncodedConfirmedTransactionWithStatusMeta,
-) -> Result<Executed, &'static str> {
+fn executed(asked: &Signature, answer: &EncodedConfirmedTransactionWithStatusMeta) -> Result<Executed, &'static str> {
     let meta = answer.transaction.meta.as_ref().ok_or("a transaction without its result")?;
     let transaction = answer.transaction.transaction.decode().ok_or("a transaction that can't be read")?;
     let signers = signers(asked, &transaction)?;
@@ -97,7 +94,8 @@ fn executed(
     if keys.len() != static_and_loaded(message) {
         return Err("a transaction without the addresses of its lookup tables");
     }
-    let at = |index: u8| keys.get(usize::from(index)).copied().ok_or("an instruction with an account that is not there");
+    let at =
+        |index: u8| keys.get(usize::from(index)).copied().ok_or("an instruction with an account that is not there");
     let instructions = message
         .instructions()
         .iter()

@@ -34,8 +34,7 @@ pub use self::{
         LocationCreate, LocationUpdate, RegistryList,
     },
     tools::{
-        Apply, Config, ConfigGet, ConfigRender, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source,
-        Topology,
+        Apply, Config, ConfigGet, ConfigRender, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source, Topology,
     },
     values::{KeyName, MaybeKey, RuleChange, parse_bandwidth, parse_delay, parse_moment, parse_sol},
 };

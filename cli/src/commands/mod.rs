@@ -6,6 +6,8 @@ mod actors;
 mod apply;
 mod config;
 mod device;
+#[cfg(test)]
+pub(crate) mod fake;
 mod fund;
 mod health;
 mod history;

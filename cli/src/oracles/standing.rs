@@ -1,9 +1,6 @@
 //! How far a subject is from each of its levels, and what is in the way. Pure; counts in slots.
 
-use causeway_health_oracle::{
-    Kind,
-    subjects::rank_of,
-};
+use causeway_health_oracle::{Kind, subjects::rank_of};
 use causeway_interface::{
     DeviceHealth, Key, LinkHealth,
     accounts::{Attestation, Attestations, Network},
@@ -218,7 +215,9 @@ fn blocks(count: &Count<'_>, rank: u8) -> Vec<String> {
         match (counts(entry, count.terms), entry) {
             (Counts::Never, _) | (_, None) => Some(format!("{name} never spoke of it")),
             (Counts::Expired { slots }, _) => Some(format!("{name}'s word expired {slots} slots ago")),
-            (Counts::Epoch { epoch }, _) => Some(format!("{name}'s word is of epoch {epoch}, the set's is {}", count.terms.epoch)),
+            (Counts::Epoch { epoch }, _) => {
+                Some(format!("{name}'s word is of epoch {epoch}, the set's is {}", count.terms.epoch))
+            }
             (Counts::Fresh { .. }, Some(entry)) => {
                 let not_passed = criteria(count.kind, entry.failed).join(" ");
                 let says = level_name(count.kind, entry.verdict).unwrap_or("an unknown level");

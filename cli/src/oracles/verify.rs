@@ -165,7 +165,10 @@ fn recomputed_as_said(evidence: &Evidence) -> Finding {
     let mut pairs = again.criteria.iter().zip(&said.criteria);
     if let Some((computed, said)) = pairs.find(|(computed, said)| computed != said) {
         let id = computed.id.name();
-        return Finding::Differs(format!("{id} by the inputs: {}; by the document: {}", computed.observed, said.observed));
+        return Finding::Differs(format!(
+            "{id} by the inputs: {}; by the document: {}",
+            computed.observed, said.observed
+        ));
     }
     holds(again == *said, || "the document's criteria are not those of its inputs".to_owned())
 }
@@ -189,12 +192,7 @@ fn succeeded(executed: &Executed) -> Finding {
 }
 
 /// Whether the transaction holds this oracle's `Attest` with the root, window and word that the document leads to.
-fn signed(
-    ledger: &OnLedger<'_>,
-    fetched: &Fetched<'_>,
-    executed: &Executed,
-    evidence: Option<&Evidence>,
-) -> Finding {
+fn signed(ledger: &OnLedger<'_>, fetched: &Fetched<'_>, executed: &Executed, evidence: Option<&Evidence>) -> Finding {
     let oracle = fetched.oracle;
     if !executed.signers.contains(&oracle) {
         return Finding::Differs(format!("the oracle's key {oracle} did not sign the transaction"));
@@ -216,7 +214,11 @@ fn signed(
     };
     let found = word(evidence);
     if (said.verdict, said.failed) != found {
-        return Finding::Differs(format!("signed is {}, the document says {}", words_of((said.verdict, said.failed)), words_of(found)));
+        return Finding::Differs(format!(
+            "signed is {}, the document says {}",
+            words_of((said.verdict, said.failed)),
+            words_of(found)
+        ));
     }
     // One window is signed for a batch: the shortest of its subjects', and all end together.
     let (start, end) = (evidence.window.start_slot, evidence.window.end_slot);
@@ -288,7 +290,10 @@ fn in_force(ledger: &OnLedger<'_>) -> Finding {
     let Some(entry) = ledger.entry else { return Finding::Differs("there is no word that could count".to_owned()) };
     let epoch = ledger.network.oracle_epoch;
     if entry.epoch != epoch {
-        return Finding::Differs(format!("it is of epoch {}, the oracle set's is {epoch}: it counts for nothing", entry.epoch));
+        return Finding::Differs(format!(
+            "it is of epoch {}, the oracle set's is {epoch}: it counts for nothing",
+            entry.epoch
+        ));
     }
     let (age, most) = (ledger.slot.saturating_sub(entry.slot), ledger.network.attestation_max_age_slots);
     holds(age <= most, || format!("it is {age} slots old and counts for {most}: it has expired"))

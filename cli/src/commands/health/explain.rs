@@ -274,11 +274,8 @@ fn explain(
         standing,
     };
     let levels = standing::standings(&count).into_iter().map(level).collect();
-    let word = |said: Said| Word {
-        at: (said.slot != 0).then(|| when(said.slot)),
-        since: said.since_slot.map(when),
-        said,
-    };
+    let word =
+        |said: Said| Word { at: (said.slot != 0).then(|| when(said.slot)), since: said.since_slot.map(when), said };
     let mut oracles: Vec<Oracle> = standing::said(&count)
         .into_iter()
         .map(|said| Oracle {
@@ -401,7 +398,10 @@ fn text(explained: &Explanation) -> String {
         ("desired", explained.desired.to_string()),
         ("next", waits),
         ("quorum", format!("{} of {}, epoch {}", explained.quorum, in_set(explained), explained.epoch)),
-        ("slot", format!("{}, {}.{:03} ms each ({measured})", explained.slot, pace.slot_us / 1_000, pace.slot_us % 1_000)),
+        (
+            "slot",
+            format!("{}, {}.{:03} ms each ({measured})", explained.slot, pace.slot_us / 1_000, pace.slot_us % 1_000),
+        ),
     ])];
     let headings = ["level", "holds", "attested", "burned in", "left", "earliest", "blocked by"];
     parts.push(wrapped(&headings, explained.levels.iter().map(|level| level_row(level, explained.quorum))));
@@ -420,7 +420,9 @@ fn level_row(level: &Level, quorum: u8) -> Vec<String> {
     let left = match (standing.left_slots, left_seconds) {
         (Some(0), _) if standing.burned_in >= quorum => "over".to_owned(),
         (Some(0), _) => "with the next words".to_owned(),
-        (Some(slots), seconds) => format!("{slots} of {} slots, {}", standing.burn_in_slots, span(seconds.unwrap_or(0))),
+        (Some(slots), seconds) => {
+            format!("{slots} of {} slots, {}", standing.burn_in_slots, span(seconds.unwrap_or(0)))
+        }
         (None, _) => format!("{} slots, not begun", standing.burn_in_slots),
     };
     let earliest = match (standing.earliest_slot, earliest) {
@@ -475,7 +477,8 @@ fn oracle_text(oracle: &Oracle) -> String {
     let problem = oracle.problem.as_ref().map(|problem| format!(": {}", plain(problem))).unwrap_or_default();
     let Some(judged) = &oracle.judged else { return format!("{}{at}{problem}", name(oracle)) };
     let since = judged.since.as_ref().map(|since| format!(" since {}", clock(since))).unwrap_or_default();
-    let head = format!("{}{at} finds {}{since}, judged {} ago{problem}", name(oracle), judged.level, span(judged.age_seconds));
+    let head =
+        format!("{}{at} finds {}{since}, judged {} ago{problem}", name(oracle), judged.level, span(judged.age_seconds));
     let row = |seen: &Seen| {
         let result = match seen.result {
             Result_::Passed => "passed",

@@ -48,9 +48,8 @@ async fn snapshot(session: &Session) -> Result<Snapshot, Failure> {
 fn clients(ask: &args::Ask) -> Result<Vec<(String, Client)>, Failure> {
     let urls = ask.oracles.iter().map(|url| url.trim()).filter(|url| !url.is_empty());
     let client = |url: &str| {
-        let client = Client::new(url).map_err(|error| {
-            Failure::new(failure::NO_SUCH_VALUE, Exit::Usage, format!("--oracle {url}: {error}."))
-        })?;
+        let client = Client::new(url)
+            .map_err(|error| Failure::new(failure::NO_SUCH_VALUE, Exit::Usage, format!("--oracle {url}: {error}.")))?;
         Ok((url.to_owned(), client))
     };
     urls.map(client).collect()

@@ -124,12 +124,7 @@ pub(super) async fn one(
 }
 
 /// One look, and whether another may find something else.
-async fn look(
-    ledger: &impl Read,
-    url: &str,
-    client: &Client,
-    subject: Subject,
-) -> Result<(Verified, bool), Failure> {
+async fn look(ledger: &impl Read, url: &str, client: &Client, subject: Subject) -> Result<(Verified, bool), Failure> {
     let mut verified = Verified {
         subject: subject.kind,
         code: subject.code,
