@@ -533,7 +533,7 @@ async fn a_dead_ledger_or_store_means_silence() {
     rig.report(0).await;
     // The store breaks; the ledger is back.
     let database = rusqlite::Connection::open(rig.folder.path().join("telemetry.sqlite")).unwrap();
-    database.execute_batch("DROP TABLE presence").unwrap();
+    database.execute_batch("DROP TABLE probe_sample").unwrap();
     let failed = rig.oracle.counters().failed_rounds;
     rig.chain.dead.store(false, Ordering::Relaxed);
     rig.wait("more failed rounds", |r| r.oracle.counters().failed_rounds >= failed + 3).await;
@@ -716,8 +716,7 @@ fn verdict_of(snapshot: &Snapshot, kind: Kind) -> crate::subjects::Judged {
         stages: &stages,
         now_ms: 10_000_000,
     };
-    let silent = |_: &crate::store::WindowQuery| Ok(crate::telemetry::DeviceTelemetry::default());
-    court.judge(silent).unwrap().into_iter().find(|j| j.kind == kind).unwrap()
+    court.judge(&crate::telemetry::fleet::Fleet::new(1_000, 0)).into_iter().find(|j| j.kind == kind).unwrap()
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::{
     evidence::{self, Evidence, store::EvidenceStore},
     ingest::Directory,
     metrics::Metrics,
-    store::TelemetryStore,
+    store::recorder::Recorder,
     subjects::{Court, Judged, Kind, Stages, rank_of},
     submission::{self, Held, Terms},
     time::{self, SlotClock},
@@ -115,7 +115,7 @@ impl RoundError {
 pub struct Judge<C> {
     settings: Settings,
     chain: Arc<C>,
-    store: Arc<dyn TelemetryStore>,
+    recorder: Arc<Recorder>,
     evidence: Arc<EvidenceStore>,
     instructions: Instructions,
     metrics: Metrics,
@@ -143,7 +143,7 @@ pub struct Parts<C> {
     /// The ledger.
     pub chain: Arc<C>,
     /// Telemetry.
-    pub store: Arc<dyn TelemetryStore>,
+    pub recorder: Arc<Recorder>,
     /// Evidence.
     pub evidence: Arc<EvidenceStore>,
     /// What is counted.
@@ -175,13 +175,13 @@ impl<C: Chain> Judge<C> {
     /// A judge that has not seen anything.
     #[must_use]
     pub fn new(parts: Parts<C>) -> Self {
-        let Parts { settings, chain, store, evidence, metrics, directory, published, webhook } = parts;
+        let Parts { settings, chain, recorder, evidence, metrics, directory, published, webhook } = parts;
         let instructions = Instructions::new(to_pubkey(&settings.program_id));
         let plain_capacity = pack::attest_capacity(&instructions, &settings.oracle);
         Self {
             settings,
             chain,
-            store,
+            recorder,
             evidence,
             instructions,
             metrics,
@@ -223,12 +223,14 @@ impl<C: Chain> Judge<C> {
             warn!(address = %account.address, error = account.error, "account not readable; what depends on it is not judged");
         }
         let now_ms = time::now_ms();
-        self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
         let clock = self.tell_time(snapshot.slot, now_ms).await;
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
-        let round = self.judge(&snapshot, &network, clock, &rules, now_ms).await?;
+        let round = self.judge(&snapshot, &network, clock, &rules, now_ms).await;
+        // After what is known was loaded, which is then loaded for as long a window as it takes.
+        self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
+        let round = round?;
         let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
         self.publish(&round, snapshot.slot, now_ms, place.is_some());
         let Some(place) = place else {
@@ -265,11 +267,11 @@ impl<C: Chain> Judge<C> {
         now_ms: u64,
     ) -> Result<Vec<Judged>, RoundError> {
         let (snapshot, network) = (snapshot.clone(), network.clone());
-        let (stages, store, rules) = (self.stages.clone(), self.store.clone(), rules.clone());
+        let (stages, recorder, rules) = (self.stages.clone(), self.recorder.clone(), rules.clone());
         let judging = tokio::task::spawn_blocking(move || {
             let court =
                 Court { snapshot: &snapshot, network: &network, clock: &clock, rules: &rules, stages: &stages, now_ms };
-            court.judge(|query| store.window(query))
+            recorder.read(now_ms, court.reach_ms(), |fleet| court.judge(fleet))
         });
         judging.await.map_err(|_| RoundError::CutOff)?.map_err(RoundError::Store)
     }

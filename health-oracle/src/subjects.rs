@@ -16,8 +16,7 @@ use crate::{
         link::{LinkFacts, evaluate_link},
     },
     evidence::{EvidenceWindow, TelemetryDigest},
-    store::{StoreError, WindowQuery},
-    telemetry::{DeviceTelemetry, ProbeKind},
+    telemetry::{DeviceTelemetry, fleet::Fleet},
     time::SlotClock,
 };
 
@@ -166,51 +165,36 @@ impl Court<'_> {
         self.window(key, link.header.status.is_in_service(link.suspended_from))
     }
 
-    /// Judges every device and link that is to be judged, reading telemetry by `read`; sorted by kind and address.
-    ///
-    /// # Errors
-    /// The store could not be read: nothing is judged, because half of a network says nothing of the whole.
-    pub fn judge(
-        &self,
-        mut read: impl FnMut(&WindowQuery) -> Result<DeviceTelemetry, StoreError>,
-    ) -> Result<Vec<Judged>, StoreError> {
-        let ends = ends_by_device(self.snapshot);
-        let mut telemetry: BTreeMap<Key, DeviceTelemetry> = BTreeMap::new();
-        for (key, device) in &self.snapshot.devices {
-            let links = ends.get(key).map_or(&[][..], Vec::as_slice);
-            telemetry.insert(*key, read(&self.query(key, device, links))?);
-        }
-        let mut judged = Vec::new();
-        for (key, device) in &self.snapshot.devices {
-            if let (true, Some(found)) = (is_judged_device(device.header.status), telemetry.get(key)) {
-                let links = ends.get(key).map_or(&[][..], Vec::as_slice);
-                judged.push(self.judge_device(key, device, links, found));
-            }
-        }
-        for (key, link) in self.snapshot.links.iter().filter(|(_, link)| is_judged_link(link.header.status)) {
-            let Some(context) = self.snapshot.link_context(link) else { continue };
-            let (Some(a), Some(z)) = (telemetry.get(&link.device_a), telemetry.get(&link.device_z)) else { continue };
-            let devices = [context.device_a, context.device_z];
-            judged.push(self.judge_link(key, link, devices, [a, z]));
-        }
-        Ok(judged)
+    /// How far back telemetry has to be known, in ms: the longest window, and as long as data may take to arrive.
+    #[must_use]
+    pub fn reach_ms(&self) -> u64 {
+        let slots = self.network.burn_in_new_slots.max(self.network.burn_in_maintenance_slots);
+        let rules = self.rules;
+        self.clock.duration_ms(slots).max(rules.hold_ms).saturating_add(rules.lag_ms).saturating_add(rules.bucket_ms)
     }
 
-    /// What is needed of a device: for itself and for its links.
-    fn query(&self, key: &Key, device: &Device, links: &[End<'_>]) -> WindowQuery {
-        let own = self.device_window(key, device);
-        let links: Vec<&End<'_>> = links.iter().filter(|end| is_judged_link(end.link.header.status)).collect();
-        let from = links.iter().map(|end| self.link_window(&end.key, end.link).start).fold(own.start, u64::min);
-        let fabric: Vec<_> = links.iter().map(|end| end.interface()).collect();
-        let dia = device.interfaces.iter().filter(|i| i.role == InterfaceRole::Dia).map(|i| i.name);
-        WindowQuery {
-            device: device.code,
-            from,
-            to: own.end,
-            interfaces: fabric.iter().copied().chain(dia).collect(),
-            adjacencies: fabric,
-            probes: links.iter().map(|end| (ProbeKind::Link, end.link.code)).collect(),
-        }
+    /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
+    /// the machine's cores.
+    #[must_use]
+    pub fn judge(&self, fleet: &Fleet) -> Vec<Judged> {
+        let ends = ends_by_device(self.snapshot);
+        let silent = DeviceTelemetry::default();
+        let telemetry = |code: &Code| fleet.device(code).unwrap_or(&silent);
+        let device = |(key, device): &(&Key, &Device)| {
+            let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
+            Some(self.judge_device(key, device, links, telemetry(&device.code)))
+        };
+        let link = |(key, link): &(&Key, &Link)| {
+            let context = self.snapshot.link_context(link)?;
+            let devices = [context.device_a, context.device_z];
+            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code))))
+        };
+        let devices: Vec<_> =
+            self.snapshot.devices.iter().filter(|(_, device)| is_judged_device(device.header.status)).collect();
+        let links: Vec<_> = self.snapshot.links.iter().filter(|(_, link)| is_judged_link(link.header.status)).collect();
+        let mut judged = shared(&devices, device);
+        judged.extend(shared(&links, link));
+        judged
     }
 
     fn judge_device(&self, key: &Key, device: &Device, ends: &[End<'_>], telemetry: &DeviceTelemetry) -> Judged {
@@ -249,10 +233,33 @@ impl Court<'_> {
     }
 }
 
+/// Subjects that are worth a thread of their own.
+const SUBJECTS_PER_THREAD: usize = 1_000;
+
+/// What `judge` says of each item, in order; many items are shared among the machine's cores.
+fn shared<T: Sync, R: Send>(items: &[T], judge: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(items.len() / SUBJECTS_PER_THREAD).max(1);
+    if threads == 1 {
+        return items.iter().filter_map(judge).collect();
+    }
+    let judge = &judge;
+    std::thread::scope(|scope| {
+        let chunks = items.chunks(items.len().div_ceil(threads));
+        let running: Vec<_> = chunks
+            .map(|chunk| (chunk, scope.spawn(move || chunk.iter().filter_map(judge).collect::<Vec<R>>())))
+            .collect();
+        let joined = running.into_iter().map(|(chunk, thread)| {
+            // A thread that died would leave its subjects out: they are judged here, and the same panic goes on.
+            thread.join().unwrap_or_else(|_| chunk.iter().filter_map(judge).collect())
+        });
+        joined.flatten().collect()
+    })
+}
+
 /// A link as one of its devices sees it.
 #[derive(Clone, Copy)]
 struct End<'a> {
-    key: Key,
     link: &'a Link,
     is_a: bool,
 }
@@ -265,9 +272,9 @@ impl End<'_> {
 
 fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
     let mut ends: BTreeMap<Key, Vec<End<'_>>> = BTreeMap::new();
-    for (key, link) in &snapshot.links {
+    for link in snapshot.links.values() {
         for (device, is_a) in [(link.device_a, true), (link.device_z, false)] {
-            ends.entry(device).or_default().push(End { key: *key, link, is_a });
+            ends.entry(device).or_default().push(End { link, is_a });
         }
     }
     ends
