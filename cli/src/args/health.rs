@@ -80,7 +80,7 @@ pub struct Backtest {
     /// A threshold and its other value, such as loss-limit-ppm=1000; may be repeated. The rest stays as recorded.
     #[arg(long = "rule", value_name = "NAME=VALUE")]
     pub rules: Vec<RuleChange>,
-    /// YAML file of thresholds by their names; those of --rule go before.
+    /// An oracle's configuration file, of which the thresholds under [rules] are taken; those of --rule go before.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// First moment that counts: UTC as 2026-01-31T12:00:00Z, or seconds since 1970. The recording's first if left out.

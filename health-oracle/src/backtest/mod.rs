@@ -4,6 +4,8 @@
 //! twice: by the rules of the record and by others. At a step it knows the batches that had been received and the facts
 //! that had been written down by then, and nothing of what came later. It does no IO and reads no clock.
 //!
+//! - [`recording`], `documents`: what an oracle recorded, from its data directory.
+//! - [`FleetBench`]: the oracle's own memory and criteria.
 //! - [`timeline`]: what became of one subject, by either rules.
 //! - `report`: what differs, counted.
 //!
@@ -13,6 +15,9 @@
 //! become is not followed: with other verdicts a link might have been activated at another time, and the facts would have
 //! been others. Each report says how many of the record's own verdicts come out the same, by the same rules.
 
+mod bench;
+mod documents;
+pub mod recording;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -32,6 +37,7 @@ use crate::{
     store::VerifiedBatch,
     subjects::Kind,
 };
+pub use bench::FleetBench;
 pub use report::{Differs, Reached, Report, SubjectReport, Summary};
 use timeline::Timeline;
 
@@ -191,6 +197,10 @@ fn document(
     recorded: &impl Bench,
 ) {
     let key = (case.kind, case.code);
+    // A batch that was refused is kept again in halves, with the same documents.
+    if subjects.get(&key).is_some_and(|known| known.case == case) {
+        return;
+    }
     let counts = case.at_ms >= since_ms;
     let again = counts.then(|| recorded.judge(&case, &case.rules, case.at_ms));
     let alike = again.map(|verdict| (verdict.level, verdict.failed_bits()) == (case.level, case.failed));
