@@ -20,10 +20,11 @@ use crate::{
     config::Config,
     criteria::Verdict,
     evidence::store::{EvidenceError, EvidenceStore},
-    ingest::http::{self, Ingest},
+    ingest::http,
     metrics::{Counters, Metrics},
     round::{Judge, Parts, Published, Settings},
     rpc::RpcChain,
+    serve::serve,
     store::{StoreError, recorder::Recorder, sqlite::SqliteStore, writer::Writer},
     time,
 };
@@ -127,7 +128,8 @@ impl Oracle {
         let round_ms = u64::try_from(config.round_interval.as_millis()).unwrap_or(u64::MAX);
         info!(name = config.name, %addr, oracle = %oracle, "oracle started");
 
-        let ingest = Ingest { program_id, directory: known, writer, limits: config.limits, metrics: metrics.clone() };
+        let (limits, rate) = (config.limits, config.rate);
+        let ingest = http::Parts { program_id, directory: known, writer, limits, rate, metrics: metrics.clone() };
         let api = Api {
             name: config.name.clone(),
             oracle: to_key(&oracle),
@@ -157,7 +159,7 @@ impl Oracle {
         });
         let router = http::router(ingest).merge(api::router(api));
         let tasks = vec![
-            ("http", tokio::spawn(serve(listener, router, stopped.clone()))),
+            ("http", tokio::spawn(serve(listener, router, config.connections, metrics.clone(), stopped.clone()))),
             ("rounds", tokio::spawn(rounds(judge, config.round_interval, stopped.clone()))),
             ("pruning", tokio::spawn(prune(recorder, evidence, config.retention, stopped))),
         ];
@@ -168,12 +170,6 @@ impl Oracle {
 async fn wait(mut stopped: watch::Receiver<bool>) {
     // An error means that the handle is gone, which is a stop as well.
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(wait(stopped)).await {
-        warn!(%error, "the endpoint ended");
-    }
 }
 
 async fn rounds<C: Chain>(mut judge: Judge<C>, every: Duration, stopped: watch::Receiver<bool>) {

@@ -470,6 +470,8 @@ async fn telemetry_becomes_words_with_evidence() {
     let (status, document) = rig.get(&format!("/v1/evidence/{name}")).await;
     assert_eq!(status, 200);
     assert_eq!(Digest(signing::sha256(document.as_bytes())), name);
+    let evidence: crate::evidence::Evidence = serde_json::from_slice(document.as_bytes()).unwrap();
+    assert_eq!(evidence.recompute().unwrap(), evidence.verdict, "the verdict follows from what is shown");
     let proof: crate::evidence::merkle::Proof = serde_json::from_value(answer["attested"]["proof"].clone()).unwrap();
     let root = proof.root(&name).unwrap();
     assert!(rig.chain.attested().iter().any(|(a, _)| a.evidence_root == root), "a signed root");
@@ -716,7 +718,11 @@ fn verdict_of(snapshot: &Snapshot, kind: Kind) -> crate::subjects::Judged {
         stages: &stages,
         now_ms: 10_000_000,
     };
-    court.judge(&crate::telemetry::fleet::Fleet::new(1_000, 0)).into_iter().find(|j| j.kind == kind).unwrap()
+    court
+        .judge(&crate::telemetry::fleet::Fleet::new(1_000, 0), &|_, _, _| false)
+        .into_iter()
+        .find(|j| j.kind == kind)
+        .unwrap()
 }
 
 #[test]

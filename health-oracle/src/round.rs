@@ -32,7 +32,7 @@ use crate::{
     ingest::Directory,
     metrics::Metrics,
     store::recorder::Recorder,
-    subjects::{Court, Judged, Kind, Stages, rank_of},
+    subjects::{Basis, Court, Judged, Kind, Stages, rank_of},
     submission::{self, Held, Terms},
     time::{self, SlotClock},
 };
@@ -148,7 +148,7 @@ pub struct Parts<C> {
     pub evidence: Arc<EvidenceStore>,
     /// What is counted.
     pub metrics: Metrics,
-    /// Where telemetry keys go.
+    /// Where telemetry keys and the ledger's pace go.
     pub directory: watch::Sender<Option<Arc<Directory>>>,
     /// Where verdicts go.
     pub published: watch::Sender<Arc<Published>>,
@@ -224,14 +224,17 @@ impl<C: Chain> Judge<C> {
         }
         let now_ms = time::now_ms();
         let clock = self.tell_time(snapshot.slot, now_ms).await;
+        let known = self.directory.borrow().clone();
+        let directory = Directory::new(snapshot.devices.values(), clock, known.as_deref());
+        self.directory.send_replace(Some(Arc::new(directory)));
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
-        let round = self.judge(&snapshot, &network, clock, &rules, now_ms).await;
+        let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
+        let round = self.judge(&snapshot, &network, place, clock, &rules, now_ms).await;
         // After what is known was loaded, which is then loaded for as long a window as it takes.
         self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
         let round = round?;
-        let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
         self.publish(&round, snapshot.slot, now_ms, place.is_some());
         let Some(place) = place else {
             debug!("this oracle is not of the set: nothing attested");
@@ -262,6 +265,7 @@ impl<C: Chain> Judge<C> {
         &self,
         snapshot: &Arc<Snapshot>,
         network: &Network,
+        place: Option<usize>,
         clock: SlotClock,
         rules: &Rules,
         now_ms: u64,
@@ -271,7 +275,18 @@ impl<C: Chain> Judge<C> {
         let judging = tokio::task::spawn_blocking(move || {
             let court =
                 Court { snapshot: &snapshot, network: &network, clock: &clock, rules: &rules, stages: &stages, now_ms };
-            recorder.read(now_ms, court.reach_ms(), |fleet| court.judge(fleet))
+            // Evidence is made ready for every word that may be said in this round, from the same moment as its verdict.
+            let terms =
+                Terms { epoch: network.oracle_epoch, max_age: network.attestation_max_age_slots, now: snapshot.slot };
+            let wanted = |key: &Key, verdict: u8, failed: u32| {
+                place.is_some_and(|place| {
+                    let entry = snapshot.attestations.get(key).and_then(|a| a.entries.get(place));
+                    let held =
+                        entry.map(|e| Held { verdict: e.verdict, failed: e.failed, epoch: e.epoch, slot: e.slot });
+                    submission::may_be_due(held, verdict, failed, &terms)
+                })
+            };
+            recorder.read(now_ms, court.reach_ms(), |fleet| court.judge(fleet, &wanted))
         });
         judging.await.map_err(|_| RoundError::CutOff)?.map_err(RoundError::Store)
     }
@@ -348,7 +363,11 @@ impl<C: Chain> Judge<C> {
             if snapshot.attestations.get(&judged.key).is_none_or(|a| a.entries.len() <= place) {
                 too_small.push(judged.key);
             }
-            match self.document(&judged, rules, snapshot.slot, now_ms).document() {
+            let Some(basis) = judged.basis.clone() else {
+                error!(code = %judged.code, "no evidence was asked for, so no word; the next round tries again");
+                continue;
+            };
+            match self.document(&judged, basis, rules, snapshot.slot, now_ms).document() {
                 Ok((name, document)) => due.push(Due { judged, reason, name, document }),
                 Err(error) => error!(code = %judged.code, %error, "no evidence, so no word"),
             }
@@ -376,7 +395,7 @@ impl<C: Chain> Judge<C> {
         self.sent.retain(|key, _| snapshot.attestations.contains_key(key));
     }
 
-    fn document(&self, judged: &Judged, rules: &Rules, ledger_slot: u64, at_ms: u64) -> Evidence {
+    fn document(&self, judged: &Judged, basis: Basis, rules: &Rules, ledger_slot: u64, at_ms: u64) -> Evidence {
         Evidence {
             version: evidence::VERSION,
             program: self.settings.program_id,
@@ -390,6 +409,9 @@ impl<C: Chain> Judge<C> {
             not_judged: Evidence::not_judged(),
             rules: rules.clone(),
             telemetry: judged.telemetry.clone(),
+            buckets: basis.buckets,
+            facts: basis.facts,
+            exhibits: basis.exhibits,
         }
     }
 

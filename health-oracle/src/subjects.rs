@@ -15,7 +15,10 @@ use crate::{
         device::{ActivatedLink, DeviceFacts, LoopbackFact, evaluate_device},
         link::{LinkFacts, evaluate_link},
     },
-    evidence::{EvidenceWindow, TelemetryDigest},
+    evidence::{
+        EvidenceWindow, TelemetryDigest,
+        exhibit::{Asked, Exhibit, Facts},
+    },
     telemetry::{DeviceTelemetry, fleet::Fleet},
     time::SlotClock,
 };
@@ -67,6 +70,19 @@ pub struct Judged {
     pub window: EvidenceWindow,
     /// What telemetry it rests on.
     pub telemetry: Vec<TelemetryDigest>,
+    /// What its evidence shows; none where no evidence was asked for.
+    pub basis: Option<Basis>,
+}
+
+/// What a verdict was computed from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// The window in buckets.
+    pub buckets: Window,
+    /// What the ledger said.
+    pub facts: Facts,
+    /// What was seen.
+    pub exhibits: Vec<Exhibit>,
 }
 
 /// When subjects could first be observed: where the first stage of their life began. It outlives the stage, because the
@@ -174,20 +190,21 @@ impl Court<'_> {
     }
 
     /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
-    /// the machine's cores.
+    /// the machine's cores. What the evidence needs is kept of those for which `wanted` says so of address, verdict byte and
+    /// criteria that did not pass.
     #[must_use]
-    pub fn judge(&self, fleet: &Fleet) -> Vec<Judged> {
+    pub fn judge(&self, fleet: &Fleet, wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync)) -> Vec<Judged> {
         let ends = ends_by_device(self.snapshot);
         let silent = DeviceTelemetry::default();
         let telemetry = |code: &Code| fleet.device(code).unwrap_or(&silent);
         let device = |(key, device): &(&Key, &Device)| {
             let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
-            Some(self.judge_device(key, device, links, telemetry(&device.code)))
+            Some(self.judge_device(key, device, links, telemetry(&device.code), wanted))
         };
         let link = |(key, link): &(&Key, &Link)| {
             let context = self.snapshot.link_context(link)?;
             let devices = [context.device_a, context.device_z];
-            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code))))
+            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code)), wanted))
         };
         let devices: Vec<_> =
             self.snapshot.devices.iter().filter(|(_, device)| is_judged_device(device.header.status)).collect();
@@ -197,21 +214,43 @@ impl Court<'_> {
         judged
     }
 
-    fn judge_device(&self, key: &Key, device: &Device, ends: &[End<'_>], telemetry: &DeviceTelemetry) -> Judged {
+    fn judge_device(
+        &self,
+        key: &Key,
+        device: &Device,
+        ends: &[End<'_>],
+        telemetry: &DeviceTelemetry,
+        wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
+    ) -> Judged {
         let window = self.device_window(key, device);
         let facts = device_facts(device, ends, self.clock);
+        let verdict = evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms);
+        let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
+            let links = facts.activated.iter().map(|link| link.interface);
+            let asked = Asked { interfaces: facts.dia.iter().copied().chain(links).collect(), ..Asked::default() };
+            let exhibits = vec![Exhibit::of(device.code, telemetry, &asked, window.start, window.end)];
+            Basis { buckets: window, facts: Facts::Device(facts), exhibits }
+        });
         Judged {
             key: *key,
             code: device.code,
             kind: Kind::Device,
             in_service: device.header.status.is_in_service(device.suspended_from),
-            verdict: evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms),
+            verdict,
             window: self.evidence_window(&window),
             telemetry: vec![TelemetryDigest::new(device.code, telemetry.chain)],
+            basis,
         }
     }
 
-    fn judge_link(&self, key: &Key, link: &Link, devices: [&Device; 2], telemetry: [&DeviceTelemetry; 2]) -> Judged {
+    fn judge_link(
+        &self,
+        key: &Key,
+        link: &Link,
+        devices: [&Device; 2],
+        telemetry: [&DeviceTelemetry; 2],
+        wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
+    ) -> Judged {
         let window = self.link_window(key, link);
         let [a, z] = devices;
         let facts = LinkFacts {
@@ -220,15 +259,25 @@ impl Court<'_> {
             status_since_ms: self.clock.time_of(link.header.status_since_slot),
             ends: [(a.code, link.interface_a), (z.code, link.interface_z)],
         };
+        let verdict = evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms);
+        let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
+            let shown = facts.ends.iter().zip(telemetry).map(|((device, interface), telemetry)| {
+                let (interfaces, adjacencies) = (vec![*interface], vec![*interface]);
+                let asked = Asked { interfaces, adjacencies, links: vec![link.code], ..Asked::default() };
+                Exhibit::of(*device, telemetry, &asked, window.start, window.end)
+            });
+            Basis { buckets: window, facts: Facts::Link(facts), exhibits: shown.collect() }
+        });
         let digests = devices.iter().zip(telemetry).map(|(d, t)| TelemetryDigest::new(d.code, t.chain));
         Judged {
             key: *key,
             code: link.code,
             kind: Kind::Link,
             in_service: link.header.status.is_in_service(link.suspended_from),
-            verdict: evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms),
+            verdict,
             window: self.evidence_window(&window),
             telemetry: digests.collect(),
+            basis,
         }
     }
 }
