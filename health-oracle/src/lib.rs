@@ -31,6 +31,7 @@ mod oracle;
 pub mod round;
 mod rpc;
 pub mod serve;
+pub mod since;
 pub mod store;
 pub mod subjects;
 pub mod submission;

@@ -31,6 +31,7 @@ use crate::{
     evidence::{self, Evidence, store::EvidenceStore},
     ingest::Directory,
     metrics::Metrics,
+    since::Since,
     store::recorder::Recorder,
     subjects::{Basis, Court, Judged, Kind, Stages, rank_of},
     submission::{self, Held, Terms},
@@ -72,6 +73,8 @@ pub struct Published {
     pub in_set: bool,
     /// What was found, by kind and code.
     pub subjects: BTreeMap<(Kind, Code), Judged>,
+    /// Since when it has been so, by kind and code.
+    pub since: BTreeMap<(Kind, Code), Since>,
 }
 
 impl Published {
@@ -224,16 +227,15 @@ impl<C: Chain> Judge<C> {
         }
         let now_ms = time::now_ms();
         let clock = self.tell_time(snapshot.slot, now_ms).await;
-        let known = self.directory.borrow().clone();
-        let directory = Directory::new(snapshot.devices.values(), clock, known.as_deref());
-        self.directory.send_replace(Some(Arc::new(directory)));
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
         let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
         let round = self.judge(&snapshot, &network, place, clock, &rules, now_ms).await;
         // After what is known was loaded, which is then loaded for as long a window as it takes.
-        self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
+        let known = self.directory.borrow().clone();
+        let directory = Directory::new(snapshot.devices.values(), clock, known.as_deref());
+        self.directory.send_replace(Some(Arc::new(directory)));
         let round = round?;
         self.publish(&round, snapshot.slot, now_ms, place.is_some());
         let Some(place) = place else {
@@ -310,7 +312,8 @@ impl<C: Chain> Judge<C> {
         }
         self.metrics.subjects(round.iter().map(|j| (j.kind.name(), j.verdict.level.name())));
         let subjects = round.iter().map(|j| ((j.kind, j.code), j.clone())).collect();
-        self.published.send_replace(Arc::new(Published { slot, at_ms, in_set, subjects }));
+        let since = Since::of_round(&subjects, &before.subjects, &before.since, at_ms);
+        self.published.send_replace(Arc::new(Published { slot, at_ms, in_set, subjects, since }));
     }
 
     /// This oracle's word as the ledger holds it or will, once what was sent shows.

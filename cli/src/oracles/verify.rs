@@ -9,7 +9,12 @@
 //! What is taken on trust: the node's word that a transaction was executed (its signatures are checked), and the
 //! oracle's word that the inputs of a document are what its agents signed.
 
-use causeway_health_oracle::{Kind, Verdict, criteria::Level, evidence::Evidence};
+use causeway_health_oracle::{
+    Kind, Verdict,
+    backtest::Case,
+    criteria::Level,
+    evidence::{Evidence, RecomputeError, exhibit::Facts},
+};
 use causeway_interface::{
     Digest, Key,
     accounts::{Attestation, Network},
@@ -141,21 +146,52 @@ fn about(ledger: &OnLedger<'_>, fetched: &Fetched<'_>, evidence: &Evidence) -> F
     if evidence.subject != key || evidence.code != code || !is_kind {
         return Finding::Differs(format!("the document is about {} {}", evidence.code, evidence.subject));
     }
+    let shown: Vec<_> = evidence.exhibits.iter().map(|exhibit| exhibit.device).collect();
+    let of_it = match &evidence.facts {
+        Facts::Device(_) => kind == Kind::Device && shown == [code],
+        Facts::Link(facts) => kind == Kind::Link && facts.code == code && shown == facts.ends.map(|(device, _)| device),
+    };
+    if !of_it {
+        return Finding::Differs("its facts or what it shows are of something else".to_owned());
+    }
     if evidence.oracle != fetched.oracle {
         return Finding::Differs(format!("the document is of the oracle {}", evidence.oracle));
     }
     holds(evidence.program == ledger.program, || format!("the document is for the program {}", evidence.program))
 }
 
-/// The verdict that follows from the inputs in the document; none where a document does not carry them.
-fn recomputed(evidence: &Evidence) -> Option<Verdict> {
-    let _ = evidence;
-    None
+/// Buckets of the longest window that is judged here: five weeks of minutes.
+const MAX_BUCKETS: u64 = 50_000;
+
+/// What is wrong with the rules and the window of a document. They are the oracle's words: nothing is computed with them
+/// before this has looked, and a window that its rules don't give would show only what is good.
+fn window(evidence: &Evidence) -> Result<(), String> {
+    let Evidence { rules, buckets, window, at_ms, .. } = evidence;
+    rules.check().map_err(|why| format!("its rules can't be: {why}"))?;
+    let bounded = buckets.bucket_ms == rules.bucket_ms
+        && buckets.start <= buckets.end
+        && buckets.buckets() <= MAX_BUCKETS
+        && buckets.end_ms() <= *at_ms;
+    if !bounded {
+        return Err("its window can't be one".to_owned());
+    }
+    if (buckets.start_ms(), buckets.end_ms()) != (window.start_ms, window.end_ms) {
+        return Err("its window in buckets is another than in ms".to_owned());
+    }
+    if Case::of(evidence).window(*at_ms, rules) != *buckets {
+        return Err("its window is not the one that its rules give at that moment".to_owned());
+    }
+    Ok(())
 }
 
 fn recomputed_as_said(evidence: &Evidence) -> Finding {
-    let Some(again) = recomputed(evidence) else {
-        return Finding::Unchecked("the document does not carry what its verdict was computed from".to_owned());
+    if let Err(why) = window(evidence) {
+        return Finding::Differs(why);
+    }
+    let again: Verdict = match evidence.recompute() {
+        Ok(verdict) => verdict,
+        Err(error @ RecomputeError::Version(_)) => return Finding::Unchecked(error.to_string()),
+        Err(error) => return Finding::Differs(error.to_string()),
     };
     let said = &evidence.verdict;
     if again.level != said.level {

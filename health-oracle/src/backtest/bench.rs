@@ -1,8 +1,9 @@
 //! The oracle's own memory and criteria, as a bench.
 
-use super::{Bench, Case, Facts};
+use super::{Bench, Case};
 use crate::{
     criteria::{Verdict, coverage::Rules, device::evaluate_device, link::evaluate_link},
+    evidence::exhibit::Facts,
     store::{Commit, VerifiedBatch},
     telemetry::{DeviceTelemetry, fleet::Fleet},
 };

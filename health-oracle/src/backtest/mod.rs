@@ -31,9 +31,8 @@ use crate::{
     criteria::{
         Level, Verdict,
         coverage::{Rules, Window},
-        device::DeviceFacts,
-        link::LinkFacts,
     },
+    evidence::{Evidence, exhibit::Facts},
     store::VerifiedBatch,
     subjects::Kind,
 };
@@ -46,15 +45,6 @@ use timeline::Timeline;
 const MAX_SILENCE_MS: u64 = 3_600_000;
 /// Steps of one run: two years of minutes. More is a step that was meant to be longer.
 pub const MAX_STEPS: u64 = 1_051_200;
-
-/// What the ledger said of a subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Facts {
-    /// Of a device.
-    Device(DeviceFacts),
-    /// Of a link.
-    Link(LinkFacts),
-}
 
 /// One document: what was known of a subject beside telemetry, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +70,31 @@ pub struct Case {
 }
 
 impl Case {
+    /// What a document was judged by.
+    ///
+    /// A window that was cut keeps its beginning while it grows: it is given the length that it has at most before the
+    /// next document.
+    #[must_use]
+    pub fn of(evidence: &Evidence) -> Self {
+        let start_ms = evidence.buckets.start_ms();
+        let length_ms = evidence.at_ms.saturating_sub(start_ms);
+        let fresh = evidence.buckets.fresh;
+        Self {
+            kind: match evidence.verdict.level {
+                Level::Device(_) => Kind::Device,
+                Level::Link(_) => Kind::Link,
+            },
+            code: evidence.code,
+            at_ms: evidence.at_ms,
+            facts: evidence.facts.clone(),
+            window_ms: if fresh { length_ms.saturating_add(MAX_SILENCE_MS) } else { length_ms },
+            observable_since_ms: fresh.then_some(start_ms),
+            rules: evidence.rules.clone(),
+            level: evidence.verdict.level,
+            failed: evidence.verdict.failed_bits(),
+        }
+    }
+
     /// The window at `now_ms` by these rules.
     #[must_use]
     pub fn window(&self, now_ms: u64, rules: &Rules) -> Window {

@@ -11,6 +11,7 @@ use std::{
 use causeway_interface::Code;
 use causeway_wire::telemetry::Batch;
 use prost::Message;
+use serde::Deserialize;
 
 use super::{
     Case, Event,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     criteria::coverage::Rules,
-    evidence::Evidence,
+    evidence::{Evidence, VERSION},
     store::{StoreError, VerifiedBatch, sqlite::Received},
 };
 
@@ -105,15 +106,11 @@ impl Recording {
                 return Ok(survey);
             }
             for bytes in page {
-                let evidence = read(&bytes)?;
-                if !wanted(&evidence.code) {
-                    continue;
+                match case_of(&bytes)? {
+                    Some(case) if wanted(&case.code) => survey.note(&case),
+                    Some(_) => {}
+                    None => survey.without_facts += 1,
                 }
-                let Some(case) = case_of(&evidence) else {
-                    survey.without_facts += 1;
-                    continue;
-                };
-                survey.note(&case);
             }
         }
     }
@@ -138,14 +135,20 @@ impl Survey {
     }
 }
 
-fn read(bytes: &[u8]) -> Result<Evidence, RecordingError> {
-    serde_json::from_slice(bytes).map_err(|error| RecordingError::Document(error.to_string()))
-}
-
-/// What a document was judged by; none where it does not carry the facts.
-fn case_of(evidence: &Evidence) -> Option<Case> {
-    let _ = evidence;
-    None
+/// The case of a document. One of an older form has no facts and none of what else is asked of a document, so that it
+/// can be told from a damaged one by its version alone.
+fn case_of(bytes: &[u8]) -> Result<Option<Case>, RecordingError> {
+    #[derive(Deserialize)]
+    struct Form {
+        version: u32,
+    }
+    let malformed = |error: serde_json::Error| RecordingError::Document(error.to_string());
+    let Form { version } = serde_json::from_slice(bytes).map_err(malformed)?;
+    if version < VERSION {
+        return Ok(None);
+    }
+    let evidence: Evidence = serde_json::from_slice(bytes).map_err(malformed)?;
+    Ok(Some(Case::of(&evidence)))
 }
 
 /// Two streams as one, in the order of their times.
@@ -174,10 +177,8 @@ impl<W: Fn(&Code) -> bool> Events<W> {
             let page = self.recording.documents.page()?;
             self.ended.1 = page.is_empty();
             for bytes in page {
-                let evidence = read(&bytes)?;
-                if (self.wanted)(&evidence.code) {
-                    self.cases.extend(case_of(&evidence));
-                }
+                let case = case_of(&bytes)?;
+                self.cases.extend(case.filter(|case| (self.wanted)(&case.code)));
             }
         }
         Ok(())

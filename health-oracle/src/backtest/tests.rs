@@ -2,7 +2,7 @@ use causeway_interface::{LinkHealth, LinkStatus};
 use causeway_wire::telemetry::Batch;
 
 use super::*;
-use crate::criteria::{Criterion, CriterionResult, Outcome};
+use crate::criteria::{Criterion, CriterionResult, Outcome, link::LinkFacts};
 
 const STEP: u64 = 60_000;
 /// A moment at which everything begins.

@@ -2,11 +2,16 @@ use std::{collections::BTreeMap, sync::Mutex};
 
 use causeway_health_oracle::{
     Rules,
-    criteria::{Criterion, CriterionResult, Level, Outcome, Verdict},
-    evidence::{Evidence, EvidenceWindow, VERSION, merkle},
+    criteria::{Criterion, Level, Outcome, Verdict, coverage::Window, device::DeviceFacts},
+    evidence::{
+        Evidence, EvidenceWindow, VERSION,
+        exhibit::{Asked, Exhibit, Facts},
+        merkle,
+    },
+    telemetry::DeviceTelemetry,
 };
 use causeway_interface::{
-    DeviceHealth, Digest,
+    DeviceHealth, DeviceType, Digest,
     accounts::Attestation,
     instruction::{Attest, Instruction, Verdict as Word},
 };
@@ -20,6 +25,9 @@ use crate::commands::fake::{self, FakeOracle, PROGRAM};
 const SIGNED: u64 = fake::SLOT - 10;
 /// Which oracle of the set it is.
 const PLACE: u8 = 1;
+/// When it was judged, in ms since 1970, over how long a window.
+const AT_MS: u64 = 1_800_000_012_345;
+const WINDOW_MS: u64 = 72_000_000;
 
 /// Everything that a word on a subject leaves behind; a test changes one thing.
 struct World {
@@ -36,33 +44,53 @@ struct World {
     status_oracle: Key,
 }
 
-fn verdict() -> Verdict {
-    let result =
-        |id, passed| CriterionResult { id, passed, observed: "x".into(), required: "y".into(), detail: String::new() };
-    Verdict {
-        level: Level::Device(DeviceHealth::ReadyForLinks),
-        criteria: vec![result(Criterion::D1, Outcome::Passed), result(Criterion::U1, Outcome::Failed)],
+fn facts() -> DeviceFacts {
+    DeviceFacts {
+        public_ip: "203.0.113.9".parse().unwrap(),
+        dz_prefixes: Vec::new(),
+        loopbacks: Vec::new(),
+        dia: Vec::new(),
+        activated: Vec::new(),
+        device_type: DeviceType::Hybrid,
+        has_cyoa: false,
+        wan_in_service: 0,
+        dzx_in_service: 0,
+        changed_slot: 1,
+        changed_ms: 1,
     }
+}
+
+/// What a device that has never sent anything shows.
+fn shown(device: Code, buckets: &Window) -> Exhibit {
+    Exhibit::of(device, &DeviceTelemetry::default(), &Asked::default(), buckets.start, buckets.end)
 }
 
 impl World {
     fn new() -> Self {
         let snapshot = fake::ledger();
         let subject = fake::device(&snapshot);
-        let evidence = Evidence {
+        let rules = Rules::default();
+        let buckets = Window::new(AT_MS, WINDOW_MS, None, &rules);
+        let (start_ms, end_ms) = (buckets.start_ms(), buckets.end_ms());
+        let nothing = Verdict { level: Level::Device(DeviceHealth::Pending), criteria: Vec::new() };
+        let mut evidence = Evidence {
             version: VERSION,
             program: PROGRAM,
             oracle: fake::oracle(PLACE),
             subject: subject.key,
             code: subject.code,
             ledger_slot: SIGNED - 2,
-            at_ms: 1_000,
-            window: EvidenceWindow { start_slot: 9_000, end_slot: 9_980, start_ms: 1, end_ms: 2 },
-            verdict: verdict(),
+            at_ms: AT_MS,
+            window: EvidenceWindow { start_slot: 9_000, end_slot: 9_980, start_ms, end_ms },
+            verdict: nothing,
             not_judged: Evidence::not_judged(),
-            rules: Rules::default(),
+            rules,
             telemetry: Vec::new(),
+            buckets,
+            facts: Facts::Device(facts()),
+            exhibits: vec![shown(subject.code, &buckets)],
         };
+        evidence.verdict = evidence.recompute().unwrap();
         let (program, status_oracle) = (PROGRAM, fake::oracle(PLACE));
         let mut world = Self {
             snapshot,
@@ -192,15 +220,10 @@ fn found(verified: &Verified) -> Vec<(&'static str, String)> {
     verified.checks.iter().filter_map(not_ok).collect()
 }
 
-/// The same without the recomputation, which documents without inputs don't allow.
-fn found_else(verified: &Verified) -> Vec<(&'static str, String)> {
-    found(verified).into_iter().filter(|(what, _)| *what != "recomputed").collect()
-}
-
 #[tokio::test]
 async fn an_honest_word_holds_from_the_document_to_the_ledger() {
     let verified = World::new().verified().await;
-    assert_eq!(found_else(&verified), []);
+    assert_eq!(found(&verified), []);
     assert_eq!(verified.checks.len(), 9);
     let text = text(&verified);
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
@@ -224,8 +247,9 @@ async fn every_tampering_is_found_where_it_is() {
             "a byte of the document",
             |w| {
                 let mut bytes = w.evidence.document().unwrap().1;
-                let at = bytes.windows(3).position(|w| w == b"\"x\"").unwrap();
-                bytes[at + 1] = b'z';
+                let name = b"\"ledger_slot\":";
+                let at = bytes.windows(name.len()).position(|w| w == name).unwrap();
+                bytes[at + name.len()] ^= 1;
                 w.document = Some(bytes);
             },
             &[("document", "SHA-256")],
@@ -233,7 +257,13 @@ async fn every_tampering_is_found_where_it_is() {
         (
             "a document that is none",
             |w| w.document = Some(b"{}".to_vec()),
-            &[("document", "SHA-256"), ("written about", "can't be read"), ("signed", "["), ("ledger", "[")],
+            &[
+                ("document", "SHA-256"),
+                ("written about", "can't be read"),
+                ("recomputed", "[there is no"),
+                ("signed", "["),
+                ("ledger", "["),
+            ],
         ),
         (
             "white space in the document",
@@ -242,12 +272,23 @@ async fn every_tampering_is_found_where_it_is() {
                 bytes.push(b'\n');
                 w.document = Some(bytes);
             },
-            &[("document", "SHA-256"), ("written about", "canonical"), ("signed", "["), ("ledger", "[")],
+            &[
+                ("document", "SHA-256"),
+                ("written about", "canonical"),
+                ("recomputed", "[there is no"),
+                ("signed", "["),
+                ("ledger", "["),
+            ],
         ),
         (
             "a better verdict in the document that is served",
             |w| replaced(w, |e| e.verdict.level = Level::Device(DeviceHealth::ReadyForUsers)),
-            &[("document", "SHA-256"), ("signed", "the document says"), ("ledger", "the document says")],
+            &[
+                ("document", "SHA-256"),
+                ("recomputed", "the inputs make it"),
+                ("signed", "the document says"),
+                ("ledger", "the document says"),
+            ],
         ),
         (
             "another subject's document",
@@ -261,7 +302,7 @@ async fn every_tampering_is_found_where_it_is() {
                     e.verdict.level = Level::Link(causeway_interface::LinkHealth::ReadyForService);
                 });
             },
-            &[("written about", "the document is about")],
+            &[("written about", "the document is about"), ("recomputed", "the inputs make it")],
         ),
         (
             "another oracle's document",
@@ -370,13 +411,83 @@ async fn every_tampering_is_found_where_it_is() {
                 ("in force", "no word"),
             ],
         ),
+        (
+            "a verdict that does not follow from its inputs",
+            |w| {
+                signed(w, |e| {
+                    let d2 = e.verdict.criteria.iter_mut().find(|c| c.id == Criterion::D2).unwrap();
+                    d2.passed = Outcome::Passed;
+                });
+            },
+            &[("recomputed", "D2 by the inputs: none")],
+        ),
+        (
+            "a level that does not follow from its inputs",
+            |w| signed(w, |e| e.verdict.level = Level::Device(DeviceHealth::ReadyForUsers)),
+            &[("recomputed", "the inputs make it impaired, the document says ready-for-users")],
+        ),
+        (
+            "criteria left out",
+            |w| signed(w, |e| drop(e.verdict.criteria.pop())),
+            &[("recomputed", "not those of its inputs")],
+        ),
+        (
+            "facts that the verdict was not computed from",
+            |w| signed(w, |e| e.facts = Facts::Device(DeviceFacts { has_cyoa: true, ..facts() })),
+            &[("recomputed", "U3 by the inputs")],
+        ),
+        (
+            "another device's exhibit",
+            |w| signed(w, |e| e.exhibits[0].device = "another".parse().unwrap()),
+            &[("written about", "of something else")],
+        ),
+        (
+            "no exhibit",
+            |w| signed(w, |e| e.exhibits.clear()),
+            &[("written about", "of something else"), ("recomputed", "shows 0 devices")],
+        ),
+        (
+            "an exhibit that is none",
+            |w| signed(w, |e| e.exhibits[0].probe_reports.runs = "9z".into()),
+            &[("recomputed", "exhibit of a series")],
+        ),
+        (
+            "a window that begins later",
+            |w| {
+                signed(w, |e| {
+                    e.buckets.start += 900;
+                    e.window.start_ms = e.buckets.start_ms();
+                });
+            },
+            &[("recomputed", "its rules give")],
+        ),
+        ("a hold that is shorter", |w| signed(w, |e| e.buckets.hold_from += 1), &[("recomputed", "its rules give")]),
+        ("a window in other words", |w| signed(w, |e| e.window.start_ms += 1), &[("recomputed", "another than in ms")]),
+        ("a window without end", |w| signed(w, |e| e.buckets.end = u64::MAX), &[("recomputed", "can't be one")]),
+        ("a window of the future", |w| signed(w, |e| e.at_ms = 1), &[("recomputed", "can't be one")]),
+        (
+            "rules that let everything pass",
+            |w| signed(w, |e| e.rules.min_buckets = 0),
+            &[("recomputed", "its rules can't be")],
+        ),
+        (
+            "buckets of no width",
+            |w| {
+                signed(w, |e| {
+                    e.rules.bucket_ms = 0;
+                    e.buckets.bucket_ms = 0;
+                });
+            },
+            &[("recomputed", "its rules can't be")],
+        ),
+        ("another version", |w| signed(w, |e| e.version += 1), &[("recomputed", "[the document is of version")]),
         ("nothing signed", |w| w.attested = json!(null), &[("oracle", "[it says that it has signed nothing")]),
     ];
     for (name, change, expected) in cases {
         let mut world = World::new();
         change(&mut world);
         let verified = world.verified().await;
-        let found = found_else(&verified);
+        let found = super::tests::found(&verified);
         assert!(!verified.holds, "{name}");
         assert_eq!(found.len(), expected.len(), "{name}: {found:#?}");
         for ((what, why), (expected_what, expected_why)) in found.iter().zip(expected) {
@@ -394,7 +505,7 @@ async fn a_word_that_is_just_renewed_is_looked_at_again() {
     let client = Client::new(&oracle.url).unwrap();
     let ledger = FakeLedger { snapshots: Mutex::new(vec![world.snapshot, settled]), executed: world.executed };
     let verified = one(&ledger, &oracle.url, &client, world.subject, Duration::ZERO).await.unwrap();
-    assert_eq!(found_else(&verified), []);
+    assert_eq!(found(&verified), []);
 }
 
 #[tokio::test]
