@@ -409,7 +409,6 @@ impl<C: Chain> Judge<C> {
             at_ms,
             window: judged.window,
             verdict: judged.verdict.clone(),
-            not_judged: Evidence::not_judged(),
             rules: rules.clone(),
             telemetry: judged.telemetry.clone(),
             buckets: basis.buckets,

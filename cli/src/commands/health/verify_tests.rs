@@ -57,6 +57,10 @@ fn facts() -> DeviceFacts {
         dzx_in_service: 0,
         changed_slot: 1,
         changed_ms: 1,
+        shown_slot: 1,
+        in_service: false,
+        qa_targets: Vec::new(),
+        qa_joined_ms: None,
     }
 }
 
@@ -83,7 +87,6 @@ impl World {
             at_ms: AT_MS,
             window: EvidenceWindow { start_slot: 9_000, end_slot: 9_980, start_ms, end_ms },
             verdict: nothing,
-            not_judged: Evidence::not_judged(),
             rules,
             telemetry: Vec::new(),
             buckets,
