@@ -208,3 +208,7 @@ impl<W: Fn(&Code) -> bool> Iterator for Events<W> {
         event.map(Ok)
     }
 }
+
+#[cfg(test)]
+#[path = "recording_tests.rs"]
+mod tests;

@@ -369,7 +369,7 @@ async fn every_tampering_is_found_where_it_is() {
             |w| w.executed.as_mut().unwrap().instructions[1].accounts[3] = Key([8; 32]),
             &[("signed", "does not name")],
         ),
-        ("another verdict signed", |w| w.attest(|a| a.verdicts[1].verdict = 4), &[("signed", "the document says")]),
+        ("another verdict signed", |w| w.attest(|a| a.verdicts[1].verdict = 2), &[("signed", "the document says")]),
         ("other criteria signed", |w| w.attest(|a| a.verdicts[1].failed = 1), &[("signed", "the document says")]),
         (
             "a longer window signed",
@@ -387,7 +387,7 @@ async fn every_tampering_is_found_where_it_is() {
             },
             &[("signed", "the document's are")],
         ),
-        ("another verdict on the ledger", |w| w.entry().verdict = 4, &[("ledger", "the document says")]),
+        ("another verdict on the ledger", |w| w.entry().verdict = 2, &[("ledger", "the document says")]),
         ("other criteria on the ledger", |w| w.entry().failed = 0, &[("ledger", "the document says")]),
         ("another window on the ledger", |w| w.entry().window_start_slot = 1, &[("ledger", "signed were")]),
         ("a younger word on the ledger", |w| w.entry().evidence_root = Digest([9; 32]), &[("ledger", "its root is")]),
