@@ -111,7 +111,7 @@ impl FakeOracle {
                     let request = String::from_utf8_lossy(&request).into_owned();
                     let path = request.split_whitespace().nth(1).unwrap_or_default();
                     let path = path.split('?').next().unwrap_or_default();
-                    let missing = (404, br#"{"code":"CW-X","cause":"x"}"#.to_vec());
+                    let missing = (404, br#"{"code":"CW-ORACLE-NO-EVIDENCE","cause":"x"}"#.to_vec());
                     let (status, body) = answers.get(path).cloned().unwrap_or(missing);
                     let head =
                         format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());

@@ -403,8 +403,9 @@ fn text(explained: &Explanation) -> String {
             format!("{}, {}.{:03} ms each ({measured})", explained.slot, pace.slot_us / 1_000, pace.slot_us % 1_000),
         ),
     ])];
-    let headings = ["level", "holds", "attested", "burned in", "left", "earliest", "blocked by"];
+    let headings = ["level", "holds", "attested", "burned in", "left", "earliest"];
     parts.push(wrapped(&headings, explained.levels.iter().map(|level| level_row(level, explained.quorum))));
+    parts.extend(blocked(&explained.levels));
     let headings = ["oracle", "attests", "counts", "since", "not passed"];
     parts.push(wrapped(&headings, explained.oracles.iter().filter_map(|o| Some(word_row(o, o.word.as_ref()?, pace)))));
     parts.extend(explained.oracles.iter().map(oracle_text));
@@ -429,7 +430,6 @@ fn level_row(level: &Level, quorum: u8) -> Vec<String> {
         (Some(slot), Some(time)) => format!("slot {slot}, {}", clock(time)),
         _ => "-".to_owned(),
     };
-    let blocked = standing.blocked_by.join("; ");
     vec![
         standing.level.to_owned(),
         if standing.held { "yes" } else { "no" }.to_owned(),
@@ -437,8 +437,24 @@ fn level_row(level: &Level, quorum: u8) -> Vec<String> {
         format!("{} of {quorum}", standing.burned_in),
         left,
         earliest,
-        if blocked.is_empty() { "-".to_owned() } else { blocked },
     ]
+}
+
+/// What is in the way of each level, one reason on a line; levels with the same reasons together.
+fn blocked(levels: &[Level]) -> Vec<String> {
+    let mut groups: Vec<(Vec<&str>, &[String])> = Vec::new();
+    for LevelStanding { level, blocked_by, .. } in levels.iter().map(|level| &level.standing) {
+        match groups.last_mut() {
+            _ if blocked_by.is_empty() => {}
+            Some((names, reasons)) if *reasons == blocked_by.as_slice() => names.push(level),
+            Some(_) | None => groups.push((vec![level], blocked_by)),
+        }
+    }
+    let text = |(names, reasons): (Vec<&str>, &[String])| {
+        let reasons: String = reasons.iter().map(|reason| format!("\n  {reason}")).collect();
+        format!("in the way of {}:{reasons}", names.join(" and "))
+    };
+    groups.into_iter().map(text).collect()
 }
 
 fn name(oracle: &Oracle) -> String {
