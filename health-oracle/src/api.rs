@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -16,10 +16,12 @@ use tokio::sync::watch;
 use tracing::error;
 
 use crate::{
-    criteria::{Verdict, coverage::Rules},
+    alerts::message,
+    book::RuleBook,
+    criteria::Verdict,
     evidence::{EvidenceWindow, merkle::Proof, store::EvidenceStore},
-    metrics::Metrics,
-    round::Published,
+    metrics::{self, Metrics},
+    round::{Failing, Published},
     since::Since,
     subjects::{Judged, Kind},
     time,
@@ -40,11 +42,13 @@ pub struct Api {
     /// The program.
     pub program_id: Key,
     /// What it judges by.
-    pub rules: Rules,
+    pub rules: RuleBook,
     /// Time between rounds, in ms.
     pub round_ms: u64,
     /// What was found.
     pub published: watch::Receiver<Arc<Published>>,
+    /// Why rounds fail, if they do.
+    pub failing: watch::Receiver<Option<Failing>>,
     /// What was signed.
     pub evidence: Arc<EvidenceStore>,
     /// What is counted.
@@ -58,7 +62,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/verdicts", get(verdicts))
         .route("/v1/subjects/{code}/verdict", get(verdict))
         .route("/v1/evidence/{sha256}", get(evidence))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(page_of_metrics))
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .with_state(api)
@@ -74,7 +78,7 @@ struct Status {
     ledger_slot: u64,
     judged_at_ms: u64,
     subjects: usize,
-    rules: Rules,
+    rules: RuleBook,
     rounds: u64,
     failed_rounds: u64,
     transactions: u64,
@@ -115,7 +119,8 @@ struct Attested {
     evidence_sha256: Digest,
     evidence_root: Digest,
     proof: Proof,
-    transaction: String,
+    /// None where the oracle died before it could note it; the root is on the ledger all the same.
+    transaction: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -151,16 +156,39 @@ fn store_failed(error: &dyn std::error::Error) -> Response {
     )
 }
 
-fn is_ready(api: &Api, published: &Published) -> bool {
-    let limit = api.round_ms.saturating_mul(ROUNDS_UNTIL_NOT_READY).saturating_add(ROUND_SLACK_MS);
-    published.at_ms != 0 && time::now_ms().saturating_sub(published.at_ms) <= limit
+/// Why an oracle is not ready; nothing if it is. Pure.
+fn unready(published: &Published, failing: Option<&Failing>, round_ms: u64, now_ms: u64) -> Option<Problem> {
+    if let Some(Failing { what, cause, since_ms, rounds }) = failing {
+        let cause = format!("{rounds} rounds in a row failed since {}, {cause}.", message::utc(*since_ms));
+        let (code, remedy) = match *what {
+            "ledger" => ("CW-ORACLE-LEDGER", "Check the RPC endpoint that the oracle is told; it goes on by itself."),
+            "network" => ("CW-ORACLE-NO-NETWORK", "Check the program's address, or create the network."),
+            _ => ("CW-ORACLE-STORE", "Look at the disk under the data folder; the oracle's log says what is wrong."),
+        };
+        return Some(Problem { code, cause, remedy });
+    }
+    let limit_ms = round_ms.saturating_mul(ROUNDS_UNTIL_NOT_READY).saturating_add(ROUND_SLACK_MS);
+    let cause = if published.at_ms == 0 {
+        "No round is complete yet.".to_owned()
+    } else if now_ms.saturating_sub(published.at_ms) > limit_ms {
+        format!("The last complete round was at {}.", message::utc(published.at_ms))
+    } else {
+        return None;
+    };
+    let remedy = "Wait for a round; if none completes, the oracle's log says what it waits for.";
+    Some(Problem { code: "CW-ORACLE-NO-ROUND", cause, remedy })
+}
+
+fn unready_now(api: &Api) -> Option<Problem> {
+    let (published, failing) = (api.published.borrow().clone(), api.failing.borrow().clone());
+    unready(&published, failing.as_ref(), api.round_ms, time::now_ms())
 }
 
 async fn status(State(api): State<Api>) -> Response {
     let published = api.published.borrow().clone();
     let counters = api.metrics.counters();
     Json(Status {
-        ready: is_ready(&api, &published),
+        ready: unready_now(&api).is_none(),
         name: api.name,
         oracle: api.oracle,
         program: api.program_id,
@@ -187,7 +215,7 @@ async fn verdicts(State(api): State<Api>) -> Response {
         subjects: Vec<SubjectVerdict<'a>>,
     }
     let published = api.published.borrow().clone();
-    let subjects = published.subjects.values().map(SubjectVerdict::of).collect();
+    let subjects = published.subjects.values().map(|judged| SubjectVerdict::of(judged)).collect();
     Json(List { ledger_slot: published.slot, judged_at_ms: published.at_ms, subjects }).into_response()
 }
 
@@ -247,15 +275,46 @@ async fn evidence(State(api): State<Api>, Path(name): Path<String>) -> Response 
     }
 }
 
-async fn metrics(State(api): State<Api>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], api.metrics.text()).into_response()
+async fn page_of_metrics(State(api): State<Api>, headers: HeaderMap) -> Response {
+    let text = api.metrics.text();
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (kind, text) = if accepts.into_iter().any(|accepted| accepted.contains("application/openmetrics-text")) {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8", metrics::in_old_form(&text))
+    };
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 async fn ready(State(api): State<Api>) -> Response {
-    let published = api.published.borrow().clone();
-    if is_ready(&api, &published) {
-        return "ready\n".into_response();
+    match unready_now(&api) {
+        None => Json(serde_json::json!({"ready": true})).into_response(),
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, Json(problem)).into_response(),
     }
-    (StatusCode::SERVICE_UNAVAILABLE, "no complete round lately\n").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_says_why_not() {
+        let published = |at_ms| Published { at_ms, ..Published::default() };
+        let failing = |what| Failing { what, cause: "the x could not be read".into(), since_ms: 0, rounds: 2 };
+        let (round_ms, now) = (1_000, 1_000_000);
+        let code = |at_ms, failing: Option<Failing>| {
+            unready(&published(at_ms), failing.as_ref(), round_ms, now).map(|problem| problem.code)
+        };
+        let fresh = now - 33_000;
+        assert_eq!(code(fresh, None), None);
+        assert_eq!(code(fresh - 1, None), Some("CW-ORACLE-NO-ROUND"));
+        assert_eq!(code(0, None), Some("CW-ORACLE-NO-ROUND"));
+        let codes = ["CW-ORACLE-LEDGER", "CW-ORACLE-NO-NETWORK", "CW-ORACLE-STORE", "CW-ORACLE-STORE"];
+        assert_eq!(
+            ["ledger", "network", "store", "judge"].map(|what| code(fresh, Some(failing(what))).unwrap()),
+            codes
+        );
+        let problem = unready(&published(fresh), Some(&failing("store")), round_ms, now).unwrap();
+        assert_eq!(problem.cause, "2 rounds in a row failed since 1970-01-01 00:00:00 UTC, the x could not be read.");
+    }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, future::Future};
 
 use causeway_interface::ErrorCode;
-use causeway_sdk::Snapshot;
+use causeway_sdk::{Snapshot, send::Paid};
 use solana_sdk::{instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey};
 
 /// The ledger could not be read.
@@ -48,11 +48,19 @@ pub trait Chain: Send + Sync + 'static {
     /// When a slot was by the ledger's own word, in ms since 1970; none where it does not say.
     fn slot_time_ms(&self, slot: u64) -> impl Future<Output = Option<u64>> + Send;
 
+    /// What the oracle's key holds, in lamports; none where that can't be read or is not known.
+    fn balance(&self) -> impl Future<Output = Option<u64>> + Send {
+        std::future::ready(None)
+    }
+
     /// Lookup tables that transactions can use now.
     fn tables(&self) -> Vec<AddressLookupTableAccount>;
 
     /// Asks that these addresses be in lookup tables from soon on. Does not wait, and nothing depends on it.
     fn want_in_tables(&self, addresses: BTreeSet<Pubkey>);
+
+    /// What transactions have cost since the start.
+    fn paid(&self) -> Paid;
 
     /// Sends one transaction, paid and signed by the oracle, that looks addresses up in `tables`; on success it is
     /// confirmed without an error. Returns its signature.

@@ -21,6 +21,7 @@
 pub mod alerts;
 mod api;
 pub mod backtest;
+pub mod book;
 pub mod chain;
 pub mod config;
 pub mod criteria;
@@ -30,6 +31,7 @@ pub mod metrics;
 mod oracle;
 pub mod round;
 mod rpc;
+mod secret;
 pub mod serve;
 pub mod since;
 pub mod store;
@@ -39,6 +41,7 @@ mod tables;
 pub mod telemetry;
 pub mod time;
 
+pub use book::{Overrides, RuleBook};
 pub use config::Config;
 pub use criteria::{Verdict, coverage::Rules};
 pub use metrics::Counters;

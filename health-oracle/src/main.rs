@@ -1,114 +1,101 @@
 //! The health oracle as a daemon.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, process::ExitCode};
 
-use anyhow::Context;
-use causeway_health_oracle::{Config, Oracle, Rules};
-use clap::Parser;
-use solana_sdk::pubkey::Pubkey;
+use causeway_health_oracle::{
+    Oracle,
+    config::{
+        Config, Daemon,
+        options::{FILE_ENV, FILE_FLAG, Form, OPTIONS, Spec},
+        resolve::{Sources, resolve},
+        show,
+    },
+};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-/// Judges devices and links by signed telemetry and attests what it finds on the ledger.
-#[derive(Debug, Parser)]
-#[command(name = "causeway-health-oracle", version)]
-struct Args {
-    /// Name for people, in logs and alerts.
-    #[arg(long, env = "CAUSEWAY_ORACLE_NAME", default_value = "oracle")]
-    name: String,
-    /// RPC endpoint of the ledger.
-    #[arg(long, env = "CAUSEWAY_RPC_URL")]
-    rpc_url: String,
-    /// The program.
-    #[arg(long, env = "CAUSEWAY_PROGRAM_ID")]
-    program_id: Pubkey,
-    /// Key file of the oracle: it signs and pays.
-    #[arg(long, env = "CAUSEWAY_ORACLE_KEY")]
-    key: PathBuf,
-    /// Address for telemetry, API and metrics.
-    #[arg(long, env = "CAUSEWAY_ORACLE_LISTEN", default_value = "127.0.0.1:7090")]
-    listen: SocketAddr,
-    /// Folder for telemetry and evidence.
-    #[arg(long, env = "CAUSEWAY_ORACLE_DATA", default_value = "oracle-data")]
-    data_dir: PathBuf,
-    /// Count in seconds instead of minutes: for a localnet whose agents report every second.
-    #[arg(long, env = "CAUSEWAY_ORACLE_SECONDS")]
-    seconds: bool,
-    /// Seconds between rounds [default: 60, or 2 with --seconds].
-    #[arg(long, env = "CAUSEWAY_ORACLE_ROUND")]
-    round_seconds: Option<u64>,
-    /// Width of a bucket in milliseconds [default: 60000, or 2000 with --seconds].
-    #[arg(long)]
-    bucket_ms: Option<u64>,
-    /// Share of buckets that must hold a sample, in percent [default: 99, or 80 with --seconds].
-    #[arg(long)]
-    min_share_percent: Option<u32>,
-    /// Longest gap in milliseconds [default: 300000, or 8000 with --seconds].
-    #[arg(long)]
-    max_gap_ms: Option<u64>,
-    /// How long a fault is held after it ended, in milliseconds.
-    #[arg(long)]
-    hold_ms: Option<u64>,
-    /// Probes that may be lost, in a million.
-    #[arg(long)]
-    loss_limit_ppm: Option<u32>,
-    /// Hours for which telemetry and evidence are kept.
-    #[arg(long)]
-    retention_hours: Option<u64>,
-    /// Price of a compute unit in millionths of a lamport.
-    #[arg(long, env = "CAUSEWAY_PRIORITY_FEE", default_value_t = 0)]
-    priority_fee: u64,
-    /// Spell every address out in every transaction instead of keeping lookup tables, which cost a deposit.
-    #[arg(long, env = "CAUSEWAY_ORACLE_NO_LOOKUP_TABLES")]
-    no_lookup_tables: bool,
-    /// Webhook for alerts (Slack-compatible).
-    #[arg(long, env = "CAUSEWAY_ORACLE_WEBHOOK", hide_env_values = true)]
-    webhook: Option<String>,
-    /// Logs as JSON.
-    #[arg(long)]
-    log_json: bool,
+/// Exit code for a configuration that can't be used: a supervisor need not try again.
+const MISCONFIGURED: u8 = 2;
+const CHECK: &str = "check-config";
+
+fn command() -> Command {
+    let file = Arg::new(FILE_FLAG)
+        .long(FILE_FLAG)
+        .value_name("FILE")
+        .help(format!("Configuration file in TOML; health-oracle/oracle.example.toml has every key [env: {FILE_ENV}]"));
+    let check = Arg::new(CHECK).long(CHECK).action(ArgAction::SetTrue).help(
+        "Print the configuration in force with the origin of each value, and exit: 0 if it can be used, 2 if not",
+    );
+    Command::new("causeway-health-oracle")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Judges devices and links by signed telemetry and attests what it finds on the ledger.")
+        .after_help("A flag wins over its environment variable, that over the file, that over the default.")
+        // Of a flag that is given twice the last counts: a wrapper's own flags can be overridden.
+        .args_override_self(true)
+        .arg(file)
+        .arg(check)
+        .args(OPTIONS.iter().map(argument))
 }
 
-impl Args {
-    fn config(self) -> anyhow::Result<Config> {
-        let key = Arc::new(causeway_sdk::keys::read(&self.key).context("the oracle's key")?);
-        let preset = if self.seconds { Config::localnet } else { Config::new };
-        let mut config = preset(self.rpc_url, self.program_id, key, self.data_dir);
-        config.name = self.name;
-        config.http_addr = self.listen;
-        config.webhook = self.webhook;
-        config.priority_fee_micro_lamports = self.priority_fee;
-        config.lookup_tables = !self.no_lookup_tables;
-        if let Some(seconds) = self.round_seconds {
-            config.round_interval = Duration::from_secs(seconds);
+fn argument(spec: &Spec) -> Arg {
+    let mut help = format!("{} [env: {}]", spec.help.trim_end_matches('.'), spec.env);
+    if let Some(default) = spec.default(false) {
+        help.push_str(&format!(" [default: {default}"));
+        if let Some(seconds) = spec.default(true).filter(|seconds| *seconds != default) {
+            help.push_str(&format!(", or {seconds} with --seconds"));
         }
-        if let Some(hours) = self.retention_hours {
-            config.retention = Duration::from_secs(hours.saturating_mul(3_600));
-        }
-        let rules = &mut config.rules;
-        let percent = self.min_share_percent.map(|percent| percent.saturating_mul(10_000));
-        *rules = Rules {
-            bucket_ms: self.bucket_ms.unwrap_or(rules.bucket_ms),
-            min_share_ppm: percent.unwrap_or(rules.min_share_ppm),
-            max_gap_ms: self.max_gap_ms.unwrap_or(rules.max_gap_ms),
-            hold_ms: self.hold_ms.unwrap_or(rules.hold_ms),
-            loss_limit_ppm: self.loss_limit_ppm.unwrap_or(rules.loss_limit_ppm),
-            ..rules.clone()
-        };
-        Ok(config)
+        help.push(']');
+    }
+    // clap wants names that live as long as the process; there are as many as options.
+    let flag: &'static str = spec.flag().leak();
+    let argument = Arg::new(spec.key).long(flag).help(help);
+    match spec.form {
+        // `--seconds`, and `--seconds=false` against a file.
+        Form::Switch => argument.value_name("BOOL").num_args(0..=1).require_equals(true).default_missing_value("true"),
+        Form::Path => argument.value_name("PATH"),
+        Form::Number(..) | Form::Percent => argument.value_name("N"),
+        Form::Text => argument.value_name("TEXT"),
+        Form::Url => argument.value_name("URL"),
+        Form::Key => argument.value_name("KEY"),
+        Form::Address => argument.value_name("ADDRESS"),
     }
 }
 
+/// Flags that were given, by name.
+fn given(matches: &ArgMatches) -> BTreeMap<String, String> {
+    let names = OPTIONS.iter().map(|spec| (spec.key, spec.flag()));
+    names
+        .chain([(FILE_FLAG, FILE_FLAG.to_owned())])
+        .filter_map(|(id, flag)| matches.get_one::<String>(id).map(|value| (flag, value.clone())))
+        .collect()
+}
+
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let matches = command().get_matches();
+    let environment = |name: &str| std::env::var(name).ok();
+    let resolved = resolve(&Sources { flags: &given(&matches), environment: &environment });
+    let (Daemon { config, log_json }, settings) = match resolved {
+        Ok(resolved) => resolved,
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("error: {problem}");
+            }
+            return ExitCode::from(MISCONFIGURED);
+        }
+    };
+    if matches.get_flag(CHECK) {
+        print!("{}", show::effective(&Daemon { config, log_json }, &settings));
+        return ExitCode::SUCCESS;
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if args.log_json {
+    if log_json {
         logs.json().init();
     } else {
         logs.init();
     }
-    match run(args) {
+    match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -118,9 +105,9 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(args: Args) -> anyhow::Result<()> {
-    let mut oracle = Oracle::start(args.config()?).await?;
+async fn run(config: Config) -> anyhow::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut oracle = Oracle::start(config).await?;
     let ended = tokio::select! {
         _ = terminate.recv() => None,
         _ = tokio::signal::ctrl_c() => None,

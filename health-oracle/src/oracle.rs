@@ -1,6 +1,13 @@
 //! A running oracle: the endpoints, the rounds, the housekeeping, and their end.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::{File, TryLockError},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use causeway_interface::{Code, Key};
 use causeway_sdk::address::to_key;
@@ -14,8 +21,9 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    alerts::Webhook,
+    alerts::{Desk, webhook::Webhook},
     api::{self, Api},
+    book::{RuleBook, RulesError},
     chain::Chain,
     config::Config,
     criteria::Verdict,
@@ -36,23 +44,34 @@ const PRUNE_CALLS: usize = 8;
 /// Longest wait for each part when stopping: a round that is sending has its transactions' own limits.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
+/// Locked in the data directory for as long as an oracle runs. The lock goes with the process, however that ends.
+const LOCK_FILE: &str = "oracle.lock";
+/// The code of [`StartError::DataInUse`].
+const DATA_IN_USE: &str = "CW-ORACLE-DATA-IN-USE";
+
 /// Why an oracle did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A number is out of range.
-    #[error("{0}")]
-    Rules(&'static str),
+    /// Numbers are out of range.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Rules(Vec<RulesError>),
     /// The time between rounds is zero.
     #[error("the time between rounds has to be at least 100 ms")]
     Interval,
-    /// The data directory can't be made.
-    #[error("data directory {} can't be made", path.display())]
+    /// The data directory can't be made or locked.
+    #[error("data directory {} can't be made or locked", path.display())]
     DataDir {
         /// Which.
         path: PathBuf,
         /// Why not.
         #[source]
         source: std::io::Error,
+    },
+    /// Another process uses the data directory.
+    #[error("{DATA_IN_USE}: data directory {} is in use by another process; stop it, or give this one a directory of its own", path.display())]
+    DataInUse {
+        /// Which.
+        path: PathBuf,
     },
     /// The telemetry store can't be opened.
     #[error("the telemetry store can't be opened")]
@@ -87,6 +106,8 @@ pub struct OracleHandle {
     stop: watch::Sender<bool>,
     tasks: Vec<(&'static str, JoinHandle<()>)>,
     writer: std::thread::JoinHandle<()>,
+    /// Held until everything that writes has ended.
+    _lock: File,
 }
 
 impl Oracle {
@@ -106,12 +127,14 @@ impl Oracle {
         chain: C,
         metrics: Metrics,
     ) -> Result<OracleHandle, StartError> {
-        config.rules.check().map_err(StartError::Rules)?;
+        let program_id = to_key(&config.program_id);
+        let rules = RuleBook::new(&config.rules, &config.overrides, &program_id).map_err(StartError::Rules)?;
         if config.round_interval < Duration::from_millis(100) {
             return Err(StartError::Interval);
         }
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
+        let lock = lock(&config.data_dir)?;
         let bucket_ms = config.rules.bucket_ms;
         let store = Arc::new(SqliteStore::open(&config.data_dir.join("telemetry.sqlite"), bucket_ms)?);
         let recorder = Arc::new(Recorder::new(store, bucket_ms));
@@ -124,7 +147,11 @@ impl Oracle {
         let (stop, stopped) = watch::channel(false);
         let (directory, known) = watch::channel(None);
         let (publish, published) = watch::channel(Arc::new(Published::default()));
-        let (program_id, oracle) = (to_key(&config.program_id), config.key.pubkey());
+        let (fail, failing) = watch::channel(None);
+        let webhook = config.webhook.clone();
+        let webhook = webhook.map(|url| Webhook::start(url, config.name.clone(), metrics.clone()));
+        let (webhook, delivery) = webhook.unzip();
+        let oracle = config.key.pubkey();
         let round_ms = u64::try_from(config.round_interval.as_millis()).unwrap_or(u64::MAX);
         info!(name = config.name, %addr, oracle = %oracle, "oracle started");
 
@@ -134,20 +161,22 @@ impl Oracle {
             name: config.name.clone(),
             oracle: to_key(&oracle),
             program_id,
-            rules: config.rules.clone(),
+            rules: rules.clone(),
             round_ms,
             published: published.clone(),
+            failing,
             evidence: evidence.clone(),
             metrics: metrics.clone(),
         };
         let judge = Judge::new(Parts {
             settings: Settings {
-                name: config.name.clone(),
                 program_id,
                 oracle,
-                rules: config.rules.clone(),
+                rules,
                 batch: config.batch,
                 round_ms,
+                priority_fee_micro_lamports: config.priority_fee_micro_lamports,
+                fee_budget_lamports_per_hour: config.fee_budget_lamports_per_hour,
             },
             chain: Arc::new(chain),
             recorder: recorder.clone(),
@@ -155,15 +184,37 @@ impl Oracle {
             metrics: metrics.clone(),
             directory,
             published: publish,
-            webhook: config.webhook.clone().map(|url| Webhook::start(url, metrics.clone())),
+            failing: fail,
+            desk: Desk::open(&config.data_dir, config.alerts, webhook),
         });
         let router = http::router(ingest).merge(api::router(api));
-        let tasks = vec![
+        let mut tasks = vec![
             ("http", tokio::spawn(serve(listener, router, config.connections, metrics.clone(), stopped.clone()))),
             ("rounds", tokio::spawn(rounds(judge, config.round_interval, stopped.clone()))),
             ("pruning", tokio::spawn(prune(recorder, evidence, config.retention, stopped))),
         ];
-        Ok(OracleHandle { addr, key: to_key(&oracle), published, metrics, stop, tasks, writer: writer_thread })
+        // It ends once the rounds have ended and what they said is delivered.
+        tasks.extend(delivery.map(|task| ("alerts", task)));
+        Ok(OracleHandle {
+            addr,
+            key: to_key(&oracle),
+            published,
+            metrics,
+            stop,
+            tasks,
+            writer: writer_thread,
+            _lock: lock,
+        })
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, StartError> {
+    let failed = |source| StartError::DataDir { path: folder.to_owned(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK_FILE)).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::DataInUse { path: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
@@ -307,5 +358,5 @@ impl OracleHandle {
 }
 
 #[cfg(test)]
-#[path = "oracle_tests.rs"]
-mod tests;
+#[path = "oracle_tests/mod.rs"]
+pub(crate) mod tests;

@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use causeway_sdk::{
-    Ledger, Snapshot, lookup,
-    send::{SendConfig, SendError as SdkError, Sender, Submission},
+    Ledger, Snapshot,
+    address::to_key,
+    lookup,
+    send::{Paid, SendConfig, SendError as SdkError, Sender, Submission},
 };
 use solana_sdk::{
     instruction::Instruction, message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair, signer::Signer,
@@ -14,6 +16,7 @@ use crate::{
     chain::{Chain, ReadError, SendError},
     config::Config,
     metrics::Metrics,
+    secret,
     tables::Keeper,
 };
 
@@ -52,7 +55,7 @@ impl RpcChain {
     /// Sorts the failure of a transaction that used tables. A ledger that can't resolve an address says so in many
     /// words, so it is the tables that are looked at.
     async fn sorted(&self, error: &SdkError, tables: &[AddressLookupTableAccount]) -> SendError {
-        let sorted = sorted(error);
+        let sorted = sorted(error, &self.ledger.url());
         let Some(keeper) = self.keeper.as_ref().filter(|_| !tables.is_empty()) else { return sorted };
         match &sorted {
             // The program was reached, so the addresses were found.
@@ -62,7 +65,7 @@ impl RpcChain {
         match lookup::still_usable(&self.ledger, &self.key.pubkey(), tables).await {
             Ok(false) => {
                 keeper.doubt();
-                SendError::Tables { message: error.to_string() }
+                SendError::Tables { message: secret::hide(&error.to_string(), &self.ledger.url()) }
             }
             // A ledger that can't be read says nothing of the tables.
             Ok(true) | Err(_) => sorted,
@@ -72,12 +75,17 @@ impl RpcChain {
 
 impl Chain for RpcChain {
     async fn snapshot(&self) -> Result<Snapshot, ReadError> {
-        self.ledger.snapshot().await.map_err(|error| ReadError(error.to_string()))
+        let said = |error: &dyn std::error::Error| ReadError(secret::hide(&error.to_string(), &self.ledger.url()));
+        self.ledger.snapshot().await.map_err(|error| said(&error))
     }
 
     async fn slot_time_ms(&self, slot: u64) -> Option<u64> {
         let seconds = self.ledger.slot_time(slot).await.ok().flatten()?;
         u64::try_from(seconds).ok()?.checked_mul(1_000)
+    }
+
+    async fn balance(&self) -> Option<u64> {
+        self.ledger.balance(&to_key(&self.key.pubkey())).await.ok()
     }
 
     fn tables(&self) -> Vec<AddressLookupTableAccount> {
@@ -88,6 +96,15 @@ impl Chain for RpcChain {
         if let Some(keeper) = &self.keeper {
             keeper.want(addresses);
         }
+    }
+
+    fn paid(&self) -> Paid {
+        let mut paid = self.sender.paid();
+        if let Some(tables) = self.keeper.as_ref().map(Keeper::paid) {
+            paid.lamports = paid.lamports.saturating_add(tables.lamports);
+            paid.transactions = paid.transactions.saturating_add(tables.transactions);
+        }
+        paid
     }
 
     async fn send(
@@ -103,8 +120,9 @@ impl Chain for RpcChain {
     }
 }
 
-fn sorted(error: &SdkError) -> SendError {
-    let message = error.to_string();
+fn sorted(error: &SdkError, url: &str) -> SendError {
+    // It ends in logs, and a provider's key may be part of the address.
+    let message = secret::hide(&error.to_string(), url);
     match error {
         SdkError::Program { code, .. } => SendError::Program { code: *code },
         SdkError::Transaction { .. }

@@ -1,6 +1,6 @@
 //! Since when a verdict has been what it is, as far as this process has seen. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use causeway_interface::Code;
 use serde::Serialize;
@@ -42,12 +42,12 @@ impl Since {
     /// Of all subjects of a round; those that are no longer judged are forgotten.
     #[must_use]
     pub fn of_round(
-        subjects: &BTreeMap<(Kind, Code), Judged>,
-        before: &BTreeMap<(Kind, Code), Judged>,
+        subjects: &BTreeMap<(Kind, Code), Arc<Judged>>,
+        before: &BTreeMap<(Kind, Code), Arc<Judged>>,
         since: &BTreeMap<(Kind, Code), Since>,
         at_ms: u64,
     ) -> BTreeMap<(Kind, Code), Since> {
-        let next = |(key, judged): (&(Kind, Code), &Judged)| {
+        let next = |(key, judged): (&(Kind, Code), &Arc<Judged>)| {
             let known = before.get(key).zip(since.get(key)).map(|(judged, since)| (&judged.verdict, since));
             (*key, Since::next(known, &judged.verdict, at_ms))
         };

@@ -1,6 +1,6 @@
 //! From a ledger snapshot to what has to be judged, and by which data. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use causeway_interface::{
     AccountType, Code, DeviceStatus, InterfaceRole, Key, LinkStatus, LinkType, LoopbackType,
@@ -9,6 +9,7 @@ use causeway_interface::{
 use causeway_sdk::{Snapshot, qa::Qa};
 
 use crate::{
+    book::RuleBook,
     criteria::{
         Verdict,
         coverage::{Rules, Window},
@@ -152,7 +153,7 @@ pub struct Court<'a> {
     /// Slots and time.
     pub clock: &'a SlotClock,
     /// The numbers.
-    pub rules: &'a Rules,
+    pub rules: &'a RuleBook,
     /// When subjects could first be observed.
     pub stages: &'a Stages,
     /// Now, in ms since 1970.
@@ -160,10 +161,10 @@ pub struct Court<'a> {
 }
 
 impl Court<'_> {
-    fn window(&self, key: &Key, in_service: bool) -> Window {
+    fn window(&self, key: &Key, in_service: bool, rules: &Rules) -> Window {
         let slots = if in_service { self.network.burn_in_maintenance_slots } else { self.network.burn_in_new_slots };
         let burn_in_ms = self.clock.duration_ms(slots);
-        Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, self.rules), self.rules)
+        Window::new(self.now_ms, burn_in_ms, self.stages.observable_since(key, rules), rules)
     }
 
     fn evidence_window(&self, window: &Window) -> EvidenceWindow {
@@ -174,26 +175,29 @@ impl Court<'_> {
     }
 
     fn device_window(&self, key: &Key, device: &Device) -> Window {
-        self.window(key, device.header.status.is_in_service(device.suspended_from))
+        let rules = self.rules.for_device(device.header.kind);
+        self.window(key, device.header.status.is_in_service(device.suspended_from), rules)
     }
 
     fn link_window(&self, key: &Key, link: &Link) -> Window {
-        self.window(key, link.header.status.is_in_service(link.suspended_from))
+        let rules = self.rules.for_link(link.header.kind);
+        self.window(key, link.header.status.is_in_service(link.suspended_from), rules)
     }
 
     /// How far back telemetry has to be known, in ms: the longest window, and as long as data may take to arrive.
     #[must_use]
     pub fn reach_ms(&self) -> u64 {
         let slots = self.network.burn_in_new_slots.max(self.network.burn_in_maintenance_slots);
-        let rules = self.rules;
-        self.clock.duration_ms(slots).max(rules.hold_ms).saturating_add(rules.lag_ms).saturating_add(rules.bucket_ms)
+        let late_ms = self.rules.all.lag_ms.saturating_add(self.rules.all.bucket_ms);
+        self.clock.duration_ms(slots).max(self.rules.longest_hold_ms()).saturating_add(late_ms)
     }
 
     /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
-    /// the machine's cores. What the evidence needs is kept of those for which `wanted` says so of address, verdict byte and
-    /// criteria that did not pass.
+    /// the machine's cores. With `only`, nothing but these, and each with what its evidence needs.
     #[must_use]
-    pub fn judge(&self, fleet: &Fleet, wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync)) -> Vec<Judged> {
+    pub fn judge(&self, fleet: &Fleet, only: Option<&HashSet<Key>>) -> Vec<Judged> {
+        let asked = |key: &Key| only.is_none_or(|only| only.contains(key));
+        let shown = only.is_some();
         let ends = ends_by_device(self.snapshot);
         let qa = Qa::new(self.snapshot);
         let silent = DeviceTelemetry::default();
@@ -201,16 +205,21 @@ impl Court<'_> {
         let device = |(key, device): &(&Key, &Device)| {
             let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
             let facts = device_facts(key, device, links, &qa, self.clock);
-            Some(self.judge_device(key, device, facts, telemetry(&device.code), wanted))
+            Some(self.judge_device(key, device, facts, telemetry(&device.code), shown))
         };
         let link = |(key, link): &(&Key, &Link)| {
             let context = self.snapshot.link_context(link)?;
             let devices = [context.device_a, context.device_z];
-            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code)), wanted))
+            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code)), shown))
         };
-        let devices: Vec<_> =
-            self.snapshot.devices.iter().filter(|(_, device)| is_judged_device(device.header.status)).collect();
-        let links: Vec<_> = self.snapshot.links.iter().filter(|(_, link)| is_judged_link(link.header.status)).collect();
+        let devices: Vec<_> = self
+            .snapshot
+            .devices
+            .iter()
+            .filter(|(key, device)| asked(key) && is_judged_device(device.header.status))
+            .collect();
+        let links: Vec<_> =
+            self.snapshot.links.iter().filter(|(key, link)| asked(key) && is_judged_link(link.header.status)).collect();
         let mut judged = shared(&devices, device);
         judged.extend(shared(&links, link));
         judged
@@ -222,11 +231,12 @@ impl Court<'_> {
         device: &Device,
         facts: DeviceFacts,
         telemetry: &DeviceTelemetry,
-        wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
+        shown: bool,
     ) -> Judged {
         let window = self.device_window(key, device);
-        let verdict = evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms);
-        let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
+        let verdict =
+            evaluate_device(&window, &facts, telemetry, self.rules.for_device(device.header.kind), self.now_ms);
+        let basis = shown.then(|| {
             let links = facts.activated.iter().map(|link| link.interface);
             let asked = Asked {
                 interfaces: facts.dia.iter().copied().chain(links).collect(),
@@ -254,7 +264,7 @@ impl Court<'_> {
         link: &Link,
         devices: [&Device; 2],
         telemetry: [&DeviceTelemetry; 2],
-        wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
+        shown: bool,
     ) -> Judged {
         let window = self.link_window(key, link);
         let [a, z] = devices;
@@ -264,8 +274,8 @@ impl Court<'_> {
             status_since_ms: self.clock.time_of(link.header.status_since_slot),
             ends: [(a.code, link.interface_a), (z.code, link.interface_z)],
         };
-        let verdict = evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms);
-        let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
+        let verdict = evaluate_link(&window, &facts, telemetry, self.rules.for_link(link.header.kind), self.now_ms);
+        let basis = shown.then(|| {
             let shown = facts.ends.iter().zip(telemetry).map(|((device, interface), telemetry)| {
                 let (interfaces, adjacencies) = (vec![*interface], vec![*interface]);
                 let asked = Asked { interfaces, adjacencies, links: vec![link.code], ..Asked::default() };

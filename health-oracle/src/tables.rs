@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use causeway_sdk::{
     lookup::{LookupError, LookupTables, Memory},
-    send::Sender,
+    send::{Paid, Sender},
 };
 use solana_sdk::{message::AddressLookupTableAccount, pubkey::Pubkey, signature::Keypair};
 use tokio::{
@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, secret};
 
 /// The list of the oracle's tables within its folder.
 const FILE_NAME: &str = "lookup-tables.json";
@@ -38,6 +38,7 @@ pub struct Keeper {
     wanted: watch::Sender<BTreeSet<Pubkey>>,
     usable: watch::Sender<Tables>,
     doubt: Arc<Notify>,
+    sender: Sender,
     task: JoinHandle<()>,
 }
 
@@ -59,17 +60,22 @@ impl Keeper {
         let upkeep = Upkeep {
             tables: LookupTables::new(sender.clone(), key, memory),
             found: false,
-            sender,
+            sender: sender.clone(),
             metrics,
             usable: usable.clone(),
         };
         let task = tokio::spawn(upkeep.run(wishes, doubt.clone()));
-        Self { wanted, usable, doubt, task }
+        Self { wanted, usable, doubt, sender, task }
     }
 
     /// What transactions can look up now.
     pub fn usable(&self) -> Tables {
         self.usable.borrow().clone()
+    }
+
+    /// What the upkeep has cost in fees; deposits come back.
+    pub fn paid(&self) -> Paid {
+        self.sender.paid()
     }
 
     /// Asks that these be in the tables.
@@ -129,8 +135,14 @@ impl Upkeep {
         match outcome {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                warn!(%error, cause, "lookup tables are not as wanted; attesting in plain transactions meanwhile");
+                // A provider's key may be part of the address that an error names.
+                let shown =
+                    |error: &dyn std::error::Error| secret::hide(&error.to_string(), &self.sender.ledger().url());
+                let cause = std::error::Error::source(&error).map(shown);
+                warn!(
+                    error = shown(&error),
+                    cause, "lookup tables are not as wanted; attesting in plain transactions meanwhile"
+                );
             }
             Err(_) => warn!("the upkeep of lookup tables takes too long; it is tried again"),
         }

@@ -54,8 +54,8 @@ entries! {
     SEND_SIGNER_MISSING = "CW-SEND-SIGNER-MISSING", "The transaction needs a signature of a key that was not given.", "Give that key's file.";
     SEND_FAILED = "CW-SEND-FAILED", "The ledger refused the transaction.", "Read the reason and the logs.";
     KEY_MISSING = "CW-KEY-MISSING", "A key file does not exist or can't be read.", "Check the path, or create a key with `causeway key new FILE`.";
-    KEY_MALFORMED = "CW-KEY-MALFORMED", "A key file does not hold a Solana key: a JSON array of 64 numbers.", "Use a file that solana-keygen or `causeway key new` wrote.";
-    KEY_PERMISSIONS = "CW-KEY-PERMISSIONS", "Others on this machine can read a key file.", "Run `chmod 600` on it.";
+    KEY_MALFORMED = "CW-KEY-MALFORMED", "A key file holds neither a Solana key (a JSON array of 64 numbers) nor an ed25519 key in PKCS#8 (PEM or DER).", "Use a file that solana-keygen, `causeway key new` or `openssl genpkey -algorithm ed25519` wrote.";
+    KEY_PERMISSIONS = "CW-KEY-PERMISSIONS", "Others on this machine can use a file that holds a key or another secret.", "Run `chmod 600` on it.";
     KEY_EXISTS = "CW-KEY-EXISTS", "A key file exists and is not overwritten.", "Choose another path, or move the old one away first.";
     KEY_WRITE = "CW-KEY-WRITE", "A key file can't be written.", "Check the folder and its permissions.";
     SNAPSHOT_MALFORMED = "CW-SNAPSHOT-MALFORMED", "A file is not a ledger snapshot of this version.", "Write it with `causeway topology export`.";

@@ -1,9 +1,12 @@
-//! Key files: Solana's JSON array of 64 numbers, readable by their owner only.
+//! Key files, readable by their owner only: Solana's JSON array of 64 numbers, or ed25519 in PKCS#8 as openssl and most
+//! vaults write it, in PEM or DER. What a file holds is told from its content, not its name. Only JSON is written.
+
+mod pkcs8;
 
 use std::{
     fs::OpenOptions,
     io::{Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +20,8 @@ const MAX_FILE_BYTES: u64 = 4_096;
 const MODE: u32 = 0o600;
 /// Permission bits that a key file must not have.
 const OTHERS: u32 = 0o077;
+/// The one of them that a file of root's may have while its group is root's too; see [`others_may_use`].
+const GROUP_READ: u32 = 0o040;
 
 /// Why a key file was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -68,24 +73,54 @@ pub enum KeyError {
 /// # Errors
 /// It is missing, others can read it, or it does not hold a key whose two halves belong together.
 pub fn read(path: &Path) -> Result<Keypair, KeyError> {
+    let content = read_private(path)?;
+    parse(&content).map_err(|why| KeyError::Malformed { path: path.into(), why })
+}
+
+/// Reads a small file that holds a secret: a key, or the address of a webhook.
+///
+/// # Errors
+/// It is missing, too long, no file, or others can read it.
+pub fn read_private(path: &Path) -> Result<Vec<u8>, KeyError> {
     let missing = |source| KeyError::Missing { path: path.into(), source };
     let malformed = |why: String| KeyError::Malformed { path: path.into(), why };
+    // The file that is looked at is the one that is read, whatever becomes of its name meanwhile.
     let file = std::fs::File::open(path).map_err(missing)?;
     let metadata = file.metadata().map_err(missing)?;
     if !metadata.is_file() {
         return Err(malformed("it is not a file".into()));
     }
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & OTHERS != 0 {
+    if others_may_use(mode, metadata.uid(), metadata.gid()) {
         return Err(KeyError::Permissions { path: path.into(), mode });
     }
-    let mut text = String::new();
-    file.take(MAX_FILE_BYTES).read_to_string(&mut text).map_err(|e| malformed(e.to_string()))?;
-    let bytes: Vec<u8> = serde_json::from_str(&text).map_err(|_| malformed("not a JSON array of bytes".into()))?;
-    if bytes.len() != 64 {
-        return Err(malformed(format!("{} numbers where 64 belong", bytes.len())));
+    let mut content = Vec::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content).map_err(missing)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
+        return Err(malformed(format!("it is longer than {MAX_FILE_BYTES} bytes")));
     }
-    Keypair::try_from(bytes.as_slice()).map_err(|_| malformed("its public half is not that of its secret half".into()))
+    Ok(content)
+}
+
+/// Whether these permissions let anybody but the owner use a file. A file of root's whose group is root's may be
+/// readable by that group: that gives it to nobody, and it is how a credential looks that systemd hands a service by an
+/// access list.
+const fn others_may_use(mode: u32, uid: u32, gid: u32) -> bool {
+    let of_root = uid == 0 && gid == 0;
+    let refused = if of_root { OTHERS & !GROUP_READ } else { OTHERS };
+    mode & refused != 0
+}
+
+fn parse(content: &[u8]) -> Result<Keypair, String> {
+    if let Some(seed) = pkcs8::seed(content)? {
+        return Ok(Keypair::new_from_array(seed));
+    }
+    let bytes: Vec<u8> =
+        serde_json::from_slice(content).map_err(|_| "neither a JSON array of bytes nor PKCS#8".to_owned())?;
+    if bytes.len() != 64 {
+        return Err(format!("{} numbers where 64 belong", bytes.len()));
+    }
+    Keypair::try_from(bytes.as_slice()).map_err(|_| "its public half is not that of its secret half".to_owned())
 }
 
 /// Writes a new key file, readable by its owner only. An existing file is never overwritten.
@@ -165,7 +200,8 @@ mod tests {
         assert_eq!(generate(&dir.path().join("no/such/folder")).unwrap_err().code(), "CW-KEY-WRITE");
         let path = dir.path().join("bad.json");
         let half = serde_json::to_string(&[1u8; 64].to_vec()).unwrap();
-        for text in ["", "{}", "[1,2]", "[300]", "\u{0}", half.as_str()] {
+        let long = "1".repeat(5_000);
+        for text in ["", "{}", "[1,2]", "[300]", "\u{0}", half.as_str(), "-----BEGIN PRIVATE KEY-----", long.as_str()] {
             let _ = std::fs::remove_file(&path);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path).unwrap();
             file.write_all(text.as_bytes()).unwrap();
@@ -175,5 +211,24 @@ mod tests {
         generate(&open).unwrap();
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read(&open).unwrap_err().code(), "CW-KEY-PERMISSIONS");
+    }
+
+    #[test]
+    fn only_the_owner_may_read_and_a_credential_of_systemd_counts_as_that() {
+        let cases = [
+            (0o600, 1_000, 1_000, false),
+            (0o400, 1_000, 1_000, false),
+            (0o640, 1_000, 1_000, true),
+            (0o604, 1_000, 1_000, true),
+            (0o620, 1_000, 1_000, true),
+            (0o440, 0, 0, false),
+            (0o440, 0, 1_000, true),
+            (0o440, 1_000, 0, true),
+            (0o460, 0, 0, true),
+            (0o444, 0, 0, true),
+        ];
+        for (mode, uid, gid, refused) in cases {
+            assert_eq!(others_may_use(mode, uid, gid), refused, "{mode:o} {uid} {gid}");
+        }
     }
 }

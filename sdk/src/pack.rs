@@ -23,6 +23,10 @@ use crate::instructions::{Instructions, Window};
 pub const MAX_TRANSACTION_BYTES: usize = 1_232;
 /// Bytes of one signature.
 const SIGNATURE_BYTES: usize = 64;
+/// What the ledger charges for a signature, in lamports.
+pub const LAMPORTS_PER_SIGNATURE: u64 = 5_000;
+/// The price of a compute unit is in millionths of a lamport.
+const MICRO_LAMPORTS: u128 = 1_000_000;
 /// Instructions that come before the given ones: compute limit and price.
 pub(crate) const PREPENDED: usize = 2;
 /// Accounts that one instruction can number with a byte; no transaction can lock as many.
@@ -146,6 +150,15 @@ pub fn transaction_bytes(payer: &Pubkey, instructions: &[Instruction]) -> usize 
     size(payer, instructions, &[]).map_or(usize::MAX, |size| size.bytes)
 }
 
+/// Lamports that the ledger charges for a transaction, whether or not it does its work: for its signatures, and the price
+/// (in millionths of a lamport) of the compute units that it asks for, rounded up.
+#[must_use]
+pub fn fee_lamports(signatures: usize, compute_units: u32, price: u64) -> u64 {
+    let priority = (u128::from(compute_units) * u128::from(price)).div_ceil(MICRO_LAMPORTS);
+    let signatures = LAMPORTS_PER_SIGNATURE.saturating_mul(signatures as u64);
+    signatures.saturating_add(u64::try_from(priority).unwrap_or(u64::MAX))
+}
+
 fn account_count(payer: &Pubkey, instructions: &[Instruction]) -> usize {
     let mut keys: BTreeSet<Pubkey> = instructions.iter().flat_map(|i| i.accounts.iter().map(|m| m.pubkey)).collect();
     keys.extend(instructions.iter().map(|i| i.program_id));
@@ -173,10 +186,23 @@ pub fn ranges(
         let measured = |end: usize| size(payer, &[build(start..end)], tables);
         let fits = |end: usize| measured(end).is_some_and(|size| size.fits(limits));
         let longest = count.min(start.saturating_add(most.max(1)));
-        let Some(end) = (start + 1..=longest).rev().find(|end| fits(*end)) else {
+        if !fits(start + 1) {
             let bytes = measured(start + 1).map_or(usize::MAX, |size| size.bytes);
             return Err(PackError { index: start, bytes, limit: limits.bytes });
-        };
+        }
+        // What ends at `end` fits, and what ends after `too_long` does not; the next one is as long as the last as a rule.
+        let (mut end, mut too_long) = (start + 1, longest + 1);
+        let mut guess = start.saturating_add(ranges.last().map_or(most, |r: &Range<usize>| r.len()));
+        while end + 1 < too_long {
+            let tried = guess.clamp(end + 1, too_long - 1);
+            if fits(tried) {
+                end = tried;
+                guess = if guess == tried { end + 1 } else { end + (too_long - end) / 2 };
+            } else {
+                too_long = tried;
+                guess = end + (too_long - end) / 2;
+            }
+        }
         ranges.push(start..end);
         start = end;
     }
@@ -265,6 +291,16 @@ mod tests {
             }
         }
         assert_eq!(pack(&payer, &[], &Limits::default()).unwrap(), vec![]);
+    }
+
+    #[test]
+    fn a_fee_is_for_signatures_and_for_the_units_asked_for() {
+        for (signatures, units, price, expected) in
+            [(1, 200_000, 0, 5_000), (2, 0, 9, 10_000), (1, 200_000, 1_000, 5_200), (1, 1, 1, 5_001)]
+        {
+            assert_eq!(fee_lamports(signatures, units, price), expected);
+        }
+        assert_eq!(fee_lamports(1, u32::MAX, u64::MAX), u64::MAX);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub fn run(workspace: &Workspace, only: &[Part], with_lint: bool) -> Result<Exit
     let everything = only.is_empty();
     let mut program = None;
     if everything || !only.iter().all(|part| part.needs_rust_only()) {
-        setup::ensure(&[Need::Native, Need::Program, Need::Routers])?;
+        setup::ensure(&[Need::Native, Need::Program, Need::Routers, Need::Operation])?;
         let built = program::build(workspace);
         tally.count(built.is_ok());
         match built {
@@ -123,9 +123,12 @@ pub fn run(workspace: &Workspace, only: &[Part], with_lint: bool) -> Result<Exit
         }
         tally.add(tests(command, program.as_deref())?);
     }
-    let (counted, findings) = counts::end(&counts)?;
-    if everything || only.contains(&Part::Program) {
-        progress::step(&format!("the program's tests tried: {counted}"));
+    let asked = |part| everything || only.contains(&part);
+    let promised = [(Part::Program, counts::OF_PROGRAM), (Part::E2e, counts::OF_E2E)];
+    let floors: Vec<_> = promised.into_iter().filter(|(part, _)| asked(*part)).map(|(_, floors)| floors).collect();
+    let (counted, findings) = counts::end(&counts, &floors)?;
+    if !floors.is_empty() {
+        progress::step(&format!("the tests tried: {counted}"));
         findings.iter().for_each(|finding| progress::failure(finding));
         tally.count(findings.is_empty());
     }

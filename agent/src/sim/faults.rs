@@ -63,6 +63,11 @@ pub enum Fault {
         /// Errors a second.
         per_second: u32,
     },
+    /// A port stays up and carries nothing: its octet counters stand still. Probes and hellos are not counted, and go on.
+    NoTraffic {
+        /// The port.
+        port: Port,
+    },
     /// A port's hellos are dropped: its adjacency goes, the interface stays.
     AdjacencyDrop {
         /// The port, either end.
@@ -112,6 +117,7 @@ impl Fault {
             Self::SendLoss { port, .. }
             | Self::PortLoss { port, .. }
             | Self::InterfaceErrors { port, .. }
+            | Self::NoTraffic { port }
             | Self::AdjacencyDrop { port }
             | Self::LinkCut { port } => &port.device,
             Self::DeviceLoss { device, .. }
@@ -120,6 +126,10 @@ impl Fault {
             | Self::Hang { device, .. }
             | Self::ManagementDies { device, .. } => device,
         }
+    }
+
+    pub(super) fn is_mute(&self, at: &Port) -> bool {
+        matches!(self, Self::NoTraffic { port } if port == at)
     }
 
     pub(super) fn sends_lost(&self, from: &Port) -> u16 {

@@ -289,6 +289,20 @@ async fn counters_grow_with_traffic_and_errors_with_faults() {
 }
 
 #[tokio::test]
+async fn a_mute_port_stays_up_and_counts_nothing() {
+    let fabric = configured().await;
+    let mute = fabric.inject(Fault::NoTraffic { port: port("r1:eth1") });
+    let before = counters(&fabric, "r1:eth1");
+    fabric.advance_to(1_000);
+    assert_eq!(probe(&fabric, "r1", ProbeKind::Link, "10.1.0.1", 5).await.received, 5, "probes go on");
+    assert_eq!(counters(&fabric, "r1:eth1"), before, "and are not counted");
+    assert!(before.oper_up && is_adjacent(&fabric, "r1", "eth1"));
+    fabric.heal(mute);
+    fabric.advance_to(2_000);
+    assert!(counters(&fabric, "r1:eth1").in_octets > before.in_octets);
+}
+
+#[tokio::test]
 async fn a_dropped_adjacency_leaves_the_interface_up() {
     let fabric = configured().await;
     let drop = fabric.inject(Fault::AdjacencyDrop { port: port("r1:eth1") });

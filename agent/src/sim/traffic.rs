@@ -68,6 +68,8 @@ pub fn counted(view: &View<'_>, derived: &Derived, elapsed_ms: u64) -> BTreeMap<
             Some(Wire::Management) => (MANAGEMENT_OCTETS, MANAGEMENT_OCTETS),
             None => (0, 0),
         };
+        let mute = view.faults.values().any(|fault| fault.is_mute(port));
+        let (sent, received) = if mute { (0, 0) } else { (sent, received) };
         let spoiled = spoiled_milli_frames(view, port, received);
         let errors: u64 = view
             .faults
@@ -169,7 +171,7 @@ pub fn probe(world: &mut World, device: &str, target: &Target, count: u32) -> Pr
         ..Counters::default()
     };
     let first = way.hops.first().map(|hop| hop.from.clone()).or_else(|| way.edges.first().cloned());
-    if let Some(port) = first {
+    if let Some(port) = first.filter(|port| !world.faults.values().any(|fault| fault.is_mute(port))) {
         world.counters_mut(&port).add(octets);
     }
     outcome

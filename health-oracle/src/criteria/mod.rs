@@ -153,6 +153,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Passed, Self::Failed, Self::NotObserved];
+
+    /// The name that people see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::NotObserved => "not-observed",
+        }
+    }
+
     /// All of several hold: one that failed decides, then one that was not observed.
     #[must_use]
     pub fn all(outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {

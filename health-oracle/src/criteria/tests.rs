@@ -85,6 +85,7 @@ pub(super) fn telemetry() -> DeviceTelemetry {
             applied_generation: 90,
             applied_sha256: Digest([1; 32]),
             evaluated_slot: 0,
+            in_sync_ms: 0,
         }),
         ..DeviceTelemetry::default()
     };
@@ -312,7 +313,7 @@ fn reports_d5_d7() {
 #[test]
 fn configuration_d6() {
     type Change = fn(&mut ConfigState, &mut DeviceFacts);
-    let cases: [(&str, Outcome, Change); 20] = [
+    let cases: [(&str, Outcome, Change); 22] = [
         ("current", Outcome::Passed, |_, _| {}),
         ("last word at the limit", Outcome::Passed, |c, _| (c.at_ms, c.polled_ms) = (NOW - 30_000, NOW - 30_000)),
         ("last word over the limit", Outcome::NotObserved, |c, _| c.at_ms = NOW - 30_001),
@@ -329,6 +330,12 @@ fn configuration_d6() {
             (f.shown_slot, f.changed_ms) = (91, NOW - 10_001);
         }),
         ("older than a change that does not show", Outcome::Passed, |_, f| f.changed_slot = 91),
+        ("another hash, in sync at the grace ago", Outcome::Passed, |c, _| {
+            (c.applied_sha256, c.in_sync_ms) = (Digest([2; 32]), NOW - 10_000);
+        }),
+        ("another hash, in sync longer ago", Outcome::Failed, |c, _| {
+            (c.applied_sha256, c.in_sync_ms) = (Digest([2; 32]), NOW - 10_001);
+        }),
         ("as of the change", Outcome::Passed, |c, f| (c.evaluated_slot, f.changed_slot) = (95, 95)),
         ("as of the change, the text being older than it", Outcome::Passed, |c, f| {
             (c.evaluated_slot, f.changed_slot, f.shown_slot) = (95, 95, 95);

@@ -179,6 +179,53 @@ pub(crate) mod tests {
         }
     }
 
+    /// A document as long as a device's of a fleet, that differs from the next one in what it saw.
+    pub(crate) fn long_evidence(n: usize) -> (Key, Evidence) {
+        let word = |salt: usize| Digest(sha256(&[n.to_le_bytes(), salt.to_le_bytes()].concat()));
+        let code = format!("edge-{n:05}");
+        let ids = [
+            Criterion::D1,
+            Criterion::D2,
+            Criterion::D3,
+            Criterion::D4,
+            Criterion::D5,
+            Criterion::D6,
+            Criterion::D7,
+            Criterion::U1,
+            Criterion::U2,
+            Criterion::U3,
+        ];
+        let result = |id: Criterion| CriterionResult {
+            id,
+            passed: Outcome::Passed,
+            observed: format!(
+                "eth{}: up in 1200 of 1200 buckets, {} packets, last sample {} s ago; eth{}: up in {} of 1200 buckets",
+                n % 32,
+                u32::from_le_bytes(word(7).0[..4].try_into().unwrap()),
+                n % 60,
+                n % 31,
+                1_190 + n % 11
+            ),
+            required: "a DIA interface up throughout, no errors, non-zero traffic".into(),
+            detail: "at least 99 % of buckets of 60 s, no gap over 300 s, breaks held for 1100 s".into(),
+        };
+        let subject = Key(word(1).0);
+        let evidence = Evidence {
+            subject,
+            code: code.parse().unwrap(),
+            verdict: Verdict {
+                level: Level::Device(causeway_interface::DeviceHealth::ReadyForUsers),
+                criteria: ids.into_iter().map(result).collect(),
+            },
+            telemetry: vec![TelemetryDigest::new(
+                code.parse().unwrap(),
+                Chain { sequence: 1_000_000 + n as u64, head: word(2) },
+            )],
+            ..evidence("l-1")
+        };
+        (subject, evidence)
+    }
+
     #[test]
     fn a_document_is_stable_and_reads_back() {
         let (name, bytes) = evidence("l-1").document().unwrap();

@@ -196,6 +196,7 @@ impl Ingest {
     async fn store(self: Arc<Self>, batch: VerifiedBatch, held: Held) -> Result<Accepted, Refusal> {
         let storing = async move {
             let (device, sequence) = (batch.device, batch.batch.sequence);
+            let _waiting = self.parts.metrics.waiting();
             let (outcome, accepted) = match self.parts.writer.append(batch).await {
                 Ok(Append::Stored { ignored_samples }) => (Ok(Accepted { sequence, ignored_samples }), sequence),
                 Ok(Append::Replay { last_sequence }) => (Err(Refusal::Replay { last_sequence }), last_sequence),

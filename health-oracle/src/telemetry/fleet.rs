@@ -371,22 +371,30 @@ impl Taker<'_> {
     }
 
     fn config(&mut self, batch: &Batch) {
-        let Some(sample) = batch.configs.iter().max_by_key(|sample| sample.at_unix_ms) else { return };
-        let known = self.device.telemetry.config.map_or(0, |config| config.at_ms);
-        if sample.at_unix_ms <= known {
-            return;
-        }
-        // A hash of another length is no hash: it equals nothing.
-        let hash = |bytes: &[u8]| bytes.try_into().map(Digest).unwrap_or(Digest::ZERO);
-        self.device.telemetry.config = Some(ConfigState {
-            at_ms: sample.at_unix_ms,
-            polled_ms: sample.polled_unix_ms,
-            offered_generation: sample.offered_generation,
-            offered_sha256: hash(&sample.offered_sha256),
-            applied_generation: sample.applied_generation,
-            applied_sha256: hash(&sample.applied_sha256),
-            evaluated_slot: sample.offered_evaluated_slot,
-        });
+        in_order(
+            &batch.configs,
+            |s| s.at_unix_ms,
+            |sample| {
+                let known = self.device.telemetry.config;
+                if sample.at_unix_ms <= known.map_or(0, |config| config.at_ms) {
+                    return;
+                }
+                // A hash of another length is no hash: it equals nothing.
+                let hash = |bytes: &[u8]| bytes.try_into().map(Digest).unwrap_or(Digest::ZERO);
+                let (offered, applied) = (hash(&sample.offered_sha256), hash(&sample.applied_sha256));
+                let in_sync = offered == applied && !applied.is_zero();
+                self.device.telemetry.config = Some(ConfigState {
+                    at_ms: sample.at_unix_ms,
+                    polled_ms: sample.polled_unix_ms,
+                    offered_generation: sample.offered_generation,
+                    offered_sha256: offered,
+                    applied_generation: sample.applied_generation,
+                    applied_sha256: applied,
+                    evaluated_slot: sample.offered_evaluated_slot,
+                    in_sync_ms: if in_sync { sample.at_unix_ms } else { known.map_or(0, |config| config.in_sync_ms) },
+                });
+            },
+        );
     }
 }
 

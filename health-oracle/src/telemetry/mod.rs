@@ -81,6 +81,8 @@ pub struct ConfigState {
     pub applied_sha256: Digest,
     /// Slot of the ledger up to which what is on offer is what the ledger asks for; 0 where the agent can't say.
     pub evaluated_slot: u64,
+    /// When it last said that what runs is what is offered, in ms since 1970; 0 for never.
+    pub in_sync_ms: u64,
 }
 
 /// What commits to every batch that was accepted of a device, in order: `head` is the SHA-256 over the head before it,

@@ -30,8 +30,16 @@ impl Instructions {
     /// [`causeway_interface::instruction::MAX_ATTEST_BATCH`]; how many fit a transaction is [`crate::pack`]'s to say.
     #[must_use]
     pub fn attest(&self, oracle: &Pubkey, window: Window, verdicts: &[(Key, Verdict)]) -> Instruction {
-        let subjects =
-            verdicts.iter().map(|(subject, _)| AccountMeta::new(self.addresses.attestations(subject), false)).collect();
+        let addressed: Vec<_> =
+            verdicts.iter().map(|(subject, verdict)| (self.addresses.attestations(subject), verdict.clone())).collect();
+        self.attest_at(oracle, window, &addressed)
+    }
+
+    /// The same, given the addresses of the attestations accounts: for those who keep them, because deriving one takes
+    /// longer than everything else about a word.
+    #[must_use]
+    pub fn attest_at(&self, oracle: &Pubkey, window: Window, verdicts: &[(Pubkey, Verdict)]) -> Instruction {
+        let subjects = verdicts.iter().map(|(address, _)| AccountMeta::new(*address, false)).collect();
         let data = Attest {
             epoch: window.epoch,
             window_start_slot: window.start_slot,

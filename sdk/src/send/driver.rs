@@ -180,6 +180,8 @@ impl<F: FnMut(usize, &Result<Receipt, SendError>)> Driver<'_, F> {
         for (signature, flight) in std::mem::take(&mut self.flights) {
             let url = self.sender.ledger().url();
             let source = LedgerError::Refused { url, message: message.clone() };
+            // It may have landed.
+            self.sender.pay(flight.prepared.fee_lamports);
             self.done(flight.index, Err(SendError::Unconfirmed { signature, source }));
         }
     }
@@ -189,6 +191,7 @@ impl<F: FnMut(usize, &Result<Receipt, SendError>)> Driver<'_, F> {
             Some(status) if status.satisfies_commitment(CommitmentConfig::confirmed()) => {
                 let Some(flight) = self.flights.remove(signature) else { return };
                 self.sender.ledger().saw_slot(status.slot);
+                self.sender.pay(flight.prepared.fee_lamports);
                 let result = match status.err {
                     None => Ok(Receipt { signature: *signature, slot: status.slot }),
                     Some(error) => Err(self.landed_with_error(&flight, error).await),

@@ -122,6 +122,16 @@ pub struct Sender {
     config: SendConfig,
     blockhashes: Arc<Blockhashes>,
     landed: Arc<AtomicU64>,
+    paid: Arc<[AtomicU64; 2]>,
+}
+
+/// What transactions cost: those that landed, also with an error, and those of which nobody knows whether they did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paid {
+    /// Lamports, for signatures and for compute units asked for.
+    pub lamports: u64,
+    /// Transactions that they were paid for.
+    pub transactions: u64,
 }
 
 impl Sender {
@@ -134,7 +144,7 @@ impl Sender {
     /// A sender with these settings.
     #[must_use]
     pub fn with_config(ledger: Ledger, config: SendConfig) -> Self {
-        Self { ledger, config, blockhashes: Arc::default(), landed: Arc::default() }
+        Self { ledger, config, blockhashes: Arc::default(), landed: Arc::default(), paid: Arc::default() }
     }
 
     /// Counts landed transactions in `counter` from now on, as one count over several senders.
@@ -148,6 +158,19 @@ impl Sender {
     #[must_use]
     pub fn transactions(&self) -> u64 {
         self.landed.load(Ordering::Relaxed)
+    }
+
+    /// What was paid, over all clones.
+    #[must_use]
+    pub fn paid(&self) -> Paid {
+        let [lamports, transactions] = &*self.paid;
+        Paid { lamports: lamports.load(Ordering::Relaxed), transactions: transactions.load(Ordering::Relaxed) }
+    }
+
+    fn pay(&self, fee_lamports: u64) {
+        let [lamports, transactions] = &*self.paid;
+        lamports.fetch_add(fee_lamports, Ordering::Relaxed);
+        transactions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The ledger that is sent to.

@@ -52,6 +52,8 @@ pub(super) struct Prepared {
     /// Block height after which it can't be included any more.
     pub last_valid_height: u64,
     pub compute_units: u32,
+    /// What the ledger charges for it.
+    pub fee_lamports: u64,
 }
 
 impl Blockhashes {
@@ -91,10 +93,11 @@ pub(super) async fn prepare(
     let limit = compute_units.saturating_add(sender.blockhashes.distinct()).min(MAX_COMPUTE_UNITS);
     let message = message(sender, submission, limit, blockhash)?;
     let signers = signers(submission, &message)?;
+    let fee_lamports = pack::fee_lamports(signers.len(), limit, sender.config.priority_fee_micro_lamports);
     let transaction = VersionedTransaction::try_new(message, &signers)
         .map_err(|_| SendError::SignerMissing { key: submission.payer() })?;
     let signature = transaction.signatures.first().copied().unwrap_or_default();
-    Ok(Prepared { transaction, signature, last_valid_height, compute_units })
+    Ok(Prepared { transaction, signature, last_valid_height, compute_units, fee_lamports })
 }
 
 fn message(

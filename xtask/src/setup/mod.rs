@@ -20,6 +20,8 @@ pub enum Need {
     Program,
     /// Real routers, for the tests that ask them whether they accept a configuration.
     Routers,
+    /// What the files for running an oracle are checked with, and other makers of keys.
+    Operation,
 }
 
 const NATIVE: &[&str] = &[
@@ -34,6 +36,8 @@ const NATIVE: &[&str] = &[
     "zstd",
 ];
 const ROUTERS: &[&str] = &["frr", "frr-pythontools"];
+/// openssl makes keys in PKCS#8; promtool is in prometheus, systemd-analyze in systemd.
+const OPERATION: &[&str] = &["openssl", "prometheus", "systemd"];
 
 /// Sees to it that what is needed is there.
 ///
@@ -48,6 +52,7 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
             Need::Program if debian_route => onchain::COMPILER,
             Need::Program => &[],
             Need::Routers => ROUTERS,
+            Need::Operation => OPERATION,
         });
     }
     let mut apt = Apt::default();

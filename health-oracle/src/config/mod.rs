@@ -1,4 +1,16 @@
 //! What an oracle is told when it is started.
+//!
+//! A daemon's configuration comes from flags, environment and a file ([`resolve`]), all described by one table
+//! ([`options`]). A program that embeds oracles fills a [`Config`] itself.
+
+pub mod file;
+pub mod options;
+mod problem;
+pub mod resolve;
+pub mod show;
+mod values;
+
+pub use problem::Problem;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -6,6 +18,8 @@ use causeway_interface::instruction::MAX_ATTEST_BATCH;
 use solana_sdk::{pubkey::Pubkey, signature::Keypair};
 
 use crate::{
+    alerts::Terms as AlertTerms,
+    book::Overrides,
     criteria::coverage::Rules,
     ingest::{Limits, Rate},
     serve::Bounds,
@@ -15,6 +29,15 @@ use crate::{
 const AHEAD_SLOTS: u64 = 75;
 /// How far behind, in slots: six hours at 400 ms, more than an agent buffers.
 const BEHIND_SLOTS: u64 = 54_000;
+
+/// What the daemon is told: an oracle's configuration and what is about the process.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    /// Of the oracle.
+    pub config: Config,
+    /// Logs as JSON.
+    pub log_json: bool,
+}
 
 /// Everything that an oracle needs.
 #[derive(Clone)]
@@ -35,12 +58,16 @@ pub struct Config {
     pub round_interval: Duration,
     /// The numbers that criteria are judged by.
     pub rules: Rules,
+    /// What is different for a type of device or link, or for one network.
+    pub overrides: Overrides,
     /// Most subjects of one `Attest`; fewer where no more fit a transaction.
     pub batch: usize,
     /// Keep lookup tables, so that more subjects fit a transaction, once they don't fit one without.
     pub lookup_tables: bool,
     /// Price of a compute unit in millionths of a lamport.
     pub priority_fee_micro_lamports: u64,
+    /// Lamports that may go to fees in an hour, 0 for no limit: beyond it renewals are held back, demotions never.
+    pub fee_budget_lamports_per_hour: u64,
     /// How far telemetry may be off the oracle's clock.
     pub limits: Limits,
     /// What one device may send.
@@ -51,6 +78,8 @@ pub struct Config {
     pub retention: Duration,
     /// Where alerts go.
     pub webhook: Option<String>,
+    /// When something is an alert.
+    pub alerts: AlertTerms,
 }
 
 impl Config {
@@ -66,14 +95,17 @@ impl Config {
             data_dir,
             round_interval: Duration::from_secs(60),
             rules: Rules::default(),
+            overrides: Overrides::default(),
             batch: MAX_ATTEST_BATCH,
             lookup_tables: true,
             priority_fee_micro_lamports: 0,
+            fee_budget_lamports_per_hour: 0,
             limits: Limits { ahead_slots: AHEAD_SLOTS, behind_slots: BEHIND_SLOTS },
             rate: Rate::default(),
             connections: Bounds::default(),
             retention: Duration::from_secs(72 * 3_600),
             webhook: None,
+            alerts: AlertTerms::default(),
         }
     }
 
@@ -94,7 +126,7 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
             .field("name", &self.name)
-            .field("rpc_url", &self.rpc_url)
+            .field("rpc_url", &crate::secret::shown(&self.rpc_url))
             .field("program_id", &self.program_id)
             .field("http_addr", &self.http_addr)
             .field("data_dir", &self.data_dir)

@@ -1,9 +1,12 @@
-//! What to send: pure decisions over what the ledger holds and what was found.
+//! What to send: pure decisions over what the ledger holds and what was found. Only what changed or is to be renewed is said.
+
+pub mod budget;
+pub mod foreign;
+pub mod renewal;
 
 use causeway_interface::Key;
 
-/// A word is renewed when it is this part of the maximum age old: two more tries before it expires.
-const RENEWALS_PER_AGE: u64 = 3;
+use self::renewal::Share;
 
 /// This oracle's word on a subject as the ledger holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +32,20 @@ pub struct Terms {
     pub now: u64,
 }
 
+impl Terms {
+    /// Whether a word counts: given in this epoch and not too old.
+    #[must_use]
+    pub fn counts(&self, held: &Held) -> bool {
+        held.slot != 0 && held.epoch == self.epoch && self.now.saturating_sub(held.slot) <= self.max_age
+    }
+}
+
 /// Why a word is due. In the order of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Due {
     /// The level is lower than what the ledger holds.
     Demotion,
-    /// The level is another.
+    /// The level is higher, or as high by another name.
     Changed,
     /// Nothing is held that counts: never said, another epoch, or too old.
     First,
@@ -45,6 +56,9 @@ pub enum Due {
 }
 
 impl Due {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Demotion, Self::Changed, Self::First, Self::Criteria, Self::Renewal];
+
     /// The name that metrics carry.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -60,29 +74,21 @@ impl Due {
 
 /// Whether a word is due, given its height (`rank_of` turns a verdict byte into one).
 #[must_use]
-pub fn due(held: Option<Held>, verdict: u8, failed: u32, terms: &Terms, rank_of: impl Fn(u8) -> u8) -> Option<Due> {
-    let Some(held) = held.filter(|h| h.slot != 0 && h.epoch == terms.epoch) else { return Some(Due::First) };
-    let age = terms.now.saturating_sub(held.slot);
-    if age > terms.max_age {
-        return Some(Due::First);
-    }
+pub fn due(
+    held: Option<Held>,
+    (verdict, failed): (u8, u32),
+    terms: &Terms,
+    share: Share,
+    rank_of: impl Fn(u8) -> u8,
+) -> Option<Due> {
+    let Some(held) = held.filter(|held| terms.counts(held)) else { return Some(Due::First) };
     if held.verdict != verdict {
         return Some(if rank_of(verdict) < rank_of(held.verdict) { Due::Demotion } else { Due::Changed });
     }
     if held.failed != failed {
         return Some(Due::Criteria);
     }
-    (age >= (terms.max_age / RENEWALS_PER_AGE).max(1)).then_some(Due::Renewal)
-}
-
-/// Whether a word may be due in this round, whatever else is known: what evidence is made ready for. Never false where
-/// [`due`] gives a reason.
-#[must_use]
-pub fn may_be_due(held: Option<Held>, verdict: u8, failed: u32, terms: &Terms) -> bool {
-    let Some(held) = held else { return true };
-    let age = terms.now.saturating_sub(held.slot);
-    let same = held.slot != 0 && held.epoch == terms.epoch && held.verdict == verdict && held.failed == failed;
-    !same || age >= (terms.max_age / RENEWALS_PER_AGE).max(1)
+    renewal::is_due(held.slot, terms.now, terms.max_age, share).then_some(Due::Renewal)
 }
 
 /// Whether this oracle's turn has come to advance a subject that has been due since `due_since`.
@@ -105,26 +111,26 @@ mod tests {
     #[test]
     fn words_are_sent_when_due() {
         let terms = Terms { epoch: 2, max_age: 90, now: 1_000 };
+        let share = Share::new(0, 1, 1);
         let held = |verdict, failed, epoch, slot| Some(Held { verdict, failed, epoch, slot });
         let cases = [
             ("never said", None, Some(Due::First)),
             ("an empty entry", held(0, 0, 2, 0), Some(Due::First)),
             ("another epoch", held(3, 0, 1, 999), Some(Due::First)),
             ("expired", held(3, 0, 2, 909), Some(Due::First)),
-            ("same and young", held(3, 0, 2, 971), None),
-            ("same and a third of its age", held(3, 0, 2, 970), Some(Due::Renewal)),
+            ("same and young", held(3, 0, 2, 999), None),
+            ("same and half its age", held(3, 0, 2, 955), Some(Due::Renewal)),
             ("higher before", held(4, 0, 2, 999), Some(Due::Demotion)),
             ("lower before", held(1, 0, 2, 999), Some(Due::Changed)),
             ("other criteria", held(3, 1, 2, 999), Some(Due::Criteria)),
             ("from the future of another node", held(3, 0, 2, 1_005), None),
         ];
         for (name, held, expected) in cases {
-            assert_eq!(due(held, 3, 0, &terms, |v| v), expected, "{name}");
-            assert!(may_be_due(held, 3, 0, &terms) || expected.is_none(), "{name}");
+            assert_eq!(due(held, (3, 0), &terms, share, |v| v), expected, "{name}");
         }
         let short = Terms { max_age: 1, ..terms };
-        assert_eq!(due(held(3, 0, 2, 1_000), 3, 0, &short, |v| v), None);
-        assert_eq!(due(held(3, 0, 2, 999), 3, 0, &short, |v| v), Some(Due::Renewal));
+        assert_eq!(due(held(3, 0, 2, 1_000), (3, 0), &short, share, |v| v), None);
+        assert_eq!(due(held(3, 0, 2, 999), (3, 0), &short, share, |v| v), Some(Due::Renewal));
     }
 
     #[test]

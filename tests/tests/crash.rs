@@ -1,0 +1,270 @@
+//! The oracle's daemon, killed with `kill -9` at random moments while devices stream to it and it attests on a real ledger:
+//! no accepted sample is lost or counted twice, and no attestation is wrong.
+//!
+//! `CAUSEWAY_KILLS` says how often (40 where it says nothing; 200 is the whole), `CAUSEWAY_SEED` when: each run prints its
+//! seed.
+
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use causeway_health_oracle::{Kind, evidence::Evidence};
+use causeway_interface::{Code, Digest, Key};
+use causeway_sdk::address::to_key;
+use causeway_wire::signing::sha256;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use solana_sdk::signer::Signer;
+
+#[allow(dead_code)]
+#[path = "parts/daemon.rs"]
+mod daemon;
+#[allow(dead_code)]
+#[path = "parts/words.rs"]
+mod words;
+#[allow(dead_code)]
+#[path = "parts/world.rs"]
+mod world;
+
+use daemon::{BUCKET_MS, Device, FakeDevice, Launch, OCTETS, heads, now_ms};
+use words::{attests, rank};
+use world::World;
+
+/// Kills where nothing else is said: a minute.
+const KILLS: u64 = 40;
+/// A burn-in that outlasts the test: the window reaches back over all of it, so that the last verdict counts every sample.
+const BURN_IN_SLOTS: u64 = 100_000;
+/// Of ten kills, those that come while the daemon starts.
+const AT_START_OF_TEN: u32 = 2;
+/// A start takes about this long.
+const START_MS: u64 = 200;
+/// The first round reads the ledger, keeps evidence, sends and waits: it is over after about this time.
+const FIRST_ROUND_MS: u64 = 1_200;
+/// Longest a daemon may take to start: a restart must not cost a gap.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Longest wait for what has to come in the end.
+const IN_THE_END: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_points_it_loses_nothing_and_says_nothing_wrong() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let kills = number("CAUSEWAY_KILLS").unwrap_or(KILLS);
+    let seed = number("CAUSEWAY_SEED").unwrap_or_else(rand::random);
+    println!("{kills} kills, CAUSEWAY_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+
+    let world = World::with_burn_in(1, 1, BURN_IN_SLOTS).await;
+    let key = world.folder.path().join("oracle.json");
+    causeway_sdk::keys::write(&key, &world.oracle_keys[0]).unwrap();
+    let data = world.folder.path().join("oracle");
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let program_id = world.localnet.program_id().to_string();
+    let launch = Launch { rpc_url: world.localnet.rpc_url(), program_id, key: &key, data: &data, port };
+    let base = format!("http://127.0.0.1:{port}");
+    // The last one's uplink is down from the first sample to the last.
+    let sick = *world.devices().last().unwrap();
+    let devices: Vec<FakeDevice> = world
+        .devices()
+        .into_iter()
+        .map(|code| {
+            FakeDevice::start(Device {
+                code,
+                program_id: to_key(&world.localnet.program_id()).0,
+                key: world.device_keys[&code].telemetry.clone(),
+                interface: world.dia_port(&code).interface,
+                healthy: code != sick,
+                url: format!("{base}/v1/telemetry"),
+            })
+        })
+        .collect();
+
+    let began = Instant::now();
+    let mut starts = Vec::new();
+    for _ in 0..kills {
+        let mut daemon = launch.start();
+        if random.gen_range(0..10) < AT_START_OF_TEN {
+            tokio::time::sleep(Duration::from_millis(random.gen_range(0..START_MS))).await;
+        } else {
+            daemon.wait_until_started();
+            starts.extend(daemon.took_to_start);
+            tokio::time::sleep(Duration::from_millis(random.gen_range(0..FIRST_ROUND_MS))).await;
+        }
+        daemon.kill();
+    }
+    let took = began.elapsed();
+    starts.sort_unstable();
+    let slowest = starts.last().copied().unwrap_or_default();
+    println!("{kills} kills in {took:?}; starts: median {:?}, slowest {slowest:?}", starts[starts.len() / 2]);
+    assert!(slowest < START_LIMIT);
+
+    let mut daemon = launch.start();
+    daemon.wait_until_started();
+    let caught_up = now_ms();
+    everything_is_there(&base, &devices, sick, caught_up).await;
+    daemon.kill();
+    nothing_wrong_was_said(&world, &data, &devices, sick).await;
+    let sum = |of: fn(&FakeDevice) -> u64| devices.iter().map(of).sum::<u64>();
+    let asked = sum(|device| device.asked_again.load(Ordering::Relaxed));
+    let accepted = sum(|device| device.accepted().len() as u64);
+    let unanswered = sum(|device| device.unanswered.load(Ordering::Relaxed));
+    println!("{accepted} batches, {unanswered} of them stored without an answer; asked again {asked} times");
+    // Daemons that are killed before they have read the ledger answer nothing.
+    assert!(asked * 4 >= kills, "a restarted daemon was asked too rarely: {asked}");
+    causeway_tests::count("kills of an oracle", kills);
+    drop(devices);
+    world.stop().await;
+}
+
+async fn get(url: &str) -> serde_json::Value {
+    reqwest::get(url).await.unwrap().json().await.unwrap()
+}
+
+/// Number before a word in a sentence.
+fn before(text: &str, word: &str) -> Option<u64> {
+    let (head, _) = text.split_once(word)?;
+    head.trim_end().rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// By the API: every bucket up to the window's end holds its one sample, all octets are counted once, and the evidence that
+/// is signed commits to exactly the batches that were accepted.
+async fn everything_is_there(base: &str, devices: &[FakeDevice], sick: Code, caught_up: u64) {
+    for device in devices {
+        let code = device.code;
+        let deadline = Instant::now() + IN_THE_END;
+        let (answer, accepted) = loop {
+            let answer = get(&format!("{base}/v1/subjects/{code}/verdict?kind=device")).await;
+            let accepted = device.accepted();
+            let signed = answer["attested"]["evidence_sha256"].as_str();
+            let judged = answer["window"]["end_ms"].as_u64().is_some_and(|end| end > caught_up);
+            if let (true, Some(sha256)) = (judged, signed) {
+                let document: Evidence =
+                    serde_json::from_value(get(&format!("{base}/v1/evidence/{sha256}")).await).unwrap();
+                if document.telemetry[0].sequence > caught_up {
+                    break (answer, accepted);
+                }
+            }
+            assert!(Instant::now() < deadline, "{code}: not judged anew: {answer:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let [start_ms, end_ms] = ["start_ms", "end_ms"].map(|name| answer["window"][name].as_u64().unwrap());
+        let first = accepted.first().unwrap().sequence;
+        // A device is looked at since its stage began, by what its oracle knows of the ledger's pace: a slow machine's slots
+        // put that somewhat after the first sample.
+        let from_ms = start_ms.max(first);
+        let buckets = accepted.iter().filter(|batch| (from_ms..end_ms).contains(&batch.sequence)).count() as u64;
+        assert_eq!(buckets, (end_ms - from_ms) / BUCKET_MS, "{code}: the device itself left nothing out");
+        assert!(buckets * 2 > accepted.len() as u64, "{code}: {buckets} of {} looked at", accepted.len());
+        let criteria = answer["verdict"]["criteria"].as_array().unwrap();
+        for id in ["D4", "D5", "D7"] {
+            let criterion = criteria.iter().find(|c| c["id"] == id).unwrap();
+            let observed = criterion["observed"].as_str().unwrap();
+            if id == "D4" && code == sick {
+                assert_eq!(criterion["passed"], "failed", "{code} {id}: {observed}");
+                continue;
+            }
+            assert_eq!(criterion["passed"], "passed", "{code} {id}: {observed}");
+            assert!(
+                observed.contains(&format!("{buckets} of {buckets} buckets")),
+                "{code} {id}: {observed}, sent {buckets}"
+            );
+            if id == "D4"
+                && let Some(octets) = before(observed, " octets")
+            {
+                // The first sample ever has none to be compared with.
+                let compared = if from_ms == first { buckets - 1 } else { buckets };
+                assert_eq!(octets, OCTETS * compared, "{code} {id}: {observed}");
+            }
+        }
+        let level = answer["level"].as_str().unwrap();
+        assert_eq!(level, if code == sick { "impaired" } else { "ready-for-links" }, "{code}");
+    }
+}
+
+/// RFC 6962: a leaf is hashed behind a 0, a node behind a 1, and a tree splits at the largest power of two below its size.
+fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
+    match leaves {
+        [one] => sha256(&[[0].as_slice(), one].concat()),
+        many => {
+            let (left, right) = many.split_at(many.len().next_power_of_two() / 2);
+            sha256(&[[1].as_slice(), &root(left), &root(right)].concat())
+        }
+    }
+}
+
+/// Everything that was kept as evidence, by root: the documents in their order.
+fn kept(data: &Path) -> BTreeMap<Digest, (bool, Vec<Vec<u8>>)> {
+    let database = rusqlite::Connection::open(data.join("evidence.sqlite")).unwrap();
+    let mut batches = database.prepare("SELECT id, root, signature IS NOT NULL FROM batch").unwrap();
+    let mut documents = database.prepare("SELECT bytes FROM document WHERE batch = ?1 ORDER BY place").unwrap();
+    let batches = batches.query_map([], |row| {
+        let (id, root): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        Ok((id, Digest(root.try_into().unwrap()), row.get::<_, bool>(2)?))
+    });
+    let batches: Vec<_> = batches.unwrap().map(Result::unwrap).collect();
+    let mut of = |id: i64| documents.query_map([id], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    batches.into_iter().map(|(id, root, noted)| (root, (noted, of(id)))).collect()
+}
+
+/// Every word that is on the ledger has its evidence, says what that says, rests on telemetry that was accepted, and is no
+/// better than the device is.
+async fn nothing_wrong_was_said(world: &World, data: &Path, devices: &[FakeDevice], sick: Code) {
+    let heads: BTreeMap<Code, BTreeMap<u64, Digest>> =
+        devices.iter().map(|device| (device.code, heads(&device.accepted()).into_iter().collect())).collect();
+    let kinds: BTreeMap<Key, (Kind, Code)> =
+        world.subjects().into_iter().map(|(kind, code)| (world.key(kind, &code), (kind, code))).collect();
+    let kept = kept(data);
+    let landed = attests(world.ledger(), &world.oracle_keys[0].pubkey()).await;
+    let (mut words, mut ready, mut unnoted) = (0, 0, 0);
+    for attest in &landed {
+        let data = &attest.data;
+        let (noted, documents) =
+            kept.get(&data.evidence_root).unwrap_or_else(|| panic!("{} has no evidence", attest.signature));
+        unnoted += u64::from(!noted);
+        let leaves: Vec<[u8; 32]> = documents.iter().map(|bytes| sha256(bytes)).collect();
+        assert_eq!(Digest(root(&leaves)), data.evidence_root, "{}", attest.signature);
+        assert_eq!(documents.len(), data.verdicts.len(), "{}", attest.signature);
+        for ((bytes, verdict), account) in documents.iter().zip(&data.verdicts).zip(&attest.accounts) {
+            let document: Evidence = serde_json::from_slice(bytes).unwrap();
+            let (kind, code) = kinds[&document.subject];
+            let name = format!("{} on {} {code}", attest.signature, kind.name());
+            assert_eq!(to_key(&world.ledger().addresses().attestations(&document.subject)), *account, "{name}");
+            let said = (document.verdict.level.byte(), document.verdict.failed_bits());
+            assert_eq!((verdict.verdict, verdict.failed), said, "{name}");
+            assert!(document.window.end_slot <= attest.slot, "{name}: a window that ends after its word");
+            for telemetry in &document.telemetry {
+                let head = match telemetry.sequence {
+                    0 => Some(&Digest::ZERO),
+                    sequence => heads[&telemetry.device].get(&sequence),
+                };
+                assert_eq!(
+                    head,
+                    Some(&telemetry.chain_sha256),
+                    "{name}: rests on what {} never sent",
+                    telemetry.device
+                );
+            }
+            let rank = rank(kind, verdict.verdict);
+            match kind {
+                Kind::Link => assert_eq!(rank, 0, "{name}: nothing is known of any link"),
+                Kind::Device if code == sick => assert_eq!(rank, 0, "{name}: a sick one called ready"),
+                Kind::Device => assert!(verdict.verdict != 4, "{name}: a healthy one called impaired"),
+            }
+            assert!(rank == 0 || document.telemetry[0].sequence > 0, "{name}: ready without telemetry");
+            words += 1;
+            ready += u64::from(rank > 0);
+        }
+    }
+    let signed = kept.values().filter(|(noted, _)| *noted).count();
+    println!(
+        "{} transactions with {words} words landed, {ready} of them ready; {} batches of evidence, {signed} with their \
+         transaction, {unnoted} landed and were killed before it was noted",
+        landed.len(),
+        kept.len()
+    );
+    assert!(ready > 0, "no device was ever called ready: nothing was tested");
+}
