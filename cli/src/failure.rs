@@ -13,6 +13,8 @@ use causeway_sdk::{
     snapshot::SnapshotError,
 };
 
+use crate::output::Report;
+
 /// How the command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -71,10 +73,14 @@ entries! {
     WAIT_TIMEOUT = "CW-WAIT-TIMEOUT", "The status did not follow within the time that was given.", "The change is on the ledger; `causeway health get CODE` says what is missing.";
     NOT_CONFIRMED = "CW-NOT-CONFIRMED", "The plan was not confirmed, and nothing was sent.", "Answer `yes`, or give `--yes` where nobody can answer.";
     NO_SUCH_VALUE = "CW-VALUE-INVALID", "A value on the command line is not one that can be meant.", "`--help` after the verb says what it takes.";
+    ORACLE_MISSING = "CW-ORACLE-MISSING", "The command asks oracles and none was named.", "Give `--oracle URL` for each, or their addresses in CAUSEWAY_ORACLE_URLS, separated by commas.";
+    VERIFY_FAILED = "CW-VERIFY-FAILED", "What an oracle signed does not agree with its evidence or with the ledger.", "Read which check differs; ask the oracle's operator for its evidence, and have the authority replace the oracle if there is no explanation.";
+    VERIFY_INCOMPLETE = "CW-VERIFY-INCOMPLETE", "Not everything that an oracle signed could be checked; what could be checked holds.", "Read what is missing: an oracle that does not answer, evidence past its retention, or a transaction that the node has forgotten; another node may have it.";
+    RECORDING = "CW-RECORDING", "A folder does not hold what an oracle recorded, or it can't be read.", "Give the data directory of an oracle of this version, or a copy of it, with `--from`.";
     OUTPUT_FAILED = "CW-OUTPUT-FAILED", "The result can't be written.", "Check where stdout leads to.";
 }
 
-/// Why the command could not do what was asked.
+/// Why the command could not do what was asked, or that what it looked at is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Stable code.
@@ -87,6 +93,8 @@ pub struct Failure {
     pub remedy: String,
     /// How the command ends.
     pub exit: Exit,
+    /// What was found all the same, for stdout.
+    pub report: Option<Box<Report>>,
 }
 
 impl Failure {
@@ -94,7 +102,7 @@ impl Failure {
     #[must_use]
     pub fn new(entry: Entry, exit: Exit, cause: impl Into<String>) -> Self {
         let (code, remedy) = (entry.code.into(), entry.remedy.into());
-        Self { code, cause: cause.into(), details: Vec::new(), remedy, exit }
+        Self { code, cause: cause.into(), details: Vec::new(), remedy, exit, report: None }
     }
 
     /// One that explains itself.
@@ -106,6 +114,7 @@ impl Failure {
             details: Vec::new(),
             remedy: error.remedy(),
             exit,
+            report: None,
         }
     }
 
@@ -121,6 +130,12 @@ impl Failure {
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = remedy.into();
         self
+    }
+
+    /// With what was found all the same.
+    #[must_use]
+    pub fn with_report(self, report: Report) -> Self {
+        Self { report: Some(Box::new(report)), ..self }
     }
 
     /// Nothing of this name is there.

@@ -32,5 +32,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let format = cli.globals.output;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::read("/proc/self".as_ref(), &e))?;
-    runtime.block_on(commands::run(cli))?.write(format, std::io::stdout())
+    let done = runtime.block_on(commands::run(cli));
+    if let Err(Failure { report: Some(report), .. }) = &done {
+        report.write(format, std::io::stdout())?;
+    }
+    done?.write(format, std::io::stdout())
 }

@@ -98,6 +98,37 @@ pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> 
     trimmed(&table)
 }
 
+/// Columns of a table that is wrapped: what fits any terminal and a page of documentation.
+const WIDTH: u16 = 100;
+
+/// The same for cells of many words: wrapped to a page's width.
+#[must_use]
+pub fn wrapped(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(headings.iter().map(|h| h.to_uppercase()));
+    for row in rows {
+        table.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    trimmed(&table)
+}
+
+/// Words of others on one line: a control character could tell a terminal anything.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// A number of seconds in the unit that people would say it in.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    const UNITS: [(u64, u64, &str); 3] = [(172_800, 86_400, "d"), (7_200, 3_600, "h"), (120, 60, "min")];
+    match UNITS.iter().find(|(from, _, _)| seconds >= *from) {
+        Some((_, unit, name)) => format!("{}.{} {name}", seconds / unit, seconds % unit * 10 / unit),
+        None => format!("{seconds} s"),
+    }
+}
+
 /// Names and values, one pair on a line.
 #[must_use]
 pub fn pairs(rows: &[(&str, String)]) -> String {

@@ -58,7 +58,7 @@ fn every_command_that_is_named_can_be_typed() {
 #[test]
 fn what_can_not_be_typed_is_found() {
     let tree = Cli::command();
-    for wrong in ["causeway health explain CODE", "causeway device", "causeway devcie list", "causeway apply --force"] {
+    for wrong in ["causeway health mend CODE", "causeway device", "causeway devcie list", "causeway apply --force"] {
         assert!(problem(&tree, wrong).is_some(), "{wrong}");
     }
     for right in ["causeway device interface add CODE --name eth1", "causeway history CODE --output json | jq"] {

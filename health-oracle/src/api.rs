@@ -22,6 +22,7 @@ use crate::{
     evidence::{EvidenceWindow, merkle::Proof, store::EvidenceStore},
     metrics::{self, Metrics},
     round::{Failing, Published},
+    since::Since,
     subjects::{Judged, Kind},
     time,
 };
@@ -128,6 +129,8 @@ struct Answer<'a> {
     judged_at_ms: u64,
     #[serde(flatten)]
     subject: SubjectVerdict<'a>,
+    /// Since when it has been so, as far as this process has seen.
+    since: Option<&'a Since>,
     attested: Option<Attested>,
 }
 
@@ -250,7 +253,9 @@ async fn verdict(State(api): State<Api>, Path(code): Path<String>, Query(which):
         transaction: signed.transaction,
     });
     let subject = SubjectVerdict::of(&judged);
-    Json(Answer { ledger_slot: published.slot, judged_at_ms: published.at_ms, subject, attested }).into_response()
+    let since = published.since.get(&(judged.kind, judged.code));
+    Json(Answer { ledger_slot: published.slot, judged_at_ms: published.at_ms, subject, since, attested })
+        .into_response()
 }
 
 async fn evidence(State(api): State<Api>, Path(name): Path<String>) -> Response {

@@ -10,6 +10,7 @@
 //! - [`subjects`], [`submission`], [`round`]: what is judged, what is said, and one turn of it all.
 //! - `tables`: lookup tables, so that one transaction carries the words of a whole network.
 //! - [`evidence`]: what a word rests on, hashed to what is signed.
+//! - [`backtest`]: recorded telemetry, judged by other thresholds.
 //! - [`Oracle`]: a running oracle, for the daemon of this package and for programs that embed several.
 //!
 //! It guarantees that no unsigned, foreign or replayed sample counts, that missing data is never health, that a store or
@@ -19,6 +20,7 @@
 
 pub mod alerts;
 mod api;
+pub mod backtest;
 pub mod book;
 pub mod chain;
 pub mod config;
@@ -31,6 +33,7 @@ pub mod round;
 mod rpc;
 mod secret;
 pub mod serve;
+pub mod since;
 pub mod store;
 pub mod subjects;
 pub mod submission;

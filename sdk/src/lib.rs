@@ -3,7 +3,7 @@
 //! - [`address`], [`instructions`]: where things are and how to ask for a change; pure.
 //! - [`snapshot`], [`predict`], [`qa`]: the whole ledger as one value, what the program would do next, and who probes
 //!   whom; pure.
-//! - [`client`], [`watch`], [`events`], [`history`]: reading what is, and what was.
+//! - [`client`], [`watch`], [`events`], [`history`], [`transaction`]: reading what is, and what was.
 //! - [`send`], [`pack`], [`lookup`]: changing, in one transaction or in thousands, and in as few as fit.
 //! - [`keys`], [`explain`]: key files, and errors that say what to do.
 //!
@@ -26,6 +26,7 @@ pub mod predict;
 pub mod qa;
 pub mod send;
 pub mod snapshot;
+pub mod transaction;
 pub mod watch;
 
 pub use client::{Filter, Ledger, Listing};
@@ -34,4 +35,5 @@ pub use explain::Explain;
 pub use instructions::{DeviceRefs, Instructions, LinkContext, LinkRefs, RegistryTarget, Window};
 pub use send::{Receipt, SendConfig, SendError, Sender, Submission};
 pub use snapshot::Snapshot;
+pub use transaction::{Executed, ExecutedInstruction};
 pub use watch::{WatchConfig, Watched, Watcher};

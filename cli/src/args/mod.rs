@@ -3,6 +3,7 @@
 //! The object's code is the one positional argument; everything else has a name.
 
 mod device;
+mod health;
 mod link;
 mod network;
 mod registry;
@@ -25,6 +26,7 @@ pub use self::{
         Device, DeviceCreate, DeviceList, DeviceReject, DeviceUpdate, Interface, InterfaceFigures, InterfaceRemove,
         InterfaceSet,
     },
+    health::{Ask, Backtest, Health, OracleVerb, Subject},
     link::{Link, LinkAccept, LinkCreate, LinkList, LinkUpdate, acts_for},
     network::{Network, NetworkInit, NetworkUpdate, SetOracles},
     registry::{
@@ -32,10 +34,9 @@ pub use self::{
         LocationCreate, LocationUpdate, RegistryList,
     },
     tools::{
-        Apply, Config, ConfigGet, ConfigRender, Health, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source,
-        Topology,
+        Apply, Config, ConfigGet, ConfigRender, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source, Topology,
     },
-    values::{KeyName, MaybeKey, parse_bandwidth, parse_delay, parse_sol},
+    values::{KeyName, MaybeKey, RuleChange, parse_bandwidth, parse_delay, parse_moment, parse_sol},
 };
 use crate::{failure::EXIT_CODES, output::Format};
 
@@ -97,6 +98,9 @@ pub enum Noun {
     /// What the oracles say.
     #[command(subcommand)]
     Health(Health),
+    /// What oracles recorded.
+    #[command(subcommand)]
+    Oracle(OracleVerb),
     /// The ledger as a whole.
     #[command(subcommand)]
     Topology(Topology),

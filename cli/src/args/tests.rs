@@ -251,3 +251,39 @@ fn a_history_is_of_every_kind_unless_one_is_named() {
     assert_eq!(kinds(None).len(), 5);
     assert_eq!(kinds(Some("link")), [causeway_interface::AccountType::Link]);
 }
+
+#[test]
+fn moments_are_utc_or_seconds_and_days_of_the_calendar() {
+    for (text, ms) in [
+        ("1970-01-01T00:00:00Z", None),
+        ("2026-01-31T12:00:00Z", Some(1_769_860_800_000)),
+        ("2026-01-31 12:00:00Z", Some(1_769_860_800_000)),
+        ("2024-02-29T23:59:59Z", Some(1_709_251_199_000)),
+        ("2025-02-29T00:00:00Z", None),
+        ("2026-13-01T00:00:00Z", None),
+        ("2026-00-10T00:00:00Z", None),
+        ("2026-01-31T24:00:00Z", None),
+        ("2026-01-31", None),
+        ("1769860800", Some(1_769_860_800_000)),
+        ("-1", None),
+        ("", None),
+    ] {
+        assert_eq!(parse_moment(text).ok(), ms, "{text}");
+    }
+}
+
+#[test]
+fn oracles_are_named_by_flag_or_in_a_list() {
+    let Noun::Health(Health::Verify(ask)) =
+        parse("health verify a --oracle http://x,http://y --oracle http://z").unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(ask.oracles, ["http://x", "http://y", "http://z"]);
+    assert!(ask.kind.is_none());
+    assert!(parse("health verify").is_err());
+    assert!(parse("health explain a --kind contributor").is_err());
+    assert!(parse("oracle backtest --rule loss-limit-ppm=1").is_err(), "which recording?");
+    assert!(parse("oracle backtest --from d --rule loss-limit-ppm").is_err());
+    assert!(parse("oracle backtest --from d --rule loss-limit-ppm=1 --since 2026-01-31T12:00:00Z").is_ok());
+}

@@ -1,4 +1,4 @@
-//! Verbs that are not about one record: health, history, configurations, files and keys.
+//! Verbs that are not about one record: history, configurations, files and keys.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -6,16 +6,6 @@ use causeway_interface::{AccountType, Code, Platform};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{KeyName, one_of, parse_sol};
-
-/// Verbs of health.
-#[derive(Debug, Subcommand)]
-pub enum Health {
-    /// Show status, health and what is missing: of one device or link with every oracle's word, or of all.
-    Get {
-        /// Code of a device or link; all if left out.
-        code: Option<Code>,
-    },
-}
 
 /// Verbs of the whole ledger.
 #[derive(Debug, Subcommand)]

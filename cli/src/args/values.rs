@@ -114,3 +114,63 @@ pub fn parse_delay(text: &str) -> Result<u64, String> {
     let ns = zeros.and_then(|zeros| scaled(number, zeros));
     ns.ok_or_else(|| format!("{text:?} is not a time, such as 5.2ms, 120us or a number of nanoseconds"))
 }
+
+/// A threshold and its other value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleChange {
+    /// Its name, as a field of the rules: words with underscores.
+    pub name: String,
+    /// The value.
+    pub value: u64,
+}
+
+impl std::str::FromStr for RuleChange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(name, value)| Some((name, value.replace('_', "").parse().ok()?)));
+        let (name, value) = parts.ok_or_else(|| format!("{text:?} is not NAME=NUMBER, such as loss-limit-ppm=1000"))?;
+        Ok(Self { name: name.replace('-', "_"), value })
+    }
+}
+
+/// Years that a moment may be in: those of which a number of seconds has ten digits, rounded.
+const YEARS: std::ops::RangeInclusive<i64> = 2001..=2286;
+
+/// Milliseconds since 1970: a UTC time such as `2026-01-31T12:00:00Z`, or seconds since 1970.
+///
+/// # Errors
+/// It is something else, or no day of the calendar.
+pub fn parse_moment(text: &str) -> Result<u64, String> {
+    let seconds = match text.parse::<i64>() {
+        Ok(seconds) => Some(seconds),
+        Err(_) => of_calendar(text),
+    };
+    let seconds = seconds.and_then(|s| u64::try_from(s).ok()).and_then(|s| s.checked_mul(1_000));
+    seconds.ok_or_else(|| format!("{text:?} is not a time, such as 2026-01-31T12:00:00Z or seconds since 1970"))
+}
+
+/// Seconds since 1970 of a UTC time in its one form; a space may stand for the `T`.
+fn of_calendar(text: &str) -> Option<i64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once(['T', ' '])?;
+    let numbers = |text: &str, by: char, widths: [usize; 3]| -> Option<[i64; 3]> {
+        let parts: Vec<&str> = text.split(by).collect();
+        let fits = parts.len() == widths.len() && parts.iter().zip(widths).all(|(part, width)| part.len() == width);
+        let parsed: Option<Vec<i64>> = parts.iter().map(|part| part.parse().ok()).collect();
+        parsed.filter(|_| fits)?.try_into().ok()
+    };
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    if !(YEARS.contains(&year) && (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second)) {
+        return None;
+    }
+    // Days by the Gregorian calendar, whose years are counted from the first of March.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let march_month = (month + 9) % 12;
+    let leaps = shifted / 4 - shifted / 100 + shifted / 400;
+    let days = 365 * shifted + leaps + (153 * march_month + 2) / 5 + day - 1 - 719_468;
+    let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    // A day that its month does not have is another day when written again.
+    let again = crate::output::utc(seconds);
+    (again.get(..10)? == date).then_some(seconds)
+}

@@ -6,6 +6,8 @@ mod actors;
 mod apply;
 mod config;
 mod device;
+#[cfg(test)]
+pub(crate) mod fake;
 mod fund;
 mod health;
 mod history;
@@ -16,6 +18,7 @@ mod link;
 mod localnet;
 mod meta;
 mod network;
+mod oracle;
 mod registry;
 mod session;
 mod topology;
@@ -43,6 +46,7 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Noun::Device(verb) => device::run(&Session::open(globals)?, verb).await,
         Noun::Link(verb) => link::run(&Session::open(globals)?, verb).await,
         Noun::Health(verb) => health::run(&Session::open(globals)?, verb).await,
+        Noun::Oracle(verb) => oracle::run(verb),
         Noun::Topology(verb) => topology::run(&Session::open(globals)?, verb).await,
         Noun::History(args) => history::run(&Session::open(globals)?, &args).await,
         Noun::Config(verb) => config::run(verb).await,

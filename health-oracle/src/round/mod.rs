@@ -46,6 +46,7 @@ use crate::{
     evidence::store::{BatchId, EvidenceStore},
     ingest::Directory,
     metrics::Metrics,
+    since::Since,
     store::recorder::Recorder,
     subjects::{Court, Judged, Kind, Stages},
     submission::{Held, budget::Spending},
@@ -85,6 +86,8 @@ pub struct Published {
     pub in_set: bool,
     /// What was found, by kind and code.
     pub subjects: BTreeMap<(Kind, Code), Arc<Judged>>,
+    /// Since when it has been so, by kind and code.
+    pub since: BTreeMap<(Kind, Code), Since>,
 }
 
 impl Published {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::{Judge, Published};
-use crate::{chain::Chain, subjects::Judged};
+use crate::{chain::Chain, since::Since, subjects::Judged};
 
 impl<C: Chain> Judge<C> {
     /// Returns what was found, shared: a fleet's is some 100 MB.
@@ -24,7 +24,8 @@ impl<C: Chain> Judge<C> {
         self.metrics.judged(&round, in_set);
         let round: Vec<Arc<Judged>> = round.into_iter().map(Arc::new).collect();
         let subjects = round.iter().map(|j| ((j.kind, j.code), j.clone())).collect();
-        self.published.send_replace(Arc::new(Published { slot, at_ms, in_set, subjects }));
+        let since = Since::of_round(&subjects, &before.subjects, &before.since, at_ms);
+        self.published.send_replace(Arc::new(Published { slot, at_ms, in_set, subjects, since }));
         round
     }
 }

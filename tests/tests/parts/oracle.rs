@@ -71,6 +71,45 @@ const WORDS: &str = "causeway_oracle_attestations_total{";
 const TRANSACTIONS: &str = "causeway_oracle_transactions_total{kind=\"attest\"}";
 const HELD: &str = "causeway_oracle_lookup_addresses ";
 
+/// What the oracle signed holds by the CLI's own computation, and it says why the device is where it is.
+fn asked_by_people(ledger: &Ledger, oracle: &Oracle) {
+    let url = format!("http://{}", oracle.addr);
+    for code in ["seattle", "denver"] {
+        let verified = ledger.works(&["health", "verify", code, "--kind", "device", "--oracle", &url]).stdout;
+        assert_eq!(verified.lines().filter(|line| line.contains("  ok")).count(), 9, "{verified}");
+    }
+    let json = ledger.works(&["health", "explain", "seattle", "--oracle", &url, "--output", "json"]).stdout;
+    let explained: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let answered: Vec<_> =
+        explained[0]["oracles"].as_array().unwrap().iter().filter(|o| o["judged"].is_object()).collect();
+    let [judged] = answered[..] else { panic!("{json}") };
+    assert_eq!((&judged["problem"], &judged["word"]["counts"]["state"]), (&serde_json::Value::Null, &"fresh".into()));
+    let d1 = &judged["judged"]["criteria"][0];
+    assert_eq!((&d1["id"], &d1["result"]), (&"D1".into(), &"passed".into()), "{json}");
+    assert!(d1["since"].is_string(), "{json}");
+    let text = ledger.works(&["health", "explain", "seattle"]).stdout;
+    assert!(text.contains("its address was not given") && text.contains("ready-for-users"), "{text}");
+
+    // A dead address is a line of one, and a check that can't be made of the other.
+    let dead = ["--oracle", "http://127.0.0.1:1"];
+    let text = ledger.works(&[&["health", "explain", "seattle"], &dead[..]].concat()).stdout;
+    assert!(text.contains("no answer"), "{text}");
+    let said = ledger.causeway(&[&["health", "verify", "seattle"], &dead[..]].concat());
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("CW-VERIFY-INCOMPLETE") && said.stdout.contains("no answer"), "{}", said.stderr);
+}
+
+/// What it recorded comes out the same by its own rules.
+fn backtested(ledger: &Ledger) {
+    let dir = ledger.path("oracle");
+    let arguments = ["oracle", "backtest", "--rule", "loss-limit-ppm=1000", "--output", "json", "--from"];
+    let json = ledger.works(&[&arguments[..], &[dir.to_str().unwrap()]].concat()).stdout;
+    let found: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let summary = &found["summary"];
+    assert_eq!(summary["subjects"], SUBJECTS, "{json}");
+    assert_eq!((&summary["documents"], &summary["differ"]), (&summary["alike"], &0.into()), "{summary}");
+}
+
 pub fn packs_its_words(ledger: &Ledger) {
     let oracle = Oracle::start(ledger);
     // Its first words don't wait for a table.
@@ -86,7 +125,9 @@ pub fn packs_its_words(ledger: &Ledger) {
     assert_eq!(oracle.metric("causeway_oracle_lookup_failures_total"), 0);
     let made = oracle.metric("causeway_oracle_transactions_total{kind=\"lookup\"}");
     assert!((1..=3).contains(&made), "{made} transactions for one table");
+    asked_by_people(ledger, &oracle);
     drop(oracle);
+    backtested(ledger);
 
     // After a restart it finds its table and makes none.
     let oracle = Oracle::start(ledger);

@@ -35,7 +35,7 @@ pub(super) fn write(transaction: &Transaction<'_>, rows: &[BatchRow]) -> Result<
 }
 
 /// The batches of one group.
-fn rows(bytes: &[u8]) -> Result<Vec<BatchRow>, StoreError> {
+pub(super) fn rows(bytes: &[u8]) -> Result<Vec<BatchRow>, StoreError> {
     let corrupt = || StoreError::Corrupt("batches that can't be read");
     let mut group = Vec::new();
     let decoder = zstd::stream::read::Decoder::new(bytes).map_err(|_| corrupt())?;

@@ -5,6 +5,7 @@
 
 mod batches;
 mod load;
+mod received;
 mod write;
 
 use std::{
@@ -20,6 +21,7 @@ use super::{
     commit::{BatchRow, TIMES_MS},
 };
 use crate::telemetry::track::BLOCK;
+pub use received::Received;
 
 /// Version of the schema.
 const SCHEMA: i64 = 2;

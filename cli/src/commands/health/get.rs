@@ -1,5 +1,6 @@
-//! `causeway health`: what the oracles say, and what is missing.
+//! `causeway health get`: what the oracles say, and what is missing.
 
+use causeway_health_oracle::Kind;
 use causeway_interface::{
     AccountType, Code, DesiredStatus, DeviceHealth, Key, LinkHealth,
     lifecycle::{Outcome, Reason},
@@ -11,10 +12,10 @@ use causeway_sdk::{
 };
 use serde::Serialize;
 
-use super::session::{Session, warn_undecodable};
+use super::super::session::{Session, warn_undecodable};
 use crate::{
-    args,
     failure::{Exit, Failure},
+    oracles::standing,
     output::{Report, pairs, table},
 };
 
@@ -46,9 +47,8 @@ struct Word {
     word: OracleWord,
 }
 
-/// Does one verb.
-pub async fn run(session: &Session, verb: args::Health) -> Result<Report, Failure> {
-    let args::Health::Get { code } = verb;
+/// Shows one or all.
+pub async fn run(session: &Session, code: Option<Code>) -> Result<Report, Failure> {
     let snapshot = session.ledger.snapshot().await?;
     warn_undecodable(&snapshot.undecodable);
     let now = snapshot.slot;
@@ -68,7 +68,7 @@ pub async fn run(session: &Session, verb: args::Health) -> Result<Report, Failur
     }
 }
 
-fn incomplete(error: PredictError) -> Failure {
+pub(super) fn incomplete(error: PredictError) -> Failure {
     let cause = format!("The ledger was read incompletely: {error}.");
     Failure::new(causeway_sdk::explain::ACCOUNT_UNDECODABLE, Exit::Refused, cause)
 }
@@ -94,7 +94,7 @@ fn device(snapshot: &Snapshot, key: &Key, code: &Code, now: u64) -> Result<Stand
         quorum: prediction.detail.terms.quorum,
         burn_in_slots: prediction.detail.terms.burn_in,
         burn_in_left_slots: prediction.detail.burn_in_left_slots,
-        oracles: words(prediction.detail, AccountType::Device, verdict),
+        oracles: words(prediction.detail, Kind::Device, verdict),
     })
 }
 
@@ -119,35 +119,24 @@ fn link(snapshot: &Snapshot, key: &Key, code: &Code, now: u64) -> Result<Standin
         quorum: prediction.detail.terms.quorum,
         burn_in_slots: prediction.detail.terms.burn_in,
         burn_in_left_slots: prediction.detail.burn_in_left_slots,
-        oracles: words(prediction.detail, AccountType::Link, verdict),
+        oracles: words(prediction.detail, Kind::Link, verdict),
     })
 }
 
-fn unmet<C>(reason: Reason<C>, words: impl Fn(C) -> &'static str) -> Option<&'static str> {
+pub(super) fn unmet<C>(reason: Reason<C>, words: impl Fn(C) -> &'static str) -> Option<&'static str> {
     match reason {
         Reason::Unmet(condition) => Some(words(condition)),
         Reason::NoRule | Reason::NotAllowed => None,
     }
 }
 
-fn words(health: SubjectHealth, subject: AccountType, name: impl Fn(u8) -> Option<&'static str>) -> Vec<Word> {
+fn words(health: SubjectHealth, subject: Kind, name: impl Fn(u8) -> Option<&'static str>) -> Vec<Word> {
     let word = |word: OracleWord| Word {
         verdict_name: word.verdict.and_then(&name),
-        failed_criteria: criteria(subject, word.failed),
+        failed_criteria: standing::criteria(subject, word.failed),
         word,
     };
     health.oracles.into_iter().map(word).collect()
-}
-
-/// Names of the criteria in a bitmap, as the health oracle numbers them; a bit without one by its number.
-fn criteria(subject: AccountType, failed: u32) -> Vec<String> {
-    let name = |bit: u32| match (subject, bit) {
-        (AccountType::Device, 0..=6) => format!("D{}", bit + 1),
-        (AccountType::Device, 8..=11) => format!("U{}", bit - 7),
-        (AccountType::Link, 0..=2) => format!("L{}", bit + 1),
-        _ => format!("bit {bit}"),
-    };
-    (0..u32::BITS).filter(|bit| failed & (1 << bit) != 0).map(name).collect()
 }
 
 fn burn_in(standing: &Standing) -> String {
@@ -216,18 +205,4 @@ fn overview(all: &[Standing]) -> String {
         ]
     };
     table(&["what", "code", "status", "health", "desired", "oracles", "burn-in", "next"], all.iter().map(row))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn criteria_have_the_names_of_the_stage_tables() {
-        assert_eq!(criteria(AccountType::Device, 0b1111_0111_1111).len(), 11);
-        assert_eq!(criteria(AccountType::Device, 1 | 1 << 6 | 1 << 8 | 1 << 11), ["D1", "D7", "U1", "U4"]);
-        assert_eq!(criteria(AccountType::Link, 0b101), ["L1", "L3"]);
-        assert_eq!(criteria(AccountType::Link, 1 << 31), ["bit 31"]);
-        assert!(criteria(AccountType::Device, 0).is_empty());
-    }
 }
