@@ -101,16 +101,16 @@ fn same(held: &DeviceTelemetry, again: &DeviceTelemetry) {
     compare!(&held.interface_reports, &again.interface_reports, "reports of interfaces");
     compare!(&held.probe_reports, &again.probe_reports, "reports of probes");
     assert_eq!(held.interfaces.len(), again.interfaces.len());
-    for (name, track) in &held.interfaces {
-        compare!(track, &again.interfaces[name], name);
+    for (name, track) in held.interfaces.iter() {
+        compare!(track, again.interfaces.get(name).unwrap(), name);
     }
     assert_eq!(held.adjacencies.len(), again.adjacencies.len());
-    for (name, track) in &held.adjacencies {
-        compare!(track, &again.adjacencies[name], name);
+    for (name, track) in held.adjacencies.iter() {
+        compare!(track, again.adjacencies.get(name).unwrap(), name);
     }
     assert_eq!(held.probes.len(), again.probes.len());
-    for (key, track) in &held.probes {
-        compare!(track, &again.probes[key], key.1);
+    for (key, track) in held.probes.iter() {
+        compare!(track, again.probes.get(key).unwrap(), key.1);
     }
     assert_eq!((held.config, held.chain), (again.config, again.chain));
 }
@@ -169,13 +169,13 @@ fn buckets_hold_what_was_measured(open: Open<'_>) {
     b.batch.probes = vec![probes(2_000, 10, 9), probes(2_500, 10, 10), probes(4_000, 0, 0)];
     assert_eq!(recorder.append(vec![b]).unwrap(), [STORED]);
     let telemetry = known(open, &recorder, "sums");
-    let track = &telemetry.interfaces[&eth1()];
+    let track = telemetry.interfaces.get(&eth1()).unwrap();
     assert_eq!((track.first_ms(), present(track)), (Some(at(1_000)), vec![1, 3]));
     let (bucket, sum) = track.notes().next().unwrap();
     assert_eq!((bucket - ZERO, sum.samples, sum.down, sum.octets), (1, 2, 1, 200));
-    let (bucket, sum) = telemetry.adjacencies[&eth1()].notes().next().unwrap();
+    let (bucket, sum) = telemetry.adjacencies.get(&eth1()).unwrap().notes().next().unwrap();
     assert_eq!((bucket - ZERO, sum.samples, sum.down), (1, 2, 1));
-    let track = &telemetry.probes[&(ProbeKind::Link, "l-1".parse().unwrap())];
+    let track = telemetry.probes.get(&(ProbeKind::Link, "l-1".parse().unwrap())).unwrap();
     assert_eq!(present(track), [2], "none sent is no sample");
     assert_eq!(track.losses(0, u64::MAX).collect::<Vec<_>>(), [&(ZERO + 2, 50_000)]);
     assert_eq!((present(&telemetry.interface_reports), present(&telemetry.probe_reports)), (vec![1, 3], vec![2]));
@@ -206,7 +206,8 @@ fn counters_go_on_over_batches_and_restarts(open: Open<'_>) {
     again.read(at(0), WINDOW_MS, |_| ()).unwrap();
     again.append(vec![batch("restart", 2, vec![errors(2_000, 7), errors(3_000, 9)])]).unwrap();
     let telemetry = known(open, &again, "restart");
-    let notes: Vec<_> = telemetry.interfaces[&eth1()].notes().map(|(n, sum)| (n - ZERO, sum.errors)).collect();
+    let notes: Vec<_> =
+        telemetry.interfaces.get(&eth1()).unwrap().notes().map(|(n, sum)| (n - ZERO, sum.errors)).collect();
     assert_eq!(notes, [(3, 2)]);
 }
 
@@ -323,7 +324,7 @@ fn long_histories_read_back_the_same(open: Open<'_>) {
         recorder.append(vec![late]).unwrap();
     }
     let telemetry = known(open, &recorder, "late");
-    assert!(telemetry.interfaces[&eth1()].held().count() >= 4, "several blocks");
+    assert!(telemetry.interfaces.get(&eth1()).unwrap().held().count() >= 4, "several blocks");
     let telemetry = known(open, &recorder, "long");
     assert!(telemetry.probes.values().next().unwrap().losses(0, u64::MAX).count() > 10);
     // And the counters go on.
@@ -341,7 +342,7 @@ fn pruning_forgets_the_old_only(open: Open<'_>) {
     while recorder.prune(at(2 * BLOCK * BUCKET_MS)).unwrap() {}
     let again = Recorder::new(open(), BUCKET_MS);
     let telemetry = again.read(at(0), WINDOW_MS, |fleet| fleet.device(&"prune".parse().unwrap()).cloned());
-    let left = present(&telemetry.unwrap().unwrap().interfaces[&eth1()]);
+    let left = present(telemetry.unwrap().unwrap().interfaces.get(&eth1()).unwrap());
     assert_eq!(left, (2 * BLOCK..200).collect::<Vec<_>>());
     assert_eq!(again.append(vec![batch("prune", 1, vec![])]).unwrap(), [Append::Replay { last_sequence: 1 }]);
 }
@@ -388,7 +389,7 @@ fn sqlite_keeps_what_it_accepted_when_it_is_killed() {
         let again: Open<'_> = &|| Arc::new(super::sqlite::SqliteStore::open(&copy, BUCKET_MS).unwrap());
         let telemetry = known(again, &recorder, "killed");
         assert_eq!(
-            (telemetry.chain.sequence, present(&telemetry.interfaces[&eth1()]).len() as u64),
+            (telemetry.chain.sequence, present(telemetry.interfaces.get(&eth1()).unwrap()).len() as u64),
             (sequence, sequence)
         );
     }

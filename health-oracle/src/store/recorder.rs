@@ -6,7 +6,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Append, Commit, StoreError, TelemetryStore, VerifiedBatch};
-use crate::telemetry::fleet::{Fleet, FleetLoader};
+use crate::telemetry::{fleet::Fleet, loader::FleetLoader};
 
 /// A store with its fleet.
 pub struct Recorder {

@@ -11,15 +11,16 @@ use causeway_interface::{Code, Digest};
 use causeway_wire::{signing::sha256, telemetry::Batch};
 
 use super::{
-    AdjacencyBucket, Chain, ConfigState, DeviceTelemetry, InterfaceBucket, ProbeBucket, ReportBucket, Track,
+    Bucket, Chain, ConfigState, DeviceTelemetry, InterfaceBucket, ProbeBucket, ReportBucket, Track,
     growth::{self, Counters, SeriesKey},
+    lines::{Line, Lines, Name, Series},
     track::BLOCK,
 };
 use crate::store::{
     Append, VerifiedBatch,
     commit::{
-        AdjacencyRow, BatchRow, BlockRow, Commit, DeviceRow, InterfaceRow, Loader, MAX_SERIES, Note, ProbeRow,
-        SeriesRow, TIMES_MS,
+        AdjacencyRow, BatchRow, BlockRow, Commit, DeviceRow, InterfaceRow, MAX_SERIES, Note, ProbeRow, SeriesRow,
+        TIMES_MS,
     },
 };
 
@@ -34,55 +35,23 @@ const SEAL_AFTER: u64 = 2;
 /// All devices.
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    bucket_ms: u64,
-    keep: usize,
-    devices: HashMap<Code, Device>,
-    next_device: u32,
-    next_series: u32,
+    pub(super) bucket_ms: u64,
+    pub(super) keep: usize,
+    pub(super) devices: HashMap<Code, Device>,
+    pub(super) next_device: u32,
+    pub(super) next_series: u32,
     /// The latest time of any sample.
-    newest_ms: u64,
+    pub(super) newest_ms: u64,
     /// Blocks before this one have had their sums written.
-    sealed: u64,
+    pub(super) sealed: u64,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Device {
-    id: u32,
-    last_sequence: Option<u64>,
-    lost_samples: u64,
-    telemetry: DeviceTelemetry,
-    /// Numbers of the series, with the last counters of interfaces.
-    series: HashMap<SeriesKey, Series>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Series {
-    id: u32,
-    last: Last,
-    /// The same as of the last block with samples before the latest one.
-    before: Last,
-}
-
-/// The latest sample of a series.
-#[derive(Clone, Copy, Debug, Default)]
-struct Last {
-    at_ms: u64,
-    /// Of interfaces only.
-    counters: Option<Counters>,
-}
-
-impl Series {
-    /// The same after one more sample.
-    fn next(self, at_ms: u64, counters: Option<Counters>, block_ms: u64) -> Self {
-        let before = if at_ms / block_ms > self.last.at_ms / block_ms { self.last } else { self.before };
-        Self { last: Last { at_ms, counters }, before, ..self }
-    }
-
-    /// The latest sample that is not after this block; of older ones than the one before nothing is known any more.
-    fn up_to(&self, block: u64, block_ms: u64) -> Last {
-        let held = [self.last, self.before].into_iter().find(|last| last.at_ms / block_ms <= block);
-        held.unwrap_or_default()
-    }
+pub(super) struct Device {
+    pub(super) id: u32,
+    pub(super) last_sequence: Option<u64>,
+    pub(super) lost_samples: u64,
+    pub(super) telemetry: DeviceTelemetry,
 }
 
 impl Fleet {
@@ -136,7 +105,7 @@ impl Fleet {
     /// Series that are held.
     #[must_use]
     pub fn series(&self) -> usize {
-        self.devices.values().map(|device| device.series.len()).sum()
+        self.devices.values().map(|device| device.telemetry.series()).sum()
     }
 
     /// Takes a batch: what has to be kept of it goes into `commit`.
@@ -160,8 +129,9 @@ impl Fleet {
         *chain = Chain { sequence, head: Digest(sha256(&link)) };
         device.last_sequence = Some(sequence);
         device.lost_samples = device.lost_samples.saturating_add(verified.batch.lost_samples).min(MAX_GROWTH);
-        let mut taker = Taker {
-            device,
+        let taker = Taker {
+            telemetry: &mut device.telemetry,
+            device: device.id,
             commit,
             bucket_ms: self.bucket_ms,
             keep: self.keep,
@@ -189,12 +159,11 @@ impl Fleet {
             return;
         }
         for device in self.devices.values() {
-            for (key, series) in &device.series {
-                let first = self.sealed.max(device.telemetry.held(key).start);
-                for block in first..ended.min(device.telemetry.held(key).end) {
-                    commit.blocks.extend(device.telemetry.block(key, series, block, self.bucket_ms));
-                }
-            }
+            let blocks = self.sealed..ended;
+            let DeviceTelemetry { interfaces, adjacencies, probes, .. } = &device.telemetry;
+            sums(interfaces, &blocks, self.bucket_ms, Note::Interface, commit);
+            sums(adjacencies, &blocks, self.bucket_ms, Note::Adjacency, commit);
+            sums(probes, &blocks, self.bucket_ms, Note::Probe, commit);
         }
         self.sealed = ended;
     }
@@ -214,40 +183,36 @@ impl Device {
 }
 
 impl DeviceTelemetry {
-    fn held(&self, key: &SeriesKey) -> std::ops::Range<u64> {
-        match key {
-            SeriesKey::Interface(name) => self.interfaces.get(name).map_or(0..0, Track::held),
-            SeriesKey::Adjacency(name) => self.adjacencies.get(name).map_or(0..0, Track::held),
-            SeriesKey::Probe(kind, target) => self.probes.get(&(*kind, *target)).map_or(0..0, Track::held),
-        }
+    fn series(&self) -> usize {
+        self.interfaces.len() + self.adjacencies.len() + self.probes.len()
     }
+}
 
-    /// The sums of one block of one series; none where it holds nothing.
-    fn block(&self, key: &SeriesKey, series: &Series, block: u64, bucket_ms: u64) -> Option<BlockRow> {
-        let last = series.up_to(block, bucket_ms * BLOCK);
-        let id = series.id;
-        match key {
-            SeriesKey::Interface(name) => block_row(self.interfaces.get(name)?, id, last, block, Note::Interface),
-            SeriesKey::Adjacency(name) => block_row(self.adjacencies.get(name)?, id, last, block, Note::Adjacency),
-            SeriesKey::Probe(kind, target) => {
-                block_row(self.probes.get(&(*kind, *target))?, id, last, block, Note::Probe)
-            }
+/// The sums of these blocks of every series of a kind.
+fn sums<K: Name, T: Bucket>(
+    lines: &Lines<K, T>,
+    blocks: &std::ops::Range<u64>,
+    bucket_ms: u64,
+    note: fn(T) -> Note,
+    commit: &mut Commit,
+) {
+    for line in lines.lines() {
+        let held = line.track.held();
+        for block in blocks.start.max(held.start)..blocks.end.min(held.end) {
+            commit.blocks.extend(block_row(line, block, bucket_ms, note));
         }
     }
 }
 
-fn block_row<T: super::Bucket>(
-    track: &Track<T>,
-    series: u32,
-    last: Last,
-    block: u64,
-    note: impl Fn(T) -> Note,
-) -> Option<BlockRow> {
+/// The sums of one block of one series; none where it holds nothing.
+fn block_row<K, T: Bucket>(line: &Line<K, T>, block: u64, bucket_ms: u64, note: fn(T) -> Note) -> Option<BlockRow> {
+    let track = &line.track;
     let masks = track.masks(block);
     let (from, to) = (block * BLOCK, (block + 1) * BLOCK);
     let inside = |bucket: &u64| (from..to).contains(bucket);
+    let last = line.series.up_to(block, bucket_ms * BLOCK);
     (masks.present != 0).then(|| BlockRow {
-        series,
+        series: line.series.id,
         block,
         masks,
         uncompared: track.uncompared().filter(inside),
@@ -260,7 +225,8 @@ fn block_row<T: super::Bucket>(
 
 /// Takes one batch's samples.
 struct Taker<'a> {
-    device: &'a mut Device,
+    telemetry: &'a mut DeviceTelemetry,
+    device: u32,
     commit: &'a mut Commit,
     bucket_ms: u64,
     keep: usize,
@@ -271,103 +237,101 @@ struct Taker<'a> {
 
 impl Taker<'_> {
     /// Returns how many samples were left out.
-    fn take(&mut self, batch: &Batch) -> u64 {
-        let mut ignored = 0;
-        // Series with samples in blocks whose sums were written before.
-        let mut late: Vec<(SeriesKey, u64)> = Vec::new();
+    fn take(mut self, batch: &Batch) -> u64 {
+        let room = MAX_SERIES_PER_DEVICE.saturating_sub(self.telemetry.series());
+        let mut books = Books {
+            series: &mut self.commit.series,
+            device: self.device,
+            next: self.next_series,
+            room,
+            newest_ms: self.newest_ms,
+            late: Vec::new(),
+            sealed: self.sealed,
+            block_ms: self.bucket_ms * BLOCK,
+            ignored: 0,
+        };
+        let (bucket_ms, keep) = (self.bucket_ms, self.keep);
+        let block_ms = books.block_ms;
+        let DeviceTelemetry { interfaces, adjacencies, probes, interface_reports, probe_reports, .. } =
+            &mut *self.telemetry;
+        let report = ReportBucket { samples: 1 };
+
+        let mut guess = 0;
         in_order(
             &batch.interfaces,
             |s| s.at_unix_ms,
             |sample| {
                 let at_ms = sample.at_unix_ms;
-                let Some((key, series)) = self.series(SeriesKey::of_interface(sample), at_ms) else {
-                    ignored += 1;
-                    return;
-                };
-                let SeriesKey::Interface(name) = key else { return };
+                let said = sample.interface.as_str();
+                let Some(place) = books.place(interfaces, guess, said, at_ms, SeriesKey::Interface) else { return };
+                guess = place + 1;
+                let Some(line) = interfaces.at(place) else { return };
                 let counters = Counters::of(sample);
-                let growth = cut(growth::interface(series.last.counters.as_ref(), sample));
-                self.device.series.insert(key, series.next(at_ms, Some(counters), self.bucket_ms * BLOCK));
-                let telemetry = &mut self.device.telemetry;
-                telemetry.interfaces.entry(name).or_default().add(at_ms, &growth, self.bucket_ms, self.keep);
-                telemetry.interface_reports.add_late(at_ms, &ReportBucket { samples: 1 }, self.bucket_ms, self.keep);
-                self.commit.interfaces.push(InterfaceRow { series: series.id, at_ms, counters, growth });
-                self.note_late(&mut late, key, at_ms);
+                let growth = cut(growth::between(line.series.last.counters.as_ref(), &counters, sample.oper_up));
+                line.series = line.series.next(at_ms, Some(counters), block_ms);
+                line.track.add(at_ms, &growth, bucket_ms, keep);
+                interface_reports.add_late(at_ms, &report, bucket_ms, keep);
+                self.commit.interfaces.push(InterfaceRow { series: line.series.id, at_ms, counters, growth });
             },
         );
+        let late_interfaces = books.late();
+
+        let mut guess = 0;
         in_order(
             &batch.adjacencies,
             |s| s.at_unix_ms,
             |sample| {
                 let at_ms = sample.at_unix_ms;
-                let Some((key, series)) = self.series(SeriesKey::of_adjacency(sample), at_ms) else {
-                    ignored += 1;
-                    return;
-                };
-                let SeriesKey::Adjacency(name) = key else { return };
-                self.device.series.insert(key, series.next(at_ms, None, self.bucket_ms * BLOCK));
-                let one = growth::adjacency(sample);
-                let track = self.device.telemetry.adjacencies.entry(name).or_default();
-                track.add(at_ms, &one, self.bucket_ms, self.keep);
-                self.commit.adjacencies.push(AdjacencyRow { series: series.id, at_ms, up: sample.up });
-                self.note_late(&mut late, key, at_ms);
+                let said = sample.interface.as_str();
+                let Some(place) = books.place(adjacencies, guess, said, at_ms, SeriesKey::Adjacency) else { return };
+                guess = place + 1;
+                let Some(line) = adjacencies.at(place) else { return };
+                line.series = line.series.next(at_ms, None, block_ms);
+                line.track.add(at_ms, &growth::adjacency(sample), bucket_ms, keep);
+                self.commit.adjacencies.push(AdjacencyRow { series: line.series.id, at_ms, up: sample.up });
             },
         );
+        let late_adjacencies = books.late();
+
+        let mut guess = 0;
         in_order(
             &batch.probes,
             |s| s.at_unix_ms,
             |sample| {
                 let at_ms = sample.at_unix_ms;
-                let Some((key, series)) = self.series(SeriesKey::of_probe(sample), at_ms) else {
-                    ignored += 1;
-                    return;
-                };
-                let SeriesKey::Probe(kind, target) = key else { return };
-                self.device.series.insert(key, series.next(at_ms, None, self.bucket_ms * BLOCK));
+                let said = (sample.kind, sample.target.as_str());
+                let key = |(kind, target)| SeriesKey::Probe(kind, target);
+                let Some(place) = books.place(probes, guess, said, at_ms, key) else { return };
+                guess = place + 1;
+                let Some(line) = probes.at(place) else { return };
                 let one = growth::probe(sample);
-                let telemetry = &mut self.device.telemetry;
-                telemetry.probes.entry((kind, target)).or_default().add(at_ms, &one, self.bucket_ms, self.keep);
+                line.series = line.series.next(at_ms, None, block_ms);
+                line.track.add(at_ms, &one, bucket_ms, keep);
                 // Where none was sent nothing is reported.
                 if one.sent > 0 {
-                    telemetry.probe_reports.add_late(at_ms, &ReportBucket { samples: 1 }, self.bucket_ms, self.keep);
+                    probe_reports.add_late(at_ms, &report, bucket_ms, keep);
                 }
                 let ProbeBucket { sent, received, rtt_max_ns, .. } = one;
-                self.commit.probes.push(ProbeRow { series: series.id, at_ms, sent, received, rtt_max_ns });
-                self.note_late(&mut late, key, at_ms);
+                self.commit.probes.push(ProbeRow { series: line.series.id, at_ms, sent, received, rtt_max_ns });
             },
         );
+        let late_probes = books.late();
+
+        let ignored = books.ignored;
+        for (place, block) in late_interfaces {
+            let line = interfaces.at(place).map(|line| block_row(line, block, bucket_ms, Note::Interface));
+            self.commit.blocks.extend(line.flatten());
+        }
+        for (place, block) in late_adjacencies {
+            let line = adjacencies.at(place).map(|line| block_row(line, block, bucket_ms, Note::Adjacency));
+            self.commit.blocks.extend(line.flatten());
+        }
+        for (place, block) in late_probes {
+            let line = probes.at(place).map(|line| block_row(line, block, bucket_ms, Note::Probe));
+            self.commit.blocks.extend(line.flatten());
+        }
         self.config(batch);
-        for (key, block) in late {
-            if let Some(series) = self.device.series.get(&key) {
-                self.commit.blocks.extend(self.device.telemetry.block(&key, series, block, self.bucket_ms));
-            }
-        }
         ignored
-    }
-
-    fn note_late(&mut self, late: &mut Vec<(SeriesKey, u64)>, key: SeriesKey, at_ms: u64) {
-        *self.newest_ms = (*self.newest_ms).max(at_ms);
-        let block = at_ms / self.bucket_ms / BLOCK;
-        if block < self.sealed && late.last() != Some(&(key, block)) {
-            late.push((key, block));
-        }
-    }
-
-    /// The series of a sample; none where the sample is left out.
-    fn series(&mut self, key: Option<SeriesKey>, at_ms: u64) -> Option<(SeriesKey, Series)> {
-        let key = key.filter(|_| TIMES_MS.contains(&at_ms))?;
-        let known = self.device.series.len();
-        let series = match self.device.series.entry(key) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(_) if known >= MAX_SERIES_PER_DEVICE || *self.next_series >= MAX_SERIES => return None,
-            Entry::Vacant(new) => {
-                let id = *self.next_series;
-                *self.next_series += 1;
-                self.commit.series.push(SeriesRow { id, device: self.device.id, key, first_ms: at_ms });
-                *new.insert(Series { id, ..Series::default() })
-            }
-        };
-        (at_ms > series.last.at_ms).then_some((key, series))
     }
 
     fn config(&mut self, batch: &Batch) {
@@ -375,7 +339,7 @@ impl Taker<'_> {
             &batch.configs,
             |s| s.at_unix_ms,
             |sample| {
-                let known = self.device.telemetry.config;
+                let known = self.telemetry.config;
                 if sample.at_unix_ms <= known.map_or(0, |config| config.at_ms) {
                     return;
                 }
@@ -383,7 +347,7 @@ impl Taker<'_> {
                 let hash = |bytes: &[u8]| bytes.try_into().map(Digest).unwrap_or(Digest::ZERO);
                 let (offered, applied) = (hash(&sample.offered_sha256), hash(&sample.applied_sha256));
                 let in_sync = offered == applied && !applied.is_zero();
-                self.device.telemetry.config = Some(ConfigState {
+                self.telemetry.config = Some(ConfigState {
                     at_ms: sample.at_unix_ms,
                     polled_ms: sample.polled_unix_ms,
                     offered_generation: sample.offered_generation,
@@ -398,8 +362,77 @@ impl Taker<'_> {
     }
 }
 
+/// What is the same for every kind of sample of a batch: new series, what is left out, and what is late.
+struct Books<'a> {
+    series: &'a mut Vec<SeriesRow>,
+    device: u32,
+    next: &'a mut u32,
+    /// Series that the device may still have.
+    room: usize,
+    newest_ms: &'a mut u64,
+    /// Series with samples in blocks whose sums were written before.
+    late: Vec<(usize, u64)>,
+    sealed: u64,
+    block_ms: u64,
+    ignored: u64,
+}
+
+impl Books<'_> {
+    /// The place of a sample's series; none where the sample is left out.
+    fn place<K: Name, T: Bucket>(
+        &mut self,
+        lines: &mut Lines<K, T>,
+        guess: usize,
+        said: K::Said<'_>,
+        at_ms: u64,
+        key: impl Fn(K) -> SeriesKey,
+    ) -> Option<usize> {
+        let place = self.known(lines, guess, said, at_ms, key);
+        let Some(place) = place else {
+            self.ignored += 1;
+            return None;
+        };
+        *self.newest_ms = (*self.newest_ms).max(at_ms);
+        let block = at_ms / self.block_ms;
+        if block < self.sealed && !self.late.contains(&(place, block)) {
+            self.late.push((place, block));
+        }
+        Some(place)
+    }
+
+    fn known<K: Name, T: Bucket>(
+        &mut self,
+        lines: &mut Lines<K, T>,
+        guess: usize,
+        said: K::Said<'_>,
+        at_ms: u64,
+        key: impl Fn(K) -> SeriesKey,
+    ) -> Option<usize> {
+        if !TIMES_MS.contains(&at_ms) {
+            return None;
+        }
+        if let Some(place) = lines.place(guess, said) {
+            return lines.at(place).is_some_and(|line| at_ms > line.series.last.at_ms).then_some(place);
+        }
+        let name = K::parse(said)?;
+        if self.room == 0 || *self.next >= MAX_SERIES {
+            return None;
+        }
+        let id = *self.next;
+        *self.next += 1;
+        self.room -= 1;
+        self.series.push(SeriesRow { id, device: self.device, key: key(name), first_ms: at_ms });
+        lines.put(Line { name, series: Series { id, ..Series::default() }, track: Track::default() });
+        Some(lines.len() - 1)
+    }
+
+    fn late(&mut self) -> Vec<(usize, u64)> {
+        std::mem::take(&mut self.late)
+    }
+}
+
 /// Growth that no line carries is a device that invents numbers.
-fn cut(growth: InterfaceBucket) -> InterfaceBucket {
+pub(super) fn cut(growth: InterfaceBucket) -> InterfaceBucket {
     InterfaceBucket {
         octets: growth.octets.min(MAX_GROWTH),
         errors: growth.errors.min(MAX_GROWTH),
@@ -418,176 +451,4 @@ fn in_order<T>(samples: &[T], at: impl Fn(&T) -> u64, mut take: impl FnMut(&T)) 
     let mut sorted: Vec<&T> = samples.iter().collect();
     sorted.sort_by_key(|sample| at(sample));
     sorted.into_iter().for_each(&mut take);
-}
-
-/// Builds a fleet from what a store gives back.
-pub struct FleetLoader {
-    fleet: Fleet,
-    codes: HashMap<u32, Code>,
-    series: Vec<Option<Loaded>>,
-}
-
-/// A series while it is loaded.
-struct Loaded {
-    device: u32,
-    key: SeriesKey,
-    series: Series,
-    track: LoadedTrack,
-}
-
-enum LoadedTrack {
-    Interface(Track<InterfaceBucket>),
-    Adjacency(Track<AdjacencyBucket>),
-    Probe(Track<ProbeBucket>),
-}
-
-impl FleetLoader {
-    /// For a fleet like [`Fleet::new`].
-    #[must_use]
-    pub fn new(bucket_ms: u64, window_ms: u64) -> Self {
-        Self { fleet: Fleet::new(bucket_ms, window_ms), codes: HashMap::new(), series: Vec::new() }
-    }
-
-    /// What was loaded.
-    #[must_use]
-    pub fn finish(mut self) -> Fleet {
-        let keep = self.fleet.keep;
-        for loaded in self.series.into_iter().flatten() {
-            let Some(device) = self.codes.get(&loaded.device).and_then(|code| self.fleet.devices.get_mut(code)) else {
-                continue;
-            };
-            self.fleet.newest_ms = self.fleet.newest_ms.max(loaded.series.last.at_ms);
-            device.series.insert(loaded.key, loaded.series);
-            let telemetry = &mut device.telemetry;
-            match (loaded.key, loaded.track) {
-                (SeriesKey::Interface(name), LoadedTrack::Interface(track)) => {
-                    telemetry.interface_reports.report(&track, keep);
-                    telemetry.interfaces.insert(name, track);
-                }
-                (SeriesKey::Adjacency(name), LoadedTrack::Adjacency(track)) => {
-                    telemetry.adjacencies.insert(name, track);
-                }
-                (SeriesKey::Probe(kind, target), LoadedTrack::Probe(track)) => {
-                    telemetry.probe_reports.report(&track, keep);
-                    telemetry.probes.insert((kind, target), track);
-                }
-                (SeriesKey::Interface(_) | SeriesKey::Adjacency(_) | SeriesKey::Probe(..), _) => {}
-            }
-        }
-        self.fleet
-    }
-
-    fn at(&mut self, series: u32) -> Option<&mut Loaded> {
-        self.series.get_mut(series as usize)?.as_mut()
-    }
-}
-
-impl Loader for FleetLoader {
-    fn device(&mut self, row: DeviceRow) {
-        self.fleet.next_device = self.fleet.next_device.max(row.id.saturating_add(1));
-        self.codes.insert(row.id, row.code);
-        let telemetry = DeviceTelemetry {
-            config: row.config,
-            chain: Chain { sequence: row.last_sequence, head: row.chain },
-            ..DeviceTelemetry::default()
-        };
-        let device = Device {
-            id: row.id,
-            last_sequence: (row.last_sequence > 0).then_some(row.last_sequence),
-            lost_samples: row.lost_samples,
-            telemetry,
-            series: HashMap::new(),
-        };
-        self.fleet.devices.insert(row.code, device);
-    }
-
-    fn series(&mut self, row: SeriesRow) {
-        if row.id >= MAX_SERIES {
-            return;
-        }
-        self.fleet.next_series = self.fleet.next_series.max(row.id + 1);
-        let place = row.id as usize;
-        if self.series.len() <= place {
-            self.series.resize_with(place + 1, || None);
-        }
-        fn begun<T: super::Bucket>(first_ms: u64) -> Track<T> {
-            let mut track = Track::default();
-            track.began(first_ms);
-            track
-        }
-        let track = match row.key {
-            SeriesKey::Interface(_) => LoadedTrack::Interface(begun(row.first_ms)),
-            SeriesKey::Adjacency(_) => LoadedTrack::Adjacency(begun(row.first_ms)),
-            SeriesKey::Probe(..) => LoadedTrack::Probe(begun(row.first_ms)),
-        };
-        let series = Series { id: row.id, ..Series::default() };
-        if let Some(slot) = self.series.get_mut(place) {
-            *slot = Some(Loaded { device: row.device, key: row.key, series, track });
-        }
-    }
-
-    fn block(&mut self, row: BlockRow) {
-        let (keep, block_ms) = (self.fleet.keep, self.fleet.bucket_ms * BLOCK);
-        self.fleet.sealed = self.fleet.sealed.max(row.block.saturating_add(1));
-        let Some(loaded) = self.at(row.series) else { return };
-        if row.last_ms >= loaded.series.last.at_ms {
-            let counters = row.counters.or(loaded.series.last.counters);
-            loaded.series = loaded.series.next(row.last_ms, counters, block_ms);
-        }
-        match &mut loaded.track {
-            LoadedTrack::Interface(track) => {
-                track.restore(row.block, row.masks, row.uncompared, &row.losses, keep);
-                for (bucket, note) in row.notes {
-                    if let Note::Interface(sum) = note {
-                        track.keep_note(bucket, sum);
-                    }
-                }
-            }
-            LoadedTrack::Adjacency(track) => {
-                track.restore(row.block, row.masks, row.uncompared, &row.losses, keep);
-                for (bucket, note) in row.notes {
-                    if let Note::Adjacency(sum) = note {
-                        track.keep_note(bucket, sum);
-                    }
-                }
-            }
-            LoadedTrack::Probe(track) => {
-                track.restore(row.block, row.masks, row.uncompared, &row.losses, keep);
-                for (bucket, note) in row.notes {
-                    if let Note::Probe(sum) = note {
-                        track.keep_note(bucket, sum);
-                    }
-                }
-            }
-        }
-    }
-
-    fn interface(&mut self, series: u32, at_ms: u64, up: bool, counters: &Counters) {
-        let (keep, bucket_ms) = (self.fleet.keep, self.fleet.bucket_ms);
-        let Some(loaded) = self.at(series).filter(|loaded| at_ms > loaded.series.last.at_ms) else { return };
-        let growth = cut(growth::between(loaded.series.last.counters.as_ref(), counters, up));
-        loaded.series = loaded.series.next(at_ms, Some(*counters), bucket_ms * BLOCK);
-        if let LoadedTrack::Interface(track) = &mut loaded.track {
-            track.add(at_ms, &growth, bucket_ms, keep);
-        }
-    }
-
-    fn adjacency(&mut self, row: &AdjacencyRow) {
-        let (keep, bucket_ms) = (self.fleet.keep, self.fleet.bucket_ms);
-        let Some(loaded) = self.at(row.series).filter(|loaded| row.at_ms > loaded.series.last.at_ms) else { return };
-        loaded.series = loaded.series.next(row.at_ms, None, bucket_ms * BLOCK);
-        if let LoadedTrack::Adjacency(track) = &mut loaded.track {
-            track.add(row.at_ms, &AdjacencyBucket { samples: 1, down: u32::from(!row.up) }, bucket_ms, keep);
-        }
-    }
-
-    fn probe(&mut self, row: &ProbeRow) {
-        let (keep, bucket_ms) = (self.fleet.keep, self.fleet.bucket_ms);
-        let Some(loaded) = self.at(row.series).filter(|loaded| row.at_ms > loaded.series.last.at_ms) else { return };
-        loaded.series = loaded.series.next(row.at_ms, None, bucket_ms * BLOCK);
-        if let LoadedTrack::Probe(track) = &mut loaded.track {
-            let ProbeRow { sent, received, rtt_max_ns, .. } = *row;
-            track.add(row.at_ms, &ProbeBucket { samples: 1, sent, received, rtt_max_ns }, bucket_ms, keep);
-        }
-    }
 }

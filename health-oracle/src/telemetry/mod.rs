@@ -6,20 +6,23 @@
 //!
 //! - [`track`]: one series as bit masks, three bits a bucket. What a round judges.
 //! - [`growth`]: from samples to buckets, pure.
-//! - [`fleet`]: every series of every device, and the one place where a batch is taken: replays, series, growth.
+//! - [`lines`]: the series of a device by name.
+//! - [`fleet`]: every series of every device, and the one place where a batch is taken: replays, series, growth;
+//!   [`loader`] builds one from what a store gives back.
 //!
 //! Samples come in and buckets grow; a round reads what is there. So a round costs what there is to say, and not what
 //! there was to read.
 
 pub mod fleet;
 pub mod growth;
+pub mod lines;
+pub mod loader;
 pub mod track;
-
-use std::collections::HashMap;
 
 use causeway_interface::{Code, Digest, InterfaceName};
 use serde::{Deserialize, Serialize};
 
+pub use lines::Lines;
 pub use track::{Bucket, Says, Track};
 
 /// Interface samples of one bucket. Amounts are the growth of the device's counters since the sample before, which may
@@ -133,11 +136,11 @@ pub struct DeviceTelemetry {
     /// Probe samples, of any kind and whatever their success.
     pub probe_reports: Track<ReportBucket>,
     /// Interfaces by name.
-    pub interfaces: HashMap<InterfaceName, Track<InterfaceBucket>>,
+    pub interfaces: Lines<InterfaceName, InterfaceBucket>,
     /// Adjacencies by interface.
-    pub adjacencies: HashMap<InterfaceName, Track<AdjacencyBucket>>,
+    pub adjacencies: Lines<InterfaceName, AdjacencyBucket>,
     /// Probes by kind and target.
-    pub probes: HashMap<(ProbeKind, Code), Track<ProbeBucket>>,
+    pub probes: Lines<(ProbeKind, Code), ProbeBucket>,
     /// The latest word about the configuration.
     pub config: Option<ConfigState>,
     /// What commits to the batches.

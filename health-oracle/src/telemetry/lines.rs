@@ -1,0 +1,209 @@
+//! The series of one kind of one device, by name, and what is known of each beside its track.
+//!
+//! An agent reports its series in the same order each time. So whoever takes samples says where it expects the next one,
+//! and a name is only looked up, or even parsed, where that guess is wrong.
+
+use std::{borrow::Borrow, collections::HashMap, hash::Hash};
+
+use causeway_interface::{Code, InterfaceName};
+
+use super::{Bucket, ProbeKind, Track, growth::Counters};
+
+/// A series' name within its kind.
+pub trait Name: Copy + Eq + Hash {
+    /// How a sample says it.
+    type Said<'a>: Copy;
+
+    /// The name that is said; none where no series can have it.
+    fn parse(said: Self::Said<'_>) -> Option<Self>;
+
+    /// Whether this is what is said.
+    fn is(&self, said: Self::Said<'_>) -> bool;
+}
+
+/// Whether zero-padded bytes hold this text.
+fn holds(padded: &[u8], text: &str) -> bool {
+    padded.strip_prefix(text.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|next| *next == 0))
+}
+
+impl Name for InterfaceName {
+    type Said<'a> = &'a str;
+
+    fn parse(said: &str) -> Option<Self> {
+        said.parse().ok()
+    }
+
+    fn is(&self, said: &str) -> bool {
+        !said.is_empty() && holds(&self.0, said)
+    }
+}
+
+impl Name for (ProbeKind, Code) {
+    type Said<'a> = (i32, &'a str);
+
+    fn parse((kind, target): (i32, &str)) -> Option<Self> {
+        Some((ProbeKind::from_number(kind)?, target.parse().ok()?))
+    }
+
+    fn is(&self, (kind, target): (i32, &str)) -> bool {
+        self.0 as i32 == kind && !target.is_empty() && holds(&self.1.0, target)
+    }
+}
+
+/// The latest sample of a series.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Last {
+    /// When it was taken, in ms since 1970; 0 for never.
+    pub at_ms: u64,
+    /// Of interfaces only.
+    pub counters: Option<Counters>,
+}
+
+/// What is known of a series beside its track.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Series {
+    /// Its number in the store.
+    pub id: u32,
+    /// Its latest sample.
+    pub last: Last,
+    /// The same as of the last block with samples before the latest one.
+    pub before: Last,
+}
+
+impl Series {
+    /// The same after one more sample.
+    #[must_use]
+    pub fn next(self, at_ms: u64, counters: Option<Counters>, block_ms: u64) -> Self {
+        let before = if at_ms / block_ms > self.last.at_ms / block_ms { self.last } else { self.before };
+        Self { last: Last { at_ms, counters }, before, ..self }
+    }
+
+    /// The latest sample that is not after this block; of older ones than the one before nothing is known any more.
+    #[must_use]
+    pub fn up_to(&self, block: u64, block_ms: u64) -> Last {
+        let held = [self.last, self.before].into_iter().find(|last| last.at_ms / block_ms <= block);
+        held.unwrap_or_default()
+    }
+}
+
+/// A series.
+#[derive(Clone, Debug)]
+pub struct Line<K, T> {
+    /// Its name.
+    pub name: K,
+    /// What is known beside the track.
+    pub series: Series,
+    /// Its buckets.
+    pub track: Track<T>,
+}
+
+/// Series of one kind, in the order in which they first appeared.
+#[derive(Clone, Debug)]
+pub struct Lines<K, T> {
+    lines: Vec<Line<K, T>>,
+    places: HashMap<K, usize>,
+}
+
+impl<K, T> Default for Lines<K, T> {
+    fn default() -> Self {
+        Self { lines: Vec::new(), places: HashMap::new() }
+    }
+}
+
+/// The same series with the same tracks, in whatever order.
+impl<K: Name, T: Bucket> PartialEq for Lines<K, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|(name, track)| other.get(name) == Some(track))
+    }
+}
+
+impl<K: Name, T: Bucket> Lines<K, T> {
+    /// Series in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The track of this name.
+    #[must_use]
+    pub fn get<Q: ?Sized + Hash + Eq>(&self, name: &Q) -> Option<&Track<T>>
+    where
+        K: Borrow<Q>,
+    {
+        self.places.get(name).and_then(|place| self.lines.get(*place)).map(|line| &line.track)
+    }
+
+    /// Puts a track under a name, in the place of another.
+    pub fn insert(&mut self, name: K, track: Track<T>) {
+        self.put(Line { name, series: Series::default(), track });
+    }
+
+    /// Puts a series in, in the place of another of its name.
+    pub fn put(&mut self, line: Line<K, T>) {
+        match self.places.get(&line.name).and_then(|place| self.lines.get_mut(*place)) {
+            Some(known) => *known = line,
+            None => {
+                self.places.insert(line.name, self.lines.len());
+                self.lines.push(line);
+            }
+        }
+    }
+
+    /// Where the series is that is said here, expected at `guess`; none for one that is not known yet.
+    #[must_use]
+    pub fn place(&self, guess: usize, said: K::Said<'_>) -> Option<usize> {
+        if self.lines.get(guess).is_some_and(|line| line.name.is(said)) {
+            return Some(guess);
+        }
+        self.places.get(&K::parse(said)?).copied()
+    }
+
+    /// The series at a place.
+    pub fn at(&mut self, place: usize) -> Option<&mut Line<K, T>> {
+        self.lines.get_mut(place)
+    }
+
+    /// Every series.
+    pub fn lines(&self) -> impl Iterator<Item = &Line<K, T>> {
+        self.lines.iter()
+    }
+
+    /// Names with their tracks.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &Track<T>)> {
+        self.lines.iter().map(|line| (&line.name, &line.track))
+    }
+
+    /// Tracks.
+    pub fn values(&self) -> impl Iterator<Item = &Track<T>> {
+        self.lines.iter().map(|line| &line.track)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::AdjacencyBucket;
+
+    #[test]
+    fn a_wrong_guess_is_looked_up_and_a_part_of_a_name_is_not_it() {
+        let mut lines = Lines::<InterfaceName, AdjacencyBucket>::default();
+        for name in ["eth1", "eth10", "eth2"] {
+            lines.insert(name.parse().unwrap(), Track::default());
+        }
+        for guess in 0..4 {
+            assert_eq!(lines.place(guess, "eth1"), Some(0));
+            assert_eq!(lines.place(guess, "eth10"), Some(1));
+            for stranger in ["", "eth", "eth100", "eth1\0", "no such name"] {
+                assert_eq!(lines.place(guess, stranger), None, "{stranger:?}");
+            }
+        }
+        let full: InterfaceName = "e".repeat(24).parse().unwrap();
+        assert!(full.is(&"e".repeat(24)) && !full.is(&"e".repeat(25)));
+    }
+}
