@@ -78,8 +78,104 @@ async fn refused_batches_are_dropped_and_told_of_later() {
 
 fn read(body: &axum::body::Bytes) -> Batch {
     use prost::Message;
-    let signed = causeway_wire::telemetry::SignedBatch::decode(body.clone()).unwrap();
+    let signed = causeway_wire::telemetry::SignedBatch::decode(inflated("zstd", body).as_slice()).unwrap();
     Batch::decode(signed.batch.as_slice()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_oracle_that_is_busy_is_left_alone_as_long_as_it_asks() {
+    let oracle = FakeOracle::start().await;
+    oracle.first([Does::Postpones(1), Does::Answers(503), Does::Postpones(1)]);
+    let (fabric, directory) = (fabric(), tempfile::tempdir().unwrap());
+    let agent = start(config(NOWHERE, &[&oracle], directory.path()), &fabric);
+    eventually("the backlog", || oracle.batches().len() >= 2).await;
+    let waits: Vec<_> = oracle.times.lock().unwrap().windows(2).take(3).map(|pair| pair[1] - pair[0]).collect();
+    let second = std::time::Duration::from_secs(1);
+    assert!(waits[0] >= second && waits[1] < second / 2 && waits[2] >= second, "{waits:?}");
+    assert!(waits.iter().all(|wait| *wait < 3 * second), "{waits:?}");
+    let tries = oracle.tries();
+    assert!(tries[1..4].iter().all(|body| *body == tries[0]), "the same bytes again");
+    let status = agent.status();
+    assert_eq!((status.oracles[&oracle.url].lost_samples, oracle.batches()[1].lost_samples), (0, 0));
+    assert!(samples(&oracle.batches()[1]) > 3 * samples(&oracle.batches()[0]), "what was sampled meanwhile follows");
+    agent.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_used_up_sequence_is_jumped_over_and_nothing_is_lost() {
+    let (oracle, other) = (FakeOracle::start().await, FakeOracle::start().await);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    // Another agent of this device was an hour ahead.
+    let used = now + 3_600_000;
+    oracle.first([Does::Replays(used)]);
+    let (fabric, directory) = (fabric(), tempfile::tempdir().unwrap());
+    let agent = start(config(NOWHERE, &[&oracle, &other], directory.path()), &fabric);
+    eventually("batches", || oracle.batches().len() >= 3 && other.batches().len() >= 3).await;
+    let (first, batches) = (read(&oracle.tries()[0]), oracle.batches());
+    assert!(first.sequence < used && batches[0].sequence > used);
+    assert_eq!(Batch { sequence: 0, ..first }, Batch { sequence: 0, ..batches[0].clone() }, "the same samples");
+    for oracle in [&oracle, &other] {
+        assert!(oracle.batches().windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
+        assert_eq!(agent.status().oracles[&oracle.url].lost_samples, 0);
+    }
+    // One that lies does not move the sequence out of reach of the others, nor hold the agent up.
+    oracle.first([Does::Replays(u64::MAX), Does::Replays(i64::MAX as u64)]);
+    until_status(&agent, "refusals", |s| s.oracles[&oracle.url].refused_batches == 2).await;
+    let taken = oracle.batches().len();
+    eventually("more", || oracle.batches().len() > taken).await;
+    assert!(oracle.batches().last().unwrap().sequence < used + 60_000);
+    agent.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sequence_that_is_always_used_up_ends_in_a_counted_loss() {
+    let oracle = FakeOracle::start().await;
+    let (fabric, directory) = (fabric(), tempfile::tempdir().unwrap());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
+    oracle.first((1..=4).map(|n| Does::Replays(now + n * 3_600_000)));
+    let agent = start(config(NOWHERE, &[&oracle], directory.path()), &fabric);
+    eventually("batches", || !oracle.batches().is_empty()).await;
+    let status = agent.status().oracles[&oracle.url].clone();
+    agent.shutdown().await;
+    assert_eq!(status.refused_batches, 1, "signed once and three times more");
+    assert!(status.lost_samples > 0 && oracle.batches()[0].lost_samples == status.lost_samples);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_oracle_that_closes_or_stalls_gets_the_same_bytes_again() {
+    let oracle = FakeOracle::start().await;
+    oracle.first([Does::TakesAndCloses, Does::Stalls]);
+    let (fabric, directory) = (fabric(), tempfile::tempdir().unwrap());
+    let agent = start(config(NOWHERE, &[&oracle], directory.path()), &fabric);
+    eventually("the first", || oracle.batches().len() == 1).await;
+    let sequence = oracle.batches()[0].sequence;
+    // After the stall has run into the time limit, the oracle says that it has had the batch.
+    eventually("a try that stalls", || oracle.tries().len() >= 2).await;
+    oracle.first([Does::Replays(sequence)]);
+    eventually("the next", || oracle.batches().len() >= 2).await;
+    let tries = oracle.tries();
+    assert!(tries[1] == tries[0] && tries[2] == tries[0] && tries[3] != tries[0]);
+    let status = agent.status().oracles[&oracle.url].clone();
+    assert_eq!((status.lost_samples, status.refused_batches, status.retries), (0, 0, 2), "{status:?}");
+    agent.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn telemetry_is_compressed_but_for_an_oracle_that_can_not_read_it() {
+    let (oracle, old) = (FakeOracle::start().await, FakeOracle::start().await);
+    old.first([Does::Answers(415)]);
+    let (fabric, directory) = (fabric(), tempfile::tempdir().unwrap());
+    let agent = start(config(NOWHERE, &[&oracle, &old], directory.path()), &fabric);
+    eventually("batches", || oracle.batches().len() >= 3 && old.batches().len() >= 3).await;
+    assert!(oracle.encodings.lock().unwrap().iter().all(|encoding| encoding == "zstd"));
+    let encodings = old.encodings.lock().unwrap().clone();
+    assert_eq!(encodings[0], "zstd");
+    assert!(encodings[1..].iter().all(|encoding| encoding == "identity"), "{encodings:?}");
+    assert_eq!(agent.status().oracles[&old.url].lost_samples, 0);
+    // One that refuses both is not asked for ever.
+    old.answers(415);
+    until_status(&agent, "refusals", |s| s.oracles[&old.url].refused_batches >= 2).await;
+    agent.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

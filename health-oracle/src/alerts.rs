@@ -172,6 +172,7 @@ mod tests {
             verdict: Verdict { level: Level::Link(health), criteria: vec![result] },
             window: EvidenceWindow { start_slot: 0, end_slot: 0, start_ms: 0, end_ms: 0 },
             telemetry: vec![],
+            basis: None,
         }
     }
 

@@ -96,7 +96,7 @@ struct SubjectVerdict<'a> {
 
 impl<'a> SubjectVerdict<'a> {
     fn of(judged: &'a Judged) -> Self {
-        let Judged { key, code, kind, in_service, verdict, window, telemetry: _ } = judged;
+        let Judged { key, code, kind, in_service, verdict, window, telemetry: _, basis: _ } = judged;
         Self {
             kind: *kind,
             code: *code,

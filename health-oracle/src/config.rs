@@ -5,7 +5,16 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use causeway_interface::instruction::MAX_ATTEST_BATCH;
 use solana_sdk::{pubkey::Pubkey, signature::Keypair};
 
-use crate::{criteria::coverage::Rules, ingest::Limits};
+use crate::{
+    criteria::coverage::Rules,
+    ingest::{Limits, Rate},
+    serve::Bounds,
+};
+
+/// How far telemetry may be ahead, in slots: half a minute at 400 ms, which a clock that is set by anything keeps.
+const AHEAD_SLOTS: u64 = 75;
+/// How far behind, in slots: six hours at 400 ms, more than an agent buffers.
+const BEHIND_SLOTS: u64 = 54_000;
 
 /// Everything that an oracle needs.
 #[derive(Clone)]
@@ -34,6 +43,10 @@ pub struct Config {
     pub priority_fee_micro_lamports: u64,
     /// How far telemetry may be off the oracle's clock.
     pub limits: Limits,
+    /// What one device may send.
+    pub rate: Rate,
+    /// What connections may do.
+    pub connections: Bounds,
     /// How long telemetry and evidence are kept. At least twice the longest window, or windows are cut.
     pub retention: Duration,
     /// Where alerts go.
@@ -56,7 +69,9 @@ impl Config {
             batch: MAX_ATTEST_BATCH,
             lookup_tables: true,
             priority_fee_micro_lamports: 0,
-            limits: Limits { ahead_ms: 30_000, behind_ms: 6 * 3_600_000 },
+            limits: Limits { ahead_slots: AHEAD_SLOTS, behind_slots: BEHIND_SLOTS },
+            rate: Rate::default(),
+            connections: Bounds::default(),
             retention: Duration::from_secs(72 * 3_600),
             webhook: None,
         }

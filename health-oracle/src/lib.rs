@@ -28,6 +28,7 @@ pub mod metrics;
 mod oracle;
 pub mod round;
 mod rpc;
+pub mod serve;
 pub mod store;
 pub mod subjects;
 pub mod submission;

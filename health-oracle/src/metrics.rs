@@ -56,6 +56,7 @@ pub struct Metrics {
     ignored_samples: Counter,
     refused: Family<Code, Counter>,
     refused_total: Counter,
+    connections_refused: Counter,
     transactions: Family<Kind, Counter>,
     transactions_total: Counter,
     errors: Family<Kind, Counter>,
@@ -89,6 +90,7 @@ impl Default for Metrics {
         let batches: Counter = registered!("telemetry_batches", "Telemetry batches stored");
         let ignored_samples: Counter = registered!("telemetry_ignored_samples", "Samples left out of stored batches");
         let refused: Family<Code, Counter> = registered!("telemetry_refused", "Telemetry batches refused, by reason");
+        let connections_refused: Counter = registered!("connections_refused", "Connections closed unread: too many");
         let transactions: Family<Kind, Counter> = registered!("transactions", "Transactions that landed, by kind");
         let errors: Family<Kind, Counter> = registered!("transaction_errors", "Transactions that did not, by kind");
         let attested: Family<Kind, Counter> = registered!("attestations", "Words attested, by reason");
@@ -110,6 +112,7 @@ impl Default for Metrics {
             ignored_samples,
             refused,
             refused_total: Counter::default(),
+            connections_refused,
             transactions,
             transactions_total: Counter::default(),
             errors,
@@ -145,6 +148,10 @@ impl Metrics {
     pub(crate) fn batch_refused(&self, code: &str) {
         self.refused.get_or_create(&Code { code: code.to_owned() }).inc();
         self.refused_total.inc();
+    }
+
+    pub(crate) fn connection_refused(&self) {
+        self.connections_refused.inc();
     }
 
     pub(crate) fn transactions_landed(&self, what: &str, count: u64) {

@@ -20,16 +20,19 @@ use crate::{
     config::Config,
     criteria::Verdict,
     evidence::store::{EvidenceError, EvidenceStore},
-    ingest::http::{self, Ingest},
+    ingest::http,
     metrics::{Counters, Metrics},
     round::{Judge, Parts, Published, Settings},
     rpc::RpcChain,
-    store::{StoreError, TelemetryStore, sqlite::SqliteStore, writer::Writer},
+    serve::serve,
+    store::{StoreError, recorder::Recorder, sqlite::SqliteStore, writer::Writer},
     time,
 };
 
 /// Time between two calls of pruning. One call removes a bounded number of rows, so that this also bounds its load.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(30);
+/// Calls of pruning in a row: more than a fleet of ten thousand devices adds between two times.
+const PRUNE_CALLS: usize = 8;
 /// Longest wait for each part when stopping: a round that is sending has its transactions' own limits.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
@@ -109,13 +112,14 @@ impl Oracle {
         }
         std::fs::create_dir_all(&config.data_dir)
             .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
-        let store: Arc<dyn TelemetryStore> =
-            Arc::new(SqliteStore::open(&config.data_dir.join("telemetry.sqlite"), config.rules.bucket_ms)?);
+        let bucket_ms = config.rules.bucket_ms;
+        let store = Arc::new(SqliteStore::open(&config.data_dir.join("telemetry.sqlite"), bucket_ms)?);
+        let recorder = Arc::new(Recorder::new(store, bucket_ms));
         let evidence = Arc::new(EvidenceStore::open(&config.data_dir.join("evidence.sqlite"))?);
         let listen = |source| StartError::Listen { addr: config.http_addr, source };
         let listener = TcpListener::bind(config.http_addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
-        let (writer, writer_thread) = Writer::start(store.clone()).map_err(StartError::Thread)?;
+        let (writer, writer_thread) = Writer::start(recorder.clone()).map_err(StartError::Thread)?;
 
         let (stop, stopped) = watch::channel(false);
         let (directory, known) = watch::channel(None);
@@ -124,7 +128,8 @@ impl Oracle {
         let round_ms = u64::try_from(config.round_interval.as_millis()).unwrap_or(u64::MAX);
         info!(name = config.name, %addr, oracle = %oracle, "oracle started");
 
-        let ingest = Ingest { program_id, directory: known, writer, limits: config.limits, metrics: metrics.clone() };
+        let (limits, rate) = (config.limits, config.rate);
+        let ingest = http::Parts { program_id, directory: known, writer, limits, rate, metrics: metrics.clone() };
         let api = Api {
             name: config.name.clone(),
             oracle: to_key(&oracle),
@@ -145,7 +150,7 @@ impl Oracle {
                 round_ms,
             },
             chain: Arc::new(chain),
-            store: store.clone(),
+            recorder: recorder.clone(),
             evidence: evidence.clone(),
             metrics: metrics.clone(),
             directory,
@@ -154,9 +159,9 @@ impl Oracle {
         });
         let router = http::router(ingest).merge(api::router(api));
         let tasks = vec![
-            ("http", tokio::spawn(serve(listener, router, stopped.clone()))),
+            ("http", tokio::spawn(serve(listener, router, config.connections, metrics.clone(), stopped.clone()))),
             ("rounds", tokio::spawn(rounds(judge, config.round_interval, stopped.clone()))),
-            ("pruning", tokio::spawn(prune(store, evidence, config.retention, stopped))),
+            ("pruning", tokio::spawn(prune(recorder, evidence, config.retention, stopped))),
         ];
         Ok(OracleHandle { addr, key: to_key(&oracle), published, metrics, stop, tasks, writer: writer_thread })
     }
@@ -165,12 +170,6 @@ impl Oracle {
 async fn wait(mut stopped: watch::Receiver<bool>) {
     // An error means that the handle is gone, which is a stop as well.
     let _ = stopped.wait_for(|stop| *stop).await;
-}
-
-async fn serve(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(wait(stopped)).await {
-        warn!(%error, "the endpoint ended");
-    }
 }
 
 async fn rounds<C: Chain>(mut judge: Judge<C>, every: Duration, stopped: watch::Receiver<bool>) {
@@ -187,7 +186,7 @@ async fn rounds<C: Chain>(mut judge: Judge<C>, every: Duration, stopped: watch::
 }
 
 async fn prune(
-    store: Arc<dyn TelemetryStore>,
+    recorder: Arc<Recorder>,
     evidence: Arc<EvidenceStore>,
     retention: Duration,
     stopped: watch::Receiver<bool>,
@@ -201,10 +200,17 @@ async fn prune(
             _ = ticks.tick() => {}
         }
         let before_ms = time::now_ms().saturating_sub(retention_ms);
-        let (store, evidence) = (store.clone(), evidence.clone());
+        let (recorder, evidence) = (recorder.clone(), evidence.clone());
         let pruned = tokio::task::spawn_blocking(move || {
-            if let Err(error) = store.prune(before_ms) {
-                warn!(%error, "telemetry not pruned");
+            for _ in 0..PRUNE_CALLS {
+                match recorder.prune(before_ms) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        warn!(%error, "telemetry not pruned");
+                        break;
+                    }
+                }
             }
             if let Err(error) = evidence.prune(before_ms) {
                 warn!(%error, "evidence not pruned");

@@ -470,6 +470,8 @@ async fn telemetry_becomes_words_with_evidence() {
     let (status, document) = rig.get(&format!("/v1/evidence/{name}")).await;
     assert_eq!(status, 200);
     assert_eq!(Digest(signing::sha256(document.as_bytes())), name);
+    let evidence: crate::evidence::Evidence = serde_json::from_slice(document.as_bytes()).unwrap();
+    assert_eq!(evidence.recompute().unwrap(), evidence.verdict, "the verdict follows from what is shown");
     let proof: crate::evidence::merkle::Proof = serde_json::from_value(answer["attested"]["proof"].clone()).unwrap();
     let root = proof.root(&name).unwrap();
     assert!(rig.chain.attested().iter().any(|(a, _)| a.evidence_root == root), "a signed root");
@@ -533,7 +535,7 @@ async fn a_dead_ledger_or_store_means_silence() {
     rig.report(0).await;
     // The store breaks; the ledger is back.
     let database = rusqlite::Connection::open(rig.folder.path().join("telemetry.sqlite")).unwrap();
-    database.execute_batch("DROP TABLE presence").unwrap();
+    database.execute_batch("DROP TABLE probe_sample").unwrap();
     let failed = rig.oracle.counters().failed_rounds;
     rig.chain.dead.store(false, Ordering::Relaxed);
     rig.wait("more failed rounds", |r| r.oracle.counters().failed_rounds >= failed + 3).await;
@@ -716,8 +718,11 @@ fn verdict_of(snapshot: &Snapshot, kind: Kind) -> crate::subjects::Judged {
         stages: &stages,
         now_ms: 10_000_000,
     };
-    let silent = |_: &crate::store::WindowQuery| Ok(crate::telemetry::DeviceTelemetry::default());
-    court.judge(silent).unwrap().into_iter().find(|j| j.kind == kind).unwrap()
+    court
+        .judge(&crate::telemetry::fleet::Fleet::new(1_000, 0), &|_, _, _| false)
+        .into_iter()
+        .find(|j| j.kind == kind)
+        .unwrap()
 }
 
 #[test]

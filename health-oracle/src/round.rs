@@ -31,8 +31,8 @@ use crate::{
     evidence::{self, Evidence, store::EvidenceStore},
     ingest::Directory,
     metrics::Metrics,
-    store::TelemetryStore,
-    subjects::{Court, Judged, Kind, Stages, rank_of},
+    store::recorder::Recorder,
+    subjects::{Basis, Court, Judged, Kind, Stages, rank_of},
     submission::{self, Held, Terms},
     time::{self, SlotClock},
 };
@@ -115,7 +115,7 @@ impl RoundError {
 pub struct Judge<C> {
     settings: Settings,
     chain: Arc<C>,
-    store: Arc<dyn TelemetryStore>,
+    recorder: Arc<Recorder>,
     evidence: Arc<EvidenceStore>,
     instructions: Instructions,
     metrics: Metrics,
@@ -143,12 +143,12 @@ pub struct Parts<C> {
     /// The ledger.
     pub chain: Arc<C>,
     /// Telemetry.
-    pub store: Arc<dyn TelemetryStore>,
+    pub recorder: Arc<Recorder>,
     /// Evidence.
     pub evidence: Arc<EvidenceStore>,
     /// What is counted.
     pub metrics: Metrics,
-    /// Where telemetry keys go.
+    /// Where telemetry keys and the ledger's pace go.
     pub directory: watch::Sender<Option<Arc<Directory>>>,
     /// Where verdicts go.
     pub published: watch::Sender<Arc<Published>>,
@@ -175,13 +175,13 @@ impl<C: Chain> Judge<C> {
     /// A judge that has not seen anything.
     #[must_use]
     pub fn new(parts: Parts<C>) -> Self {
-        let Parts { settings, chain, store, evidence, metrics, directory, published, webhook } = parts;
+        let Parts { settings, chain, recorder, evidence, metrics, directory, published, webhook } = parts;
         let instructions = Instructions::new(to_pubkey(&settings.program_id));
         let plain_capacity = pack::attest_capacity(&instructions, &settings.oracle);
         Self {
             settings,
             chain,
-            store,
+            recorder,
             evidence,
             instructions,
             metrics,
@@ -223,13 +223,18 @@ impl<C: Chain> Judge<C> {
             warn!(address = %account.address, error = account.error, "account not readable; what depends on it is not judged");
         }
         let now_ms = time::now_ms();
-        self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
         let clock = self.tell_time(snapshot.slot, now_ms).await;
+        let known = self.directory.borrow().clone();
+        let directory = Directory::new(snapshot.devices.values(), clock, known.as_deref());
+        self.directory.send_replace(Some(Arc::new(directory)));
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
-        let round = self.judge(&snapshot, &network, clock, &rules, now_ms).await?;
         let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
+        let round = self.judge(&snapshot, &network, place, clock, &rules, now_ms).await;
+        // After what is known was loaded, which is then loaded for as long a window as it takes.
+        self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
+        let round = round?;
         self.publish(&round, snapshot.slot, now_ms, place.is_some());
         let Some(place) = place else {
             debug!("this oracle is not of the set: nothing attested");
@@ -260,16 +265,28 @@ impl<C: Chain> Judge<C> {
         &self,
         snapshot: &Arc<Snapshot>,
         network: &Network,
+        place: Option<usize>,
         clock: SlotClock,
         rules: &Rules,
         now_ms: u64,
     ) -> Result<Vec<Judged>, RoundError> {
         let (snapshot, network) = (snapshot.clone(), network.clone());
-        let (stages, store, rules) = (self.stages.clone(), self.store.clone(), rules.clone());
+        let (stages, recorder, rules) = (self.stages.clone(), self.recorder.clone(), rules.clone());
         let judging = tokio::task::spawn_blocking(move || {
             let court =
                 Court { snapshot: &snapshot, network: &network, clock: &clock, rules: &rules, stages: &stages, now_ms };
-            court.judge(|query| store.window(query))
+            // Evidence is made ready for every word that may be said in this round, from the same moment as its verdict.
+            let terms =
+                Terms { epoch: network.oracle_epoch, max_age: network.attestation_max_age_slots, now: snapshot.slot };
+            let wanted = |key: &Key, verdict: u8, failed: u32| {
+                place.is_some_and(|place| {
+                    let entry = snapshot.attestations.get(key).and_then(|a| a.entries.get(place));
+                    let held =
+                        entry.map(|e| Held { verdict: e.verdict, failed: e.failed, epoch: e.epoch, slot: e.slot });
+                    submission::may_be_due(held, verdict, failed, &terms)
+                })
+            };
+            recorder.read(now_ms, court.reach_ms(), |fleet| court.judge(fleet, &wanted))
         });
         judging.await.map_err(|_| RoundError::CutOff)?.map_err(RoundError::Store)
     }
@@ -346,7 +363,11 @@ impl<C: Chain> Judge<C> {
             if snapshot.attestations.get(&judged.key).is_none_or(|a| a.entries.len() <= place) {
                 too_small.push(judged.key);
             }
-            match self.document(&judged, rules, snapshot.slot, now_ms).document() {
+            let Some(basis) = judged.basis.clone() else {
+                error!(code = %judged.code, "no evidence was asked for, so no word; the next round tries again");
+                continue;
+            };
+            match self.document(&judged, basis, rules, snapshot.slot, now_ms).document() {
                 Ok((name, document)) => due.push(Due { judged, reason, name, document }),
                 Err(error) => error!(code = %judged.code, %error, "no evidence, so no word"),
             }
@@ -374,7 +395,7 @@ impl<C: Chain> Judge<C> {
         self.sent.retain(|key, _| snapshot.attestations.contains_key(key));
     }
 
-    fn document(&self, judged: &Judged, rules: &Rules, ledger_slot: u64, at_ms: u64) -> Evidence {
+    fn document(&self, judged: &Judged, basis: Basis, rules: &Rules, ledger_slot: u64, at_ms: u64) -> Evidence {
         Evidence {
             version: evidence::VERSION,
             program: self.settings.program_id,
@@ -388,6 +409,9 @@ impl<C: Chain> Judge<C> {
             not_judged: Evidence::not_judged(),
             rules: rules.clone(),
             telemetry: judged.telemetry.clone(),
+            buckets: basis.buckets,
+            facts: basis.facts,
+            exhibits: basis.exhibits,
         }
     }
 

@@ -15,9 +15,11 @@ use crate::{
         device::{ActivatedLink, DeviceFacts, LoopbackFact, evaluate_device},
         link::{LinkFacts, evaluate_link},
     },
-    evidence::{EvidenceWindow, TelemetryDigest},
-    store::{StoreError, WindowQuery},
-    telemetry::{DeviceTelemetry, ProbeKind},
+    evidence::{
+        EvidenceWindow, TelemetryDigest,
+        exhibit::{Asked, Exhibit, Facts},
+    },
+    telemetry::{DeviceTelemetry, fleet::Fleet},
     time::SlotClock,
 };
 
@@ -68,6 +70,19 @@ pub struct Judged {
     pub window: EvidenceWindow,
     /// What telemetry it rests on.
     pub telemetry: Vec<TelemetryDigest>,
+    /// What its evidence shows; none where no evidence was asked for.
+    pub basis: Option<Basis>,
+}
+
+/// What a verdict was computed from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// The window in buckets.
+    pub buckets: Window,
+    /// What the ledger said.
+    pub facts: Facts,
+    /// What was seen.
+    pub exhibits: Vec<Exhibit>,
 }
 
 /// When subjects could first be observed: where the first stage of their life began. It outlives the stage, because the
@@ -166,68 +181,76 @@ impl Court<'_> {
         self.window(key, link.header.status.is_in_service(link.suspended_from))
     }
 
-    /// Judges every device and link that is to be judged, reading telemetry by `read`; sorted by kind and address.
-    ///
-    /// # Errors
-    /// The store could not be read: nothing is judged, because half of a network says nothing of the whole.
-    pub fn judge(
-        &self,
-        mut read: impl FnMut(&WindowQuery) -> Result<DeviceTelemetry, StoreError>,
-    ) -> Result<Vec<Judged>, StoreError> {
+    /// How far back telemetry has to be known, in ms: the longest window, and as long as data may take to arrive.
+    #[must_use]
+    pub fn reach_ms(&self) -> u64 {
+        let slots = self.network.burn_in_new_slots.max(self.network.burn_in_maintenance_slots);
+        let rules = self.rules;
+        self.clock.duration_ms(slots).max(rules.hold_ms).saturating_add(rules.lag_ms).saturating_add(rules.bucket_ms)
+    }
+
+    /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
+    /// the machine's cores. What the evidence needs is kept of those for which `wanted` says so of address, verdict byte and
+    /// criteria that did not pass.
+    #[must_use]
+    pub fn judge(&self, fleet: &Fleet, wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync)) -> Vec<Judged> {
         let ends = ends_by_device(self.snapshot);
-        let mut telemetry: BTreeMap<Key, DeviceTelemetry> = BTreeMap::new();
-        for (key, device) in &self.snapshot.devices {
-            let links = ends.get(key).map_or(&[][..], Vec::as_slice);
-            telemetry.insert(*key, read(&self.query(key, device, links))?);
-        }
-        let mut judged = Vec::new();
-        for (key, device) in &self.snapshot.devices {
-            if let (true, Some(found)) = (is_judged_device(device.header.status), telemetry.get(key)) {
-                let links = ends.get(key).map_or(&[][..], Vec::as_slice);
-                judged.push(self.judge_device(key, device, links, found));
-            }
-        }
-        for (key, link) in self.snapshot.links.iter().filter(|(_, link)| is_judged_link(link.header.status)) {
-            let Some(context) = self.snapshot.link_context(link) else { continue };
-            let (Some(a), Some(z)) = (telemetry.get(&link.device_a), telemetry.get(&link.device_z)) else { continue };
+        let silent = DeviceTelemetry::default();
+        let telemetry = |code: &Code| fleet.device(code).unwrap_or(&silent);
+        let device = |(key, device): &(&Key, &Device)| {
+            let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
+            Some(self.judge_device(key, device, links, telemetry(&device.code), wanted))
+        };
+        let link = |(key, link): &(&Key, &Link)| {
+            let context = self.snapshot.link_context(link)?;
             let devices = [context.device_a, context.device_z];
-            judged.push(self.judge_link(key, link, devices, [a, z]));
-        }
-        Ok(judged)
+            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code)), wanted))
+        };
+        let devices: Vec<_> =
+            self.snapshot.devices.iter().filter(|(_, device)| is_judged_device(device.header.status)).collect();
+        let links: Vec<_> = self.snapshot.links.iter().filter(|(_, link)| is_judged_link(link.header.status)).collect();
+        let mut judged = shared(&devices, device);
+        judged.extend(shared(&links, link));
+        judged
     }
 
-    /// What is needed of a device: for itself and for its links.
-    fn query(&self, key: &Key, device: &Device, links: &[End<'_>]) -> WindowQuery {
-        let own = self.device_window(key, device);
-        let links: Vec<&End<'_>> = links.iter().filter(|end| is_judged_link(end.link.header.status)).collect();
-        let from = links.iter().map(|end| self.link_window(&end.key, end.link).start).fold(own.start, u64::min);
-        let fabric: Vec<_> = links.iter().map(|end| end.interface()).collect();
-        let dia = device.interfaces.iter().filter(|i| i.role == InterfaceRole::Dia).map(|i| i.name);
-        WindowQuery {
-            device: device.code,
-            from,
-            to: own.end,
-            interfaces: fabric.iter().copied().chain(dia).collect(),
-            adjacencies: fabric,
-            probes: links.iter().map(|end| (ProbeKind::Link, end.link.code)).collect(),
-        }
-    }
-
-    fn judge_device(&self, key: &Key, device: &Device, ends: &[End<'_>], telemetry: &DeviceTelemetry) -> Judged {
+    fn judge_device(
+        &self,
+        key: &Key,
+        device: &Device,
+        ends: &[End<'_>],
+        telemetry: &DeviceTelemetry,
+        wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
+    ) -> Judged {
         let window = self.device_window(key, device);
         let facts = device_facts(device, ends, self.clock);
+        let verdict = evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms);
+        let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
+            let links = facts.activated.iter().map(|link| link.interface);
+            let asked = Asked { interfaces: facts.dia.iter().copied().chain(links).collect(), ..Asked::default() };
+            let exhibits = vec![Exhibit::of(device.code, telemetry, &asked, window.start, window.end)];
+            Basis { buckets: window, facts: Facts::Device(facts), exhibits }
+        });
         Judged {
             key: *key,
             code: device.code,
             kind: Kind::Device,
             in_service: device.header.status.is_in_service(device.suspended_from),
-            verdict: evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms),
+            verdict,
             window: self.evidence_window(&window),
             telemetry: vec![TelemetryDigest::new(device.code, telemetry.chain)],
+            basis,
         }
     }
 
-    fn judge_link(&self, key: &Key, link: &Link, devices: [&Device; 2], telemetry: [&DeviceTelemetry; 2]) -> Judged {
+    fn judge_link(
+        &self,
+        key: &Key,
+        link: &Link,
+        devices: [&Device; 2],
+        telemetry: [&DeviceTelemetry; 2],
+        wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
+    ) -> Judged {
         let window = self.link_window(key, link);
         let [a, z] = devices;
         let facts = LinkFacts {
@@ -236,23 +259,56 @@ impl Court<'_> {
             status_since_ms: self.clock.time_of(link.header.status_since_slot),
             ends: [(a.code, link.interface_a), (z.code, link.interface_z)],
         };
+        let verdict = evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms);
+        let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
+            let shown = facts.ends.iter().zip(telemetry).map(|((device, interface), telemetry)| {
+                let (interfaces, adjacencies) = (vec![*interface], vec![*interface]);
+                let asked = Asked { interfaces, adjacencies, links: vec![link.code], ..Asked::default() };
+                Exhibit::of(*device, telemetry, &asked, window.start, window.end)
+            });
+            Basis { buckets: window, facts: Facts::Link(facts), exhibits: shown.collect() }
+        });
         let digests = devices.iter().zip(telemetry).map(|(d, t)| TelemetryDigest::new(d.code, t.chain));
         Judged {
             key: *key,
             code: link.code,
             kind: Kind::Link,
             in_service: link.header.status.is_in_service(link.suspended_from),
-            verdict: evaluate_link(&window, &facts, telemetry, self.rules, self.now_ms),
+            verdict,
             window: self.evidence_window(&window),
             telemetry: digests.collect(),
+            basis,
         }
     }
+}
+
+/// Subjects that are worth a thread of their own.
+const SUBJECTS_PER_THREAD: usize = 1_000;
+
+/// What `judge` says of each item, in order; many items are shared among the machine's cores.
+fn shared<T: Sync, R: Send>(items: &[T], judge: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.min(items.len() / SUBJECTS_PER_THREAD).max(1);
+    if threads == 1 {
+        return items.iter().filter_map(judge).collect();
+    }
+    let judge = &judge;
+    std::thread::scope(|scope| {
+        let chunks = items.chunks(items.len().div_ceil(threads));
+        let running: Vec<_> = chunks
+            .map(|chunk| (chunk, scope.spawn(move || chunk.iter().filter_map(judge).collect::<Vec<R>>())))
+            .collect();
+        let joined = running.into_iter().map(|(chunk, thread)| {
+            // A thread that died would leave its subjects out: they are judged here, and the same panic goes on.
+            thread.join().unwrap_or_else(|_| chunk.iter().filter_map(judge).collect())
+        });
+        joined.flatten().collect()
+    })
 }
 
 /// A link as one of its devices sees it.
 #[derive(Clone, Copy)]
 struct End<'a> {
-    key: Key,
     link: &'a Link,
     is_a: bool,
 }
@@ -265,9 +321,9 @@ impl End<'_> {
 
 fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
     let mut ends: BTreeMap<Key, Vec<End<'_>>> = BTreeMap::new();
-    for (key, link) in &snapshot.links {
+    for link in snapshot.links.values() {
         for (device, is_a) in [(link.device_a, true), (link.device_z, false)] {
-            ends.entry(device).or_default().push(End { key: *key, link, is_a });
+            ends.entry(device).or_default().push(End { link, is_a });
         }
     }
     ends

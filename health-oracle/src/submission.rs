@@ -75,6 +75,16 @@ pub fn due(held: Option<Held>, verdict: u8, failed: u32, terms: &Terms, rank_of:
     (age >= (terms.max_age / RENEWALS_PER_AGE).max(1)).then_some(Due::Renewal)
 }
 
+/// Whether a word may be due in this round, whatever else is known: what evidence is made ready for. Never false where
+/// [`due`] gives a reason.
+#[must_use]
+pub fn may_be_due(held: Option<Held>, verdict: u8, failed: u32, terms: &Terms) -> bool {
+    let Some(held) = held else { return true };
+    let age = terms.now.saturating_sub(held.slot);
+    let same = held.slot != 0 && held.epoch == terms.epoch && held.verdict == verdict && held.failed == failed;
+    !same || age >= (terms.max_age / RENEWALS_PER_AGE).max(1)
+}
+
 /// Whether this oracle's turn has come to advance a subject that has been due since `due_since`.
 ///
 /// Anyone may advance, and a duplicate does no harm but cost a fee. So the oracles of the set stand in line, in an order
@@ -110,6 +120,7 @@ mod tests {
         ];
         for (name, held, expected) in cases {
             assert_eq!(due(held, 3, 0, &terms, |v| v), expected, "{name}");
+            assert!(may_be_due(held, 3, 0, &terms) || expected.is_none(), "{name}");
         }
         let short = Terms { max_age: 1, ..terms };
         assert_eq!(due(held(3, 0, 2, 1_000), 3, 0, &short, |v| v), None);

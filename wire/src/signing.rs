@@ -61,17 +61,36 @@ pub fn sign(key: &SigningKey, message: &[u8]) -> [u8; 64] {
     key.sign(message).to_bytes()
 }
 
+/// A key that signatures are verified by. Its point is computed once, which is a tenth of a verification's cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicKey(VerifyingKey);
+
+impl PublicKey {
+    /// From its 32 bytes.
+    ///
+    /// # Errors
+    /// [`SignatureError::Key`]: no point of the curve, or a weak one that signs anything.
+    pub fn parse(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
+        let key = VerifyingKey::from_bytes(bytes).map_err(|_| SignatureError::Key)?;
+        if key.is_weak() { Err(SignatureError::Key) } else { Ok(Self(key)) }
+    }
+
+    /// Verifies strictly: no malleable signatures.
+    ///
+    /// # Errors
+    /// [`SignatureError::Length`] or [`SignatureError::Mismatch`].
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let signature = Signature::from_slice(signature).map_err(|_| SignatureError::Length)?;
+        self.0.verify_strict(message, &signature).map_err(|_| SignatureError::Mismatch)
+    }
+}
+
 /// Verifies strictly: no weak keys, no malleable signatures.
 ///
 /// # Errors
 /// See [`SignatureError`].
 pub fn verify(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
-    let key = VerifyingKey::from_bytes(key).map_err(|_| SignatureError::Key)?;
-    let signature = Signature::from_slice(signature).map_err(|_| SignatureError::Length)?;
-    if key.is_weak() {
-        return Err(SignatureError::Key);
-    }
-    key.verify_strict(message, &signature).map_err(|_| SignatureError::Mismatch)
+    PublicKey::parse(key)?.verify(message, signature)
 }
 
 #[cfg(test)]
@@ -105,7 +124,10 @@ mod tests {
         let message = telemetry_message(&[7; 32], b"batch");
         let public = key(1).verifying_key().to_bytes();
         assert_eq!(verify(&public, &message, &[0; 63]), Err(SignatureError::Length));
-        assert_eq!(verify(&[0; 32], &message, &[0; 64]), Err(SignatureError::Key));
+        assert_eq!(verify(&[0; 32], &message, &[0; 64]), Err(SignatureError::Key), "a point of small order");
+        // y = 2 is on no point of the curve.
+        let nowhere = std::array::from_fn(|index| if index == 0 { 2 } else { 0 });
+        assert_eq!(PublicKey::parse(&nowhere), Err(SignatureError::Key));
     }
 
     #[test]

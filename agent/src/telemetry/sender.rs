@@ -1,7 +1,11 @@
-//! Sends to one oracle: one batch at a time, signed, repeated with the same bytes until it is answered for good.
+//! Sends to one oracle: one batch at a time, signed, compressed, repeated with the same bytes until it is answered for
+//! good. What is sampled meanwhile waits in the bounded buffer.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -10,11 +14,14 @@ use causeway_wire::{
     signing::{sign, telemetry_message},
     telemetry::SignedBatch,
 };
-use prost::Message;
-use reqwest::StatusCode;
+use prost::{Message, bytes::Bytes};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use tokio::sync::{Notify, watch};
 
-use super::{Buffer, MAX_BATCH_SAMPLES, Samples, Taken};
+use super::{
+    Answer, Buffer, MAX_BATCH_SAMPLES, Samples, Taken,
+    answer::{Replayed, pause},
+};
 use crate::{
     backoff::Backoff,
     config::AgentConfig,
@@ -28,31 +35,17 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is read of an oracle's answer, in bytes: a code, a cause and a remedy.
 const MAX_ANSWER_BYTES: usize = 4 * 1024;
 
-/// What an oracle's answer means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It has the batch.
-    Accepted,
-    /// It has a batch that is not older: this one again, or it will never take it.
-    Replay(String),
-    /// It will never take it.
-    Refused(String),
-    /// Later, perhaps.
-    Retry(String),
-}
+/// Times that one batch is signed anew because its sequence was used up. More means that someone else is as fast.
+const MAX_JUMPS: u32 = 3;
+/// Level of zstd: a batch shrinks to a quarter, in a millisecond for half a megabyte.
+const ZSTD_LEVEL: i32 = 3;
 
-impl Answer {
-    /// From status and body.
-    pub fn read(status: StatusCode, body: &str) -> Self {
-        let words = || format!("{status}: {}", body.trim());
-        match status {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Self::Retry(words()),
-            StatusCode::CONFLICT => Self::Replay(words()),
-            _ if status.is_success() => Self::Accepted,
-            _ if status.is_client_error() => Self::Refused(words()),
-            _ => Self::Retry(words()),
-        }
-    }
+/// A batch as it is sent, again and again.
+struct Signed {
+    sequence: u64,
+    body: Bytes,
+    /// Tries that failed or succeeded.
+    tries: u64,
 }
 
 /// The way to one oracle.
@@ -65,6 +58,8 @@ pub struct Sender {
     http: reqwest::Client,
     buffer: Mutex<Buffer>,
     arrived: Notify,
+    /// It can't read what is compressed.
+    plain: AtomicBool,
 }
 
 impl Sender {
@@ -79,7 +74,17 @@ impl Sender {
         let endpoint = format!("{}/v1/telemetry", url.trim_end_matches('/'));
         let buffer = Mutex::new(Buffer::new(config.buffered_samples));
         shared.with_oracle(&url, |_| {});
-        Self { url, endpoint, config, store, shared, http, buffer, arrived: Notify::new() }
+        Self {
+            url,
+            endpoint,
+            config,
+            store,
+            shared,
+            http,
+            buffer,
+            arrived: Notify::new(),
+            plain: AtomicBool::new(false),
+        }
     }
 
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
@@ -116,49 +121,77 @@ impl Sender {
     async fn deliver(&self, taken: &Taken, stop: &mut watch::Receiver<bool>) -> bool {
         let intervals = self.config.intervals;
         let mut backoff = Backoff::new(intervals.retry_base, intervals.retry_max);
-        let mut body: Option<Vec<u8>> = None;
-        let mut tries = 0_u64;
+        let mut signed: Option<Signed> = None;
+        let (mut jumps, mut least) = (0, 0);
         loop {
-            let answer = match &body {
-                Some(bytes) => until_stopped(stop, self.post(bytes.clone())).await,
-                None => match self.signed(taken).await {
-                    Ok(bytes) => {
-                        let answer = until_stopped(stop, self.post(bytes.clone())).await;
-                        body = Some(bytes);
-                        answer
-                    }
-                    Err(error) => Some(Answer::Retry(error)),
-                },
+            let answer = match self.attempt(taken, &mut signed, least, stop).await {
+                Some(answer) => answer,
+                None => return false,
             };
-            let Some(answer) = answer else { return false };
-            tries += 1;
+            let (sequence, tries) = signed.as_ref().map_or((0, 0), |signed| (signed.sequence, signed.tries));
             match answer {
                 Answer::Accepted => {
                     self.accepted();
                     return true;
                 }
-                // An earlier try had arrived, and only its answer was lost.
-                Answer::Replay(_) if tries > 1 => {
-                    self.accepted();
+                Answer::Replay { why, last_sequence } => {
+                    match Replayed::of(sequence, tries, last_sequence, unix_ms()) {
+                        Replayed::Arrived => self.accepted(),
+                        Replayed::Jump(sequence) if jumps < MAX_JUMPS => {
+                            tracing::info!(device = %self.config.device, oracle = %self.url, sequence, "telemetry goes on with a higher sequence");
+                            self.retried(why);
+                            (jumps, least, signed) = (jumps + 1, sequence, None);
+                            continue;
+                        }
+                        Replayed::Jump(_) | Replayed::Lost => self.refused(taken, why),
+                    }
                     return true;
                 }
-                Answer::Replay(why) | Answer::Refused(why) => {
+                // Once: what is plain can be read by every oracle.
+                Answer::Encoding(why) if !self.plain.swap(true, Ordering::Relaxed) => {
+                    self.retried(why);
+                    signed = None;
+                }
+                Answer::Encoding(why) | Answer::Refused(why) => {
                     self.refused(taken, why);
                     return true;
                 }
-                Answer::Retry(why) => {
+                Answer::Retry { why, after } => {
                     tracing::debug!(device = %self.config.device, oracle = %self.url, error = %why, "telemetry has to wait");
-                    self.shared.with_oracle(&self.url, |oracle| {
-                        oracle.retries += 1;
-                        oracle.last_error = Some(why);
-                    });
-                    let wait = backoff.next(rand::random());
+                    self.retried(why);
+                    let wait = pause(backoff.next(rand::random()), after, rand::random());
                     if until_stopped(stop, tokio::time::sleep(wait)).await.is_none() {
                         return false;
                     }
                 }
             }
         }
+    }
+
+    /// One try, of the bytes as they were signed before. None when told to stop.
+    async fn attempt(
+        &self,
+        taken: &Taken,
+        signed: &mut Option<Signed>,
+        least: u64,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<Answer> {
+        let signed = match signed {
+            Some(signed) => signed,
+            None => match self.sign(taken, least).await {
+                Ok(fresh) => signed.insert(fresh),
+                Err(why) => return Some(Answer::Retry { why, after: None }),
+            },
+        };
+        signed.tries += 1;
+        until_stopped(stop, self.post(signed.body.clone())).await
+    }
+
+    fn retried(&self, why: String) {
+        self.shared.with_oracle(&self.url, |oracle| {
+            oracle.retries += 1;
+            oracle.last_error = Some(why);
+        });
     }
 
     fn accepted(&self) {
@@ -180,67 +213,48 @@ impl Sender {
         });
     }
 
-    async fn signed(&self, taken: &Taken) -> Result<Vec<u8>, String> {
-        let store = self.store.clone();
-        let sequence = tokio::task::spawn_blocking(move || store.next_sequence(unix_ms()))
-            .await
-            .map_err(|error| error.to_string())?
-            .map_err(|error| chain(&error))?;
-        let batch = taken.batch(&self.config.device, sequence).encode_to_vec();
-        let message = telemetry_message(&self.config.program_id, &batch);
-        let signature = sign(&self.config.telemetry_key, &message).to_vec();
-        Ok(SignedBatch { batch, signature }.encode_to_vec())
+    /// Signs with a sequence of its own, `least` or higher, and compresses: on a thread that may block.
+    async fn sign(&self, taken: &Taken, least: u64) -> Result<Signed, String> {
+        let (store, config, taken) = (self.store.clone(), self.config.clone(), taken.clone());
+        let plain = self.plain.load(Ordering::Relaxed);
+        let work = move || {
+            let sequence = store.next_sequence(unix_ms().max(least)).map_err(|error| chain(&error))?;
+            let batch = taken.batch(&config.device, sequence).encode_to_vec();
+            let message = telemetry_message(&config.program_id, &batch);
+            let signature = sign(&config.telemetry_key, &message).to_vec();
+            let body = SignedBatch { batch, signature }.encode_to_vec();
+            let body = if plain {
+                body
+            } else {
+                zstd::bulk::compress(&body, ZSTD_LEVEL).map_err(|error| error.to_string())?
+            };
+            Ok(Signed { sequence, body: body.into(), tries: 0 })
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
     }
 
-    async fn post(&self, body: Vec<u8>) -> Answer {
+    async fn post(&self, body: Bytes) -> Answer {
+        let encoding = if self.plain.load(Ordering::Relaxed) { "identity" } else { "zstd" };
         let request = self
             .http
             .post(&self.endpoint)
             .timeout(REQUEST_TIMEOUT)
-            .header(reqwest::header::CONTENT_TYPE, TELEMETRY_CONTENT_TYPE)
+            .header(CONTENT_TYPE, TELEMETRY_CONTENT_TYPE)
+            .header(CONTENT_ENCODING, encoding)
             .body(body);
         match request.send().await {
             Ok(mut response) => {
                 let status = response.status();
+                let after =
+                    response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
                 let mut read = Vec::new();
                 while let (true, Ok(Some(chunk))) = (read.len() < MAX_ANSWER_BYTES, response.chunk().await) {
                     read.extend_from_slice(&chunk);
                 }
                 read.truncate(MAX_ANSWER_BYTES);
-                Answer::read(status, &String::from_utf8_lossy(&read))
+                Answer::read(status, after.as_deref(), &String::from_utf8_lossy(&read))
             }
-            Err(error) => Answer::Retry(chain(&error)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_mean_what_the_protocol_says() {
-        for (status, expected) in [
-            (200, "accepted"),
-            (202, "accepted"),
-            (400, "refused"),
-            (401, "refused"),
-            (404, "refused"),
-            (409, "replay"),
-            (413, "refused"),
-            (408, "retry"),
-            (429, "retry"),
-            (500, "retry"),
-            (503, "retry"),
-            (302, "retry"),
-        ] {
-            let found = match Answer::read(StatusCode::from_u16(status).unwrap(), "{}") {
-                Answer::Accepted => "accepted",
-                Answer::Replay(_) => "replay",
-                Answer::Refused(_) => "refused",
-                Answer::Retry(_) => "retry",
-            };
-            assert_eq!(found, expected, "{status}");
+            Err(error) => Answer::Retry { why: chain(&error), after: None },
         }
     }
 }

@@ -3,13 +3,19 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Bytes, extract::State as AxumState, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State as AxumState,
+    http::{HeaderMap, Response as HttpResponse, StatusCode},
+    routing::post,
+};
 use causeway_agent::{
     AgentConfig, AgentHandle, Intervals, Status as AgentStatus,
     apply::ApplyLimits,
@@ -304,12 +310,31 @@ impl Config for FakeController {
     }
 }
 
+/// What a fake oracle does with a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Does {
+    /// Answers with this status, as the protocol has it.
+    Answers(u16),
+    /// 429, to come back after seconds.
+    Postpones(u64),
+    /// 409, with this last sequence.
+    Replays(u64),
+    /// Takes the batch and closes the connection without an answer.
+    TakesAndCloses,
+    /// Never answers.
+    Stalls,
+}
+
 /// An oracle that keeps what it gets and answers as told.
 #[derive(Clone)]
 pub struct FakeOracle {
     pub batches: Arc<Mutex<Vec<Batch>>>,
-    pub answer: Arc<Mutex<StatusCode>>,
+    pub does: Arc<Mutex<Does>>,
+    /// Does these first.
+    pub script: Arc<Mutex<VecDeque<Does>>>,
     pub tries: Arc<Mutex<Vec<Bytes>>>,
+    pub times: Arc<Mutex<Vec<Instant>>>,
+    pub encodings: Arc<Mutex<Vec<String>>>,
     pub url: String,
 }
 
@@ -318,8 +343,11 @@ impl FakeOracle {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let oracle = Self {
             batches: Arc::default(),
-            answer: Arc::new(Mutex::new(StatusCode::ACCEPTED)),
+            does: Arc::new(Mutex::new(Does::Answers(202))),
+            script: Arc::default(),
             tries: Arc::default(),
+            times: Arc::default(),
+            encodings: Arc::default(),
             url: format!("http://{}", listener.local_addr().unwrap()),
         };
         let router = Router::new().route("/v1/telemetry", post(take)).with_state(oracle.clone());
@@ -328,28 +356,60 @@ impl FakeOracle {
     }
 
     pub fn answers(&self, status: u16) {
-        *self.answer.lock().unwrap() = StatusCode::from_u16(status).unwrap();
+        *self.does.lock().unwrap() = Does::Answers(status);
+    }
+
+    pub fn first(&self, script: impl IntoIterator<Item = Does>) {
+        self.script.lock().unwrap().extend(script);
     }
 
     pub fn batches(&self) -> Vec<Batch> {
         self.batches.lock().unwrap().clone()
     }
 
+    /// Bodies as they came.
     pub fn tries(&self) -> Vec<Bytes> {
         self.tries.lock().unwrap().clone()
     }
 }
 
-async fn take(AxumState(oracle): AxumState<FakeOracle>, body: Bytes) -> (StatusCode, String) {
+/// A body as it was before it was compressed.
+pub fn inflated(encoding: &str, body: &Bytes) -> Vec<u8> {
+    match encoding {
+        "zstd" => zstd::stream::decode_all(body.as_ref()).unwrap(),
+        "identity" => body.to_vec(),
+        other => panic!("{other}"),
+    }
+}
+
+async fn take(AxumState(oracle): AxumState<FakeOracle>, headers: HeaderMap, body: Bytes) -> HttpResponse<Body> {
+    let encoding = headers["content-encoding"].to_str().unwrap().to_owned();
+    oracle.times.lock().unwrap().push(Instant::now());
     oracle.tries.lock().unwrap().push(body.clone());
-    let signed = SignedBatch::decode(body).unwrap();
+    oracle.encodings.lock().unwrap().push(encoding.clone());
+    let signed = SignedBatch::decode(inflated(&encoding, &body).as_slice()).unwrap();
     let message = telemetry_message(&PROGRAM, &signed.batch);
     verify(&key(3).verifying_key().to_bytes(), &message, &signed.signature).unwrap();
-    let answer = *oracle.answer.lock().unwrap();
-    if answer.is_success() {
-        oracle.batches.lock().unwrap().push(Batch::decode(signed.batch.as_slice()).unwrap());
+    let does = oracle.script.lock().unwrap().pop_front().unwrap_or(*oracle.does.lock().unwrap());
+    let takes = || oracle.batches.lock().unwrap().push(Batch::decode(signed.batch.as_slice()).unwrap());
+    let refusal = |more: &str| Body::from(format!(r#"{{"code":"FAKE","cause":"told to","remedy":"none"{more}}}"#));
+    let answer = HttpResponse::builder();
+    match does {
+        Does::Answers(status) => {
+            if StatusCode::from_u16(status).unwrap().is_success() {
+                takes();
+            }
+            answer.status(status).body(refusal("")).unwrap()
+        }
+        Does::Postpones(seconds) => answer.status(429).header("retry-after", seconds).body(refusal("")).unwrap(),
+        Does::Replays(last) => answer.status(409).body(refusal(&format!(r#","last_sequence":{last}"#))).unwrap(),
+        Does::TakesAndCloses => {
+            takes();
+            // A handler that dies takes its connection with it.
+            panic!("told to close");
+        }
+        Does::Stalls => std::future::pending().await,
     }
-    (answer, r#"{"code":"FAKE","cause":"told to","remedy":"none"}"#.to_owned())
 }
 
 /// Short intervals.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
+use crate::telemetry::track::{BLOCK, bits_between, blocks_of};
 
 /// The numbers that criteria are judged by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,13 +172,23 @@ impl Window {
     }
 }
 
-/// What a bucket with samples says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Say {
-    /// Good.
-    Good,
-    /// Bad, and why.
-    Bad(String),
+/// Which buckets of a block hold a sample, and which of these are bad: bit `i` stands for bucket `block * 64 + i`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bits {
+    /// Hold a sample.
+    pub present: u64,
+    /// Are bad; only those that are present count.
+    pub bad: u64,
+}
+
+/// What is judged: buckets that are good, bad or missing.
+pub trait Timeline {
+    /// When its first sample ever was taken, in ms since 1970.
+    fn first_ms(&self) -> Option<u64>;
+    /// A block of it; empty where nothing is known.
+    fn bits(&self, block: u64) -> Bits;
+    /// Why a bucket is bad, in words.
+    fn why(&self, bucket: u64) -> String;
 }
 
 /// What a series says over a window.
@@ -191,29 +202,57 @@ pub struct Judgement {
     pub judged_from: u64,
 }
 
-/// Judges buckets with samples, ascending by number; numbers that don't appear hold no sample.
-pub fn judge(buckets: &[(u64, Say)], window: &Window, first_ms: Option<u64>, rules: &Rules) -> Judgement {
-    let window = window.since(first_ms);
-    let inside: Vec<&(u64, Say)> = buckets.iter().filter(|(n, _)| (window.start..window.end).contains(n)).collect();
+/// Buckets with samples that follow each other without a gap and are all good, or all bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stretch {
+    bad: bool,
+    from: u64,
+    to: u64,
+}
+
+/// The stretches from `from` up to `to`, in order; one that crosses a block's border comes in parts.
+fn stretches(timeline: &impl Timeline, from: u64, to: u64) -> impl Iterator<Item = Stretch> {
+    blocks_of(from, to).flat_map(move |block| {
+        let inside = bits_between(block, from, to);
+        let bits = timeline.bits(block);
+        let (mut present, bad) = (bits.present & inside, bits.bad & bits.present);
+        let first = block * BLOCK;
+        std::iter::from_fn(move || {
+            if present == 0 {
+                return None;
+            }
+            let low = present.trailing_zeros();
+            let is_bad = bad >> low & 1 == 1;
+            let alike = if is_bad { bad } else { !bad } & present;
+            let length = (alike >> low).trailing_ones();
+            let high = low + length;
+            present &= if high >= u64::BITS { 0 } else { u64::MAX << high };
+            Some(Stretch { bad: is_bad, from: first + u64::from(low), to: first + u64::from(high) })
+        })
+    })
+}
+
+/// Judges a timeline over a window.
+pub fn judge(timeline: &impl Timeline, window: &Window, rules: &Rules) -> Judgement {
+    let window = window.since(timeline.first_ms());
     let mut run = Run::new(&window, rules);
-    let first_good = inside.iter().find(|(_, say)| *say == Say::Good).map(|(n, _)| *n);
-    if let (true, Some(good)) = (window.fresh, first_good) {
-        run.from = good;
-        run.next = good;
+    if window.fresh
+        && let Some(good) = stretches(timeline, window.start, window.end).find(|stretch| !stretch.bad)
+    {
+        run.from = good.from;
+        run.next = good.from;
     }
-    for (number, say) in inside {
-        if *number < run.next {
-            continue;
+    for stretch in stretches(timeline, run.next, window.end) {
+        run.gap(stretch.from);
+        if stretch.bad {
+            run.bad(stretch.from, stretch.to);
+        } else {
+            run.covered += stretch.to - stretch.from;
         }
-        run.gap(*number);
-        match say {
-            Say::Good => run.covered += 1,
-            Say::Bad(why) => run.bad(*number, why),
-        }
-        run.next = number + 1;
+        run.next = stretch.to;
     }
     run.gap(window.end);
-    run.end()
+    run.end(timeline)
 }
 
 struct Run<'a> {
@@ -224,7 +263,7 @@ struct Run<'a> {
     /// First bucket not looked at yet.
     next: u64,
     covered: u64,
-    held_bad: Option<(u64, &'a str)>,
+    held_bad: Option<u64>,
     held_gap: Option<u64>,
 }
 
@@ -254,33 +293,36 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn bad(&mut self, number: u64, why: &'a str) {
-        if self.is_held(number + 1) {
-            self.held_bad = Some((number, why));
-            self.covered += 1;
-        } else {
-            self.forget_until(number + 1);
+    /// Bad buckets from `from` up to `to`: those that ended before the hold are forgotten with what was before them.
+    fn bad(&mut self, from: u64, to: u64) {
+        let held_from = self.window.hold_from.saturating_sub(1).clamp(from, to);
+        if held_from > from {
+            self.forget_until(held_from);
+        }
+        if to > held_from {
+            self.held_bad = Some(to - 1);
+            self.covered += to - held_from;
         }
     }
 
-    fn end(self) -> Judgement {
+    fn end(self, timeline: &impl Timeline) -> Judgement {
         let total = self.window.end.saturating_sub(self.from);
         let missing = total.saturating_sub(self.covered);
         let seconds = |buckets: u64| buckets.saturating_mul(self.window.bucket_ms) / 1_000;
-        let coverage = format!("{} of {total} buckets", self.covered);
-        let (outcome, observed) = if let Some((number, why)) = self.held_bad {
-            let ago = seconds(self.window.end.saturating_sub(number));
-            (Outcome::Failed, format!("{why}, {ago} s ago"))
-        } else if self.covered == 0 {
+        let covered = self.covered;
+        let (outcome, observed) = if let Some(bucket) = self.held_bad {
+            let ago = seconds(self.window.end.saturating_sub(bucket));
+            (Outcome::Failed, format!("{}, {ago} s ago", timeline.why(bucket)))
+        } else if covered == 0 {
             (Outcome::NotObserved, "no samples".to_owned())
         } else if let Some(length) = self.held_gap {
-            (Outcome::NotObserved, format!("{coverage}, a gap of {} s", seconds(length)))
-        } else if self.covered < self.rules.min_buckets {
-            (Outcome::NotObserved, format!("{coverage}, too few yet"))
+            (Outcome::NotObserved, format!("{covered} of {total} buckets, a gap of {} s", seconds(length)))
+        } else if covered < self.rules.min_buckets {
+            (Outcome::NotObserved, format!("{covered} of {total} buckets, too few yet"))
         } else if missing > self.rules.missing_allowed(total) {
-            (Outcome::NotObserved, coverage)
+            (Outcome::NotObserved, format!("{covered} of {total} buckets"))
         } else {
-            (Outcome::Passed, coverage)
+            (Outcome::Passed, format!("{covered} of {total} buckets"))
         };
         Judgement { outcome, observed, judged_from: self.from }
     }

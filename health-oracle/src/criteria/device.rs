@@ -14,7 +14,7 @@ use super::{
 use crate::telemetry::DeviceTelemetry;
 
 /// A routing loopback as registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LoopbackFact {
     /// Its name.
     pub name: InterfaceName,
@@ -25,7 +25,7 @@ pub struct LoopbackFact {
 }
 
 /// An activated link of the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ActivatedLink {
     /// Its code.
     pub code: Code,
@@ -36,7 +36,7 @@ pub struct ActivatedLink {
 }
 
 /// What the ledger says of a device, as far as the criteria need it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeviceFacts {
     /// Public address; zero for none.
     pub public_ip: Ip4,

@@ -15,7 +15,7 @@ use super::{
 use crate::telemetry::{DeviceTelemetry, ProbeKind};
 
 /// What the ledger says of a link, as far as the criteria need it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LinkFacts {
     /// Its code.
     pub code: Code,

@@ -10,7 +10,7 @@ use super::{
     *,
 };
 use crate::telemetry::{
-    AdjacencyBucket, ConfigState, DeviceTelemetry, InterfaceBucket, ProbeBucket, ProbeKind, Series,
+    AdjacencyBucket, Bucket, ConfigState, DeviceTelemetry, InterfaceBucket, ProbeBucket, ProbeKind, ReportBucket, Track,
 };
 
 const BUCKET: u64 = 1_000;
@@ -39,6 +39,29 @@ fn window() -> Window {
     Window::new(NOW, 200_000, None, &rules())
 }
 
+/// Blocks that a track of these tests holds.
+const KEEP: usize = 64;
+
+/// Buckets by number, to be made a track.
+#[derive(Clone, Default)]
+struct Series<T> {
+    first_ms: Option<u64>,
+    buckets: Vec<(u64, T)>,
+}
+
+impl<T: Bucket> From<Series<T>> for Track<T> {
+    fn from(series: Series<T>) -> Self {
+        let mut track = Track::default();
+        if let Some(first_ms) = series.first_ms {
+            track.began(first_ms);
+        }
+        for (number, bucket) in series.buckets {
+            track.push(number, bucket, KEEP);
+        }
+        track
+    }
+}
+
 fn series<T: Copy>(bucket: T) -> Series<T> {
     Series { first_ms: Some(1), buckets: (FROM - 50..TO).map(|n| (n, bucket)).collect() }
 }
@@ -46,12 +69,13 @@ fn series<T: Copy>(bucket: T) -> Series<T> {
 const UP: InterfaceBucket =
     InterfaceBucket { samples: 2, down: 0, compared: 2, octets: 100, errors: 0, discards: 0, flaps: 0 };
 const PROBED: ProbeBucket = ProbeBucket { samples: 2, sent: 20, received: 20, rtt_max_ns: 1 };
+const REPORTED: ReportBucket = ReportBucket { samples: 4 };
 const ADJACENT: AdjacencyBucket = AdjacencyBucket { samples: 2, down: 0 };
 
 fn telemetry() -> DeviceTelemetry {
     let mut t = DeviceTelemetry {
-        interface_reports: series(4),
-        probe_reports: series(4),
+        interface_reports: series(REPORTED).into(),
+        probe_reports: series(REPORTED).into(),
         config: Some(ConfigState {
             at_ms: NOW - 1_000,
             polled_ms: NOW - 2_000,
@@ -63,10 +87,10 @@ fn telemetry() -> DeviceTelemetry {
         ..DeviceTelemetry::default()
     };
     for name in ["dia", "eth1"] {
-        t.interfaces.insert(name.parse().unwrap(), series(UP));
+        t.interfaces.insert(name.parse().unwrap(), series(UP).into());
     }
-    t.adjacencies.insert("eth1".parse().unwrap(), series(ADJACENT));
-    t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), series(PROBED));
+    t.adjacencies.insert("eth1".parse().unwrap(), series(ADJACENT).into());
+    t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), series(PROBED).into());
     t
 }
 
@@ -158,7 +182,7 @@ fn facts_fail_one_criterion_each() {
 }
 
 /// What happens to a series, and what its criterion then is. `$bad` is a bad bucket.
-fn stories<T: Copy>(good: T, bad: T) -> Vec<(&'static str, Series<T>, Outcome)> {
+fn stories<T: Bucket>(good: T, bad: T) -> Vec<(&'static str, Series<T>, Outcome)> {
     let without = |gone: std::ops::Range<u64>| {
         let mut s = series(good);
         s.buckets.retain(|(n, _)| !gone.contains(n));
@@ -215,10 +239,10 @@ fn interfaces_d4_u2_l1() {
     for bad in bad {
         for (name, story, expected) in stories(UP, bad) {
             let mut t = telemetry();
-            t.interfaces.insert("dia".parse().unwrap(), story.clone());
+            t.interfaces.insert("dia".parse().unwrap(), story.clone().into());
             assert_eq!(of(&judge(&facts(), &t), Criterion::D4), expected, "D4 {name} {bad:?}");
             let mut t = telemetry();
-            t.interfaces.insert("eth1".parse().unwrap(), story);
+            t.interfaces.insert("eth1".parse().unwrap(), story.into());
             assert_eq!(of(&judge(&facts(), &t), Criterion::U2), expected, "U2 {name} {bad:?}");
             for (a, z) in [(&t, &telemetry()), (&telemetry(), &t)] {
                 assert_eq!(of(&judge_link(&link_facts(), a, z), Criterion::L1), expected, "L1 {name} {bad:?}");
@@ -233,7 +257,7 @@ fn one_good_interface_of_several_is_enough_for_d4() {
     facts.dia.insert(0, "dia2".parse().unwrap());
     let mut t = telemetry();
     assert_eq!(of(&judge(&facts, &t), Criterion::D4), Outcome::Passed);
-    t.interfaces.insert("dia".parse().unwrap(), series(InterfaceBucket { down: 2, ..UP }));
+    t.interfaces.insert("dia".parse().unwrap(), series(InterfaceBucket { down: 2, ..UP }).into());
     assert_eq!(of(&judge(&facts, &t), Criterion::D4), Outcome::NotObserved, "the unobserved one might be good");
 }
 
@@ -256,26 +280,26 @@ fn traffic_may_pause_but_not_stop() {
     ];
     for (name, story, expected) in cases {
         let mut t = telemetry();
-        t.interfaces.insert("dia".parse().unwrap(), story);
+        t.interfaces.insert("dia".parse().unwrap(), story.into());
         assert_eq!(of(&judge(&facts(), &t), Criterion::D4), expected, "{name}");
     }
     let mut first = Series { first_ms: Some(997_000), buckets: vec![] };
     first.buckets = (997..1_000).map(|n| (n, InterfaceBucket { octets: 0, ..UP })).collect();
     let mut t = telemetry();
-    t.interfaces.insert("dia".parse().unwrap(), first);
+    t.interfaces.insert("dia".parse().unwrap(), first.into());
     assert_eq!(of(&judge(&facts(), &t), Criterion::D4), Outcome::NotObserved, "no traffic yet");
 }
 
 #[test]
 fn reports_d5_d7() {
-    for (name, story, expected) in stories(3, 3).into_iter().filter(|(name, ..)| !name.contains("bad")) {
+    for (name, story, expected) in stories(REPORTED, REPORTED).into_iter().filter(|(name, ..)| !name.contains("bad")) {
         let expected = match name {
             "flapping" | "came up a moment ago" | "not up yet" => Outcome::Passed,
             _ => expected,
         };
-        let t = DeviceTelemetry { interface_reports: story.clone(), ..telemetry() };
+        let t = DeviceTelemetry { interface_reports: story.clone().into(), ..telemetry() };
         assert_eq!(of(&judge(&facts(), &t), Criterion::D5), expected, "D5 {name}");
-        let t = DeviceTelemetry { probe_reports: story, ..telemetry() };
+        let t = DeviceTelemetry { probe_reports: story.into(), ..telemetry() };
         assert_eq!(of(&judge(&facts(), &t), Criterion::D7), expected, "D7 {name}");
     }
 }
@@ -320,15 +344,18 @@ fn probes_l2() {
     let lossy = ProbeBucket { received: 19, ..PROBED };
     for (name, story, expected) in stories(PROBED, lossy) {
         let mut t = telemetry();
-        t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), story);
+        t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), story.into());
         for (a, z) in [(&t, &telemetry()), (&telemetry(), &t)] {
             assert_eq!(of(&judge_link(&link_facts(), a, z), Criterion::L2), expected, "{name}");
         }
     }
     let mut t = telemetry();
-    t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), series(ProbeBucket { sent: 0, received: 0, ..PROBED }));
+    t.probes.insert(
+        (ProbeKind::Link, "l-1".parse().unwrap()),
+        series(ProbeBucket { sent: 0, received: 0, ..PROBED }).into(),
+    );
     assert_eq!(of(&judge_link(&link_facts(), &t, &telemetry()), Criterion::L2), Outcome::NotObserved, "none sent");
-    t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), series(lossy));
+    t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), series(lossy).into());
     let tolerant = Rules { loss_limit_ppm: 50_000, ..rules() };
     let verdict = evaluate_link(&window(), &link_facts(), [&t, &telemetry()], &tolerant, NOW);
     assert_eq!(of(&verdict, Criterion::L2), Outcome::Passed, "5 % lost, 5 % allowed");
@@ -338,7 +365,7 @@ fn probes_l2() {
 fn adjacencies_l3() {
     for (name, story, expected) in stories(ADJACENT, AdjacencyBucket { samples: 2, down: 1 }) {
         let mut t = telemetry();
-        t.adjacencies.insert("eth1".parse().unwrap(), story);
+        t.adjacencies.insert("eth1".parse().unwrap(), story.into());
         for (a, z) in [(&t, &telemetry()), (&telemetry(), &t)] {
             assert_eq!(of(&judge_link(&link_facts(), a, z), Criterion::L3), expected, "{name}");
         }
@@ -351,7 +378,7 @@ fn adjacencies_l3() {
 #[test]
 fn an_undrained_link_has_time_for_its_adjacency_and_no_more() {
     let mut t = telemetry();
-    t.adjacencies.insert("eth1".parse().unwrap(), series(AdjacencyBucket { samples: 2, down: 2 }));
+    t.adjacencies.insert("eth1".parse().unwrap(), series(AdjacencyBucket { samples: 2, down: 2 }).into());
     let undrained = |ago: u64| LinkFacts { status_since_ms: NOW - ago, ..link_facts() };
     assert_eq!(of(&judge_link(&undrained(3_000), &t, &telemetry()), Criterion::L3), Outcome::Passed);
     assert_eq!(of(&judge_link(&undrained(15_000), &t, &telemetry()), Criterion::L3), Outcome::Failed);
@@ -366,7 +393,7 @@ fn levels_of_a_link() {
     let silent = DeviceTelemetry::default();
     assert_eq!(judge_link(&link_facts(), &good, &silent).level, Level::Link(LinkHealth::Pending));
     let mut down = telemetry();
-    down.interfaces.insert("eth1".parse().unwrap(), series(InterfaceBucket { down: 2, ..UP }));
+    down.interfaces.insert("eth1".parse().unwrap(), series(InterfaceBucket { down: 2, ..UP }).into());
     let verdict = judge_link(&link_facts(), &down, &silent);
     assert_eq!(verdict.level, Level::Link(LinkHealth::Impaired), "bad decides over missing");
     assert_eq!(verdict.failed_bits(), 0b111);
@@ -383,7 +410,7 @@ fn a_stage_begins_with_a_clean_slate() {
             bucket.down = 2;
         }
     }
-    t.interfaces.insert("eth1".parse().unwrap(), s);
+    t.interfaces.insert("eth1".parse().unwrap(), s.into());
     let facts = LinkFacts { status: LinkStatus::Provisioning, status_since_ms: NOW - 10_000, ..link_facts() };
     let stage = Window::new(NOW, 200_000, Some(facts.status_since_ms + rules.settle_ms), &rules);
     let verdict = evaluate_link(&stage, &facts, [&t, &telemetry()], &rules, NOW);
@@ -468,7 +495,7 @@ proptest! {
         let now = (bad_at + length + seen) * BUCKET;
         s.buckets.retain(|(n, _)| *n < now / BUCKET);
         let mut t = telemetry();
-        t.adjacencies.insert("eth1".parse().unwrap(), s);
+        t.adjacencies.insert("eth1".parse().unwrap(), s.into());
         let window = Window::new(now, 200_000, None, &rules);
         let verdict = evaluate_link(&window, &link_facts(), [&t, &telemetry()], &rules, now);
         let expected = if gap { Outcome::NotObserved } else { Outcome::Failed };
@@ -507,7 +534,7 @@ proptest! {
                 .collect();
             let series = Series { first_ms: Some(origin * BUCKET), buckets: visible };
             let window = Window::new(now_ms, 1_000_000, None, &rules);
-            let judged = super::series::adjacency(Some(&series), &window, &rules);
+            let judged = super::series::adjacency(Some(&series.into()), &window, &rules);
             if within(&lost, step).is_some() {
                 continue;
             }

@@ -5,6 +5,7 @@
 //! anyone can check what an oracle said and why.
 
 pub mod canonical;
+pub mod exhibit;
 pub mod merkle;
 pub mod store;
 
@@ -13,12 +14,18 @@ use causeway_wire::signing::sha256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    criteria::{Criterion, NOT_JUDGED, Verdict, coverage::Rules},
+    criteria::{
+        Criterion, NOT_JUDGED, Verdict,
+        coverage::{Rules, Window},
+        device::evaluate_device,
+        link::evaluate_link,
+    },
     telemetry::Chain,
 };
+use exhibit::{Exhibit, ExhibitError, Facts};
 
 /// Version of the document's form.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What telemetry a verdict rests on: every batch of these devices up to these heads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +86,49 @@ pub struct Evidence {
     pub rules: Rules,
     /// What telemetry it rests on.
     pub telemetry: Vec<TelemetryDigest>,
+    /// The window in buckets, and from where on breaks are held.
+    pub buckets: Window,
+    /// What the ledger said.
+    pub facts: Facts,
+    /// What was seen: of a device, or of a link's side A and side Z.
+    pub exhibits: Vec<Exhibit>,
+}
+
+/// Why a verdict can't be computed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecomputeError {
+    /// Of another version.
+    #[error("the document is of version {0}, this build computes version {VERSION}")]
+    Version(u32),
+    /// It does not show one device, or both of a link.
+    #[error("the document shows {0} devices")]
+    Exhibits(usize),
+    /// A series that is none.
+    #[error(transparent)]
+    Exhibit(#[from] ExhibitError),
 }
 
 impl Evidence {
+    /// The verdict that follows from what the document itself says was seen, was so and was asked.
+    ///
+    /// # Errors
+    /// See [`RecomputeError`].
+    pub fn recompute(&self) -> Result<Verdict, RecomputeError> {
+        if self.version != VERSION {
+            return Err(RecomputeError::Version(self.version));
+        }
+        match (&self.facts, self.exhibits.as_slice()) {
+            (Facts::Device(facts), [own]) => {
+                Ok(evaluate_device(&self.buckets, facts, &own.telemetry()?, &self.rules, self.at_ms))
+            }
+            (Facts::Link(facts), [a, z]) => {
+                let (a, z) = (a.telemetry()?, z.telemetry()?);
+                Ok(evaluate_link(&self.buckets, facts, [&a, &z], &self.rules, self.at_ms))
+            }
+            (Facts::Device(_) | Facts::Link(_), exhibits) => Err(RecomputeError::Exhibits(exhibits.len())),
+        }
+    }
+
     /// The criteria that a document has to name as not judged.
     #[must_use]
     pub fn not_judged() -> Vec<Criterion> {
@@ -127,6 +174,17 @@ pub(crate) mod tests {
             not_judged: Evidence::not_judged(),
             rules: Rules::default(),
             telemetry: vec![TelemetryDigest::new(code.parse().unwrap(), Chain { sequence: 5, head: Digest([9; 32]) })],
+            buckets: Window { start: 1, end: 9, hold_from: 3, fresh: false, bucket_ms: 4_000 },
+            facts: Facts::Link(crate::criteria::link::LinkFacts {
+                code: code.parse().unwrap(),
+                status: causeway_interface::LinkStatus::Activated,
+                status_since_ms: 1,
+                ends: [
+                    ("a".parse().unwrap(), "eth1".parse().unwrap()),
+                    ("z".parse().unwrap(), "eth1".parse().unwrap()),
+                ],
+            }),
+            exhibits: vec![],
         }
     }
 
@@ -136,10 +194,7 @@ pub(crate) mod tests {
         assert_eq!((name, bytes.clone()), evidence("l-1").document().unwrap());
         assert_eq!(serde_json::from_slice::<Evidence>(&bytes).unwrap(), evidence("l-1"));
         let text = String::from_utf8(bytes).unwrap();
-        assert!(
-            text.starts_with(r#"{"at_ms":40000,"code":"l-1","ledger_slot":100,"not_judged":["U4"],"oracle":"#),
-            "{text}"
-        );
+        assert!(text.starts_with(r#"{"at_ms":40000,"buckets":{"bucket_ms":4000,"end":9,"#), "{text}");
         assert!(
             text.contains(r#""verdict":{"criteria":[{"detail":"\"quoted\"\n","id":"L2","observed":"1 of 20"#),
             "{text}"

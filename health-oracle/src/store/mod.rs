@@ -1,23 +1,24 @@
-//! Where telemetry is kept: signed batches as they came, and per-bucket sums of what is in them.
+//! Where telemetry is kept: signed batches as they came, the samples in them, and sums of the past.
 //!
-//! [`TelemetryStore`] is what the oracle asks of a store. Every implementation passes the same contract tests. Methods
-//! block; callers on an async runtime move them to a blocking thread. [`writer::Writer`] puts a bounded queue and group
-//! commit in front of one.
+//! [`TelemetryStore`] is what the oracle asks of an engine: keep this, whole; give back what was kept. Every engine passes
+//! the same contract tests. Methods block; callers on an async runtime move them to a blocking thread.
+//! [`recorder::Recorder`] decides what is kept and holds in memory what is judged; [`writer::Writer`] puts a bounded
+//! queue and group commit in front of it.
 //!
-//! A store guarantees that what [`TelemetryStore::append`] accepted is there after a crash, that a batch is accepted at
-//! most once and only after every older one of its device, and that sums and batches never disagree (one transaction
-//! holds both). It does not verify signatures: that was done before.
+//! What [`TelemetryStore::append`] accepted is there after a crash, a batch is accepted at most once and only after every
+//! older one of its device, and what is judged is never ahead of what is kept. Signatures were verified before.
 
+pub mod commit;
 #[cfg(test)]
 pub(crate) mod contract;
-pub mod rollup;
+pub mod recorder;
 pub mod sqlite;
 pub mod writer;
 
-use causeway_interface::{Code, InterfaceName};
+use causeway_interface::Code;
 use causeway_wire::telemetry::Batch;
 
-use crate::telemetry::{DeviceTelemetry, ProbeKind};
+pub use commit::{Commit, Loader};
 
 /// A batch whose signature was verified.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,28 +50,10 @@ pub enum Append {
     },
 }
 
-/// What to read of a device: these series in these buckets. What commits to the batches, the configuration and the
-/// presence are always read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WindowQuery {
-    /// The device.
-    pub device: Code,
-    /// First bucket.
-    pub from: u64,
-    /// The bucket after the last.
-    pub to: u64,
-    /// Interfaces.
-    pub interfaces: Vec<InterfaceName>,
-    /// Adjacencies, by interface.
-    pub adjacencies: Vec<InterfaceName>,
-    /// Probes.
-    pub probes: Vec<(ProbeKind, Code)>,
-}
-
 /// Why a store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database refused.
+    /// The embedded database refused.
     #[error("the telemetry database refused")]
     Database(#[from] rusqlite::Error),
     /// The store was made with another width of buckets; its sums can't be read with this one.
@@ -82,7 +65,7 @@ pub enum StoreError {
         wanted: u64,
     },
     /// It was made by a version that this build does not know.
-    #[error("the store has schema {found}, this build reads {known}")]
+    #[error("the store has schema {found}, this build reads {known}; use another data directory")]
     Schema {
         /// What it has.
         found: i64,
@@ -92,35 +75,44 @@ pub enum StoreError {
     /// A stored value can't be what was written.
     #[error("the store holds an impossible value: {0}")]
     Corrupt(&'static str),
+    /// The database's file is not where it was.
+    #[error("the telemetry database's file is gone")]
+    Gone,
     /// A thread died while it used the store.
     #[error("the store is unusable after a failure")]
     Poisoned,
 }
 
-/// What an oracle asks of a store.
+/// What an oracle asks of an engine that keeps telemetry.
 pub trait TelemetryStore: Send + Sync {
-    /// Stores batches, each wholly or not at all, in order; on return they survive a crash. One answer per batch.
+    /// Keeps this, whole or not at all; on return it survives a crash.
     ///
     /// # Errors
-    /// The database failed: nothing of the call was stored.
-    fn append(&self, batches: &[VerifiedBatch]) -> Result<Vec<Append>, StoreError>;
+    /// The database failed. What was asked may be kept all the same when the failure was in the answer: the caller forgets
+    /// what it believes and loads anew.
+    fn append(&self, commit: &Commit) -> Result<(), StoreError>;
 
-    /// Sequence of the last batch accepted of a device.
-    ///
-    /// # Errors
-    /// The database can't be read.
-    fn last_sequence(&self, device: &Code) -> Result<Option<u64>, StoreError>;
-
-    /// What is known of a device; nothing (and no error) of one that never reported.
+    /// Gives back every device and series, and what was measured at `from_ms` and after; more of the past does no harm.
     ///
     /// # Errors
     /// The database can't be read. That is not "no data": nothing may be concluded from it.
-    fn window(&self, query: &WindowQuery) -> Result<DeviceTelemetry, StoreError>;
+    fn load(&self, from_ms: u64, into: &mut dyn Loader) -> Result<(), StoreError>;
 
-    /// Forgets sums of buckets that ended before `before_ms`, and batches that were received before it. Returns how many
-    /// rows went; at most a bounded number in one call.
+    /// Whether it can be read now: a cheap look at everything that [`Self::load`] reads.
+    ///
+    /// # Errors
+    /// It can't.
+    fn check(&self) -> Result<(), StoreError>;
+
+    /// Forgets what is older than `before_ms`; at most a bounded amount in one call. Returns whether there may be more.
     ///
     /// # Errors
     /// The database failed.
-    fn prune(&self, before_ms: u64) -> Result<u64, StoreError>;
+    fn prune(&self, before_ms: u64) -> Result<bool, StoreError>;
+
+    /// The signed batches of a device from this sequence on, in order, at most `limit`: sequence, bytes, signature.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    fn batches(&self, device: u32, from_sequence: u64, limit: usize) -> Result<Vec<commit::BatchRow>, StoreError>;
 }

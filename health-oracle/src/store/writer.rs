@@ -1,4 +1,4 @@
-//! A bounded queue and group commit in front of a store: one thread writes, whoever submits waits for the commit that
+//! A bounded queue and group commit in front of a recorder: one thread writes, whoever submits waits for the commit that
 //! holds its batch.
 //!
 //! A full queue refuses at once, so that senders back off instead of piling up. Dropping every [`Writer`] ends the
@@ -12,12 +12,12 @@ use std::{
 use tokio::sync::oneshot;
 use tracing::error;
 
-use super::{Append, TelemetryStore, VerifiedBatch};
+use super::{Append, VerifiedBatch, recorder::Recorder};
 
 /// Batches that may wait: one from each of ten thousand devices is a second of their telemetry.
 const QUEUE: usize = 10_000;
-/// Batches in one commit: some 10 ms of work beside the one disk sync that they share.
-const MAX_GROUP: usize = 512;
+/// Batches in one commit: a tenth of a second of work beside the one disk sync that they share.
+const MAX_GROUP: usize = 2_048;
 
 /// Why a batch was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,14 +46,14 @@ impl Writer {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start(store: Arc<dyn TelemetryStore>) -> std::io::Result<(Self, JoinHandle<()>)> {
-        Self::with_queue(store, QUEUE)
+    pub fn start(recorder: Arc<Recorder>) -> std::io::Result<(Self, JoinHandle<()>)> {
+        Self::with_queue(recorder, QUEUE)
     }
 
-    fn with_queue(store: Arc<dyn TelemetryStore>, queue: usize) -> std::io::Result<(Self, JoinHandle<()>)> {
+    fn with_queue(recorder: Arc<Recorder>, queue: usize) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (queue, jobs) = mpsc::sync_channel(queue);
         let thread =
-            std::thread::Builder::new().name("telemetry-writer".to_owned()).spawn(move || write(&*store, &jobs))?;
+            std::thread::Builder::new().name("telemetry-writer".to_owned()).spawn(move || write(&recorder, &jobs))?;
         Ok((Self { queue }, thread))
     }
 
@@ -71,7 +71,7 @@ impl Writer {
     }
 }
 
-fn write(store: &dyn TelemetryStore, jobs: &mpsc::Receiver<Job>) {
+fn write(recorder: &Recorder, jobs: &mpsc::Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut group = vec![first];
         while group.len() < MAX_GROUP
@@ -80,7 +80,8 @@ fn write(store: &dyn TelemetryStore, jobs: &mpsc::Receiver<Job>) {
             group.push(job);
         }
         let (batches, waiting): (Vec<_>, Vec<_>) = group.into_iter().map(|job| (job.batch, job.done)).unzip();
-        match store.append(&batches) {
+        let count = batches.len();
+        match recorder.append(batches) {
             Ok(answers) => {
                 for (done, answer) in waiting.into_iter().zip(answers) {
                     // Whoever asked may have gone away; the batch is stored all the same.
@@ -88,7 +89,7 @@ fn write(store: &dyn TelemetryStore, jobs: &mpsc::Receiver<Job>) {
                 }
             }
             Err(error) => {
-                error!(batches = batches.len(), %error, cause = ?std::error::Error::source(&error), "telemetry not stored");
+                error!(batches = count, %error, cause = ?std::error::Error::source(&error), "telemetry not stored");
                 for done in waiting {
                     let _ = done.send(Err(WriteError::Failed));
                 }
@@ -102,11 +103,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::{
-        store::{StoreError, WindowQuery, contract},
-        telemetry::DeviceTelemetry,
-    };
-    use causeway_interface::Code;
+    use crate::store::{Commit, Loader, StoreError, TelemetryStore, commit::BatchRow, contract};
 
     /// Fails while the switch is on; otherwise accepts everything.
     struct FakeStore {
@@ -114,30 +111,35 @@ mod tests {
     }
 
     impl TelemetryStore for FakeStore {
-        fn append(&self, batches: &[VerifiedBatch]) -> Result<Vec<Append>, StoreError> {
-            if *self.failing.lock().unwrap() {
-                return Err(StoreError::Poisoned);
-            }
-            Ok(batches.iter().map(|_| Append::Stored { ignored_samples: 0 }).collect())
+        fn append(&self, _: &Commit) -> Result<(), StoreError> {
+            if *self.failing.lock().unwrap() { Err(StoreError::Poisoned) } else { Ok(()) }
         }
 
-        fn last_sequence(&self, _: &Code) -> Result<Option<u64>, StoreError> {
-            Ok(None)
+        fn check(&self) -> Result<(), StoreError> {
+            Ok(())
         }
 
-        fn window(&self, _: &WindowQuery) -> Result<DeviceTelemetry, StoreError> {
-            Ok(DeviceTelemetry::default())
+        fn load(&self, _: u64, _: &mut dyn Loader) -> Result<(), StoreError> {
+            Ok(())
         }
 
-        fn prune(&self, _: u64) -> Result<u64, StoreError> {
-            Ok(0)
+        fn prune(&self, _: u64) -> Result<bool, StoreError> {
+            Ok(false)
         }
+
+        fn batches(&self, _: u32, _: u64, _: usize) -> Result<Vec<BatchRow>, StoreError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn recorder(store: &Arc<FakeStore>) -> Arc<Recorder> {
+        Arc::new(Recorder::new(store.clone(), 1_000))
     }
 
     #[tokio::test]
     async fn a_failing_store_is_told_and_recovers() {
         let store = Arc::new(FakeStore { failing: Mutex::new(true) });
-        let (writer, thread) = Writer::start(store.clone()).unwrap();
+        let (writer, thread) = Writer::start(recorder(&store)).unwrap();
         assert_eq!(writer.append(contract::batch("a", 1, vec![])).await, Err(WriteError::Failed));
         *store.failing.lock().unwrap() = false;
         assert_eq!(writer.append(contract::batch("a", 1, vec![])).await, Ok(Append::Stored { ignored_samples: 0 }));
@@ -152,7 +154,7 @@ mod tests {
         let store = Arc::new(FakeStore { failing: Mutex::new(false) });
         let held = store.clone();
         let guard = held.failing.lock().unwrap();
-        let (writer, _thread) = Writer::with_queue(store, 1).unwrap();
+        let (writer, _thread) = Writer::with_queue(recorder(&store), 1).unwrap();
         let mut refused = 0;
         let mut pending = Vec::new();
         for sequence in 1..=4 {

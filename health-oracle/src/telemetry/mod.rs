@@ -1,31 +1,30 @@
-//! What a telemetry store knows of one device over a window, as plain values.
+//! What is known of devices over time, as plain values held in memory.
 //!
 //! A *series* is one thing measured over time, summed into buckets of a fixed width: bucket `n` of width `w` holds the
-//! samples taken from `n * w` ms up to, not including, `(n + 1) * w` ms since 1970. A bucket that is not in the list
-//! holds no sample at all, which is something else than one with bad samples.
+//! samples taken from `n * w` ms up to, not including, `(n + 1) * w` ms since 1970. A bucket without samples is something
+//! else than one with bad samples.
+//!
+//! - [`track`]: one series as bit masks, three bits a bucket. What a round judges.
+//! - [`growth`]: from samples to buckets, pure.
+//! - [`fleet`]: every series of every device, and the one place where a batch is taken: replays, series, growth.
+//!
+//! Samples come in and buckets grow; a round reads what is there. So a round costs what there is to say, and not what
+//! there was to read.
 
-use std::collections::BTreeMap;
+pub mod fleet;
+pub mod growth;
+pub mod track;
+
+use std::collections::HashMap;
 
 use causeway_interface::{Code, Digest, InterfaceName};
+use serde::{Deserialize, Serialize};
 
-/// One series over a window.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Series<T> {
-    /// When its first sample ever was taken, in ms since 1970, as far as the store remembers; also before the window.
-    pub first_ms: Option<u64>,
-    /// Bucket numbers with what they hold, ascending.
-    pub buckets: Vec<(u64, T)>,
-}
-
-impl<T> Default for Series<T> {
-    fn default() -> Self {
-        Self { first_ms: None, buckets: Vec::new() }
-    }
-}
+pub use track::{Bucket, Says, Track};
 
 /// Interface samples of one bucket. Amounts are the growth of the device's counters since the sample before, which may
 /// lie in an earlier bucket; the first sample of a series has none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceBucket {
     /// Samples.
     pub samples: u32,
@@ -44,7 +43,7 @@ pub struct InterfaceBucket {
 }
 
 /// Adjacency samples of one bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdjacencyBucket {
     /// Samples.
     pub samples: u32,
@@ -53,7 +52,7 @@ pub struct AdjacencyBucket {
 }
 
 /// Probe samples of one bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeBucket {
     /// Samples.
     pub samples: u32,
@@ -66,7 +65,7 @@ pub struct ProbeBucket {
 }
 
 /// The latest word of a device about its configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigState {
     /// When it said so, in ms since 1970.
     pub at_ms: u64,
@@ -84,7 +83,7 @@ pub struct ConfigState {
 
 /// What commits to every batch that was accepted of a device, in order: `head` is the SHA-256 over the head before it,
 /// the sequence and the SHA-256 of the batch. Zero before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     /// Sequence of the last accepted batch.
     pub sequence: u64,
@@ -115,19 +114,26 @@ impl ProbeKind {
     }
 }
 
-/// What is known of one device over a window. Series that were asked for and don't exist are absent or empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Samples of any kind in one bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportBucket {
+    /// Samples.
+    pub samples: u32,
+}
+
+/// What is known of one device. A series that never had a sample is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeviceTelemetry {
-    /// Interface samples per bucket, of any interface.
-    pub interface_reports: Series<u32>,
-    /// Probe samples per bucket, of any kind and whatever their success.
-    pub probe_reports: Series<u32>,
+    /// Interface samples, of any interface.
+    pub interface_reports: Track<ReportBucket>,
+    /// Probe samples, of any kind and whatever their success.
+    pub probe_reports: Track<ReportBucket>,
     /// Interfaces by name.
-    pub interfaces: BTreeMap<InterfaceName, Series<InterfaceBucket>>,
+    pub interfaces: HashMap<InterfaceName, Track<InterfaceBucket>>,
     /// Adjacencies by interface.
-    pub adjacencies: BTreeMap<InterfaceName, Series<AdjacencyBucket>>,
+    pub adjacencies: HashMap<InterfaceName, Track<AdjacencyBucket>>,
     /// Probes by kind and target.
-    pub probes: BTreeMap<(ProbeKind, Code), Series<ProbeBucket>>,
+    pub probes: HashMap<(ProbeKind, Code), Track<ProbeBucket>>,
     /// The latest word about the configuration.
     pub config: Option<ConfigState>,
     /// What commits to the batches.

@@ -1,4 +1,4 @@
-//! From samples to sums. Pure.
+//! From samples to buckets. Pure.
 //!
 //! Counters are cumulative since the device came up. What counts is their growth from one sample to the next. A counter
 //! that has gone back means that the device restarted (or that somebody cleared it): its growth is what it shows now,
@@ -8,7 +8,7 @@
 use causeway_interface::{Code, InterfaceName};
 use causeway_wire::telemetry::{AdjacencySample, InterfaceSample, ProbeSample};
 
-use crate::telemetry::{AdjacencyBucket, InterfaceBucket, ProbeBucket, ProbeKind};
+use super::{AdjacencyBucket, InterfaceBucket, ProbeBucket, ProbeKind};
 
 /// A series' identity within its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +47,19 @@ impl SeriesKey {
             Self::Interface(_) => 1,
             Self::Adjacency(_) => 2,
             Self::Probe(kind, _) => 10 + *kind as i64,
+        }
+    }
+
+    /// The key of this number and name, as stored; none for what was never stored.
+    #[must_use]
+    pub fn from_stored(kind_number: i64, name: &str) -> Option<Self> {
+        match kind_number {
+            1 => name.parse().ok().map(Self::Interface),
+            2 => name.parse().ok().map(Self::Adjacency),
+            _ => {
+                let kind = ProbeKind::ALL.into_iter().find(|kind| 10 + *kind as i64 == kind_number)?;
+                name.parse().ok().map(|target| Self::Probe(kind, target))
+            }
         }
     }
 
@@ -97,8 +110,13 @@ fn both(before: [u64; 2], now: [u64; 2]) -> u64 {
 /// One interface sample as a bucket of its own.
 #[must_use]
 pub fn interface(before: Option<&Counters>, sample: &InterfaceSample) -> InterfaceBucket {
-    let now = Counters::of(sample);
-    let mut bucket = InterfaceBucket { samples: 1, down: u32::from(!sample.oper_up), ..InterfaceBucket::default() };
+    between(before, &Counters::of(sample), sample.oper_up)
+}
+
+/// The bucket of a sample with these counters.
+#[must_use]
+pub fn between(before: Option<&Counters>, now: &Counters, up: bool) -> InterfaceBucket {
+    let mut bucket = InterfaceBucket { samples: 1, down: u32::from(!up), ..InterfaceBucket::default() };
     if let Some(before) = before {
         let restarted =
             now.octets.iter().zip(before.octets).any(|(now, before)| *now < before) || now.carrier < before.carrier;
@@ -128,43 +146,10 @@ pub fn probe(sample: &ProbeSample) -> ProbeBucket {
     }
 }
 
-/// Adds one bucket to another.
-pub trait Sum {
-    /// The sum; it saturates.
-    fn add(&mut self, more: &Self);
-}
-
-impl Sum for InterfaceBucket {
-    fn add(&mut self, more: &Self) {
-        self.samples = self.samples.saturating_add(more.samples);
-        self.down = self.down.saturating_add(more.down);
-        self.compared = self.compared.saturating_add(more.compared);
-        self.octets = self.octets.saturating_add(more.octets);
-        self.errors = self.errors.saturating_add(more.errors);
-        self.discards = self.discards.saturating_add(more.discards);
-        self.flaps = self.flaps.saturating_add(more.flaps);
-    }
-}
-
-impl Sum for AdjacencyBucket {
-    fn add(&mut self, more: &Self) {
-        self.samples = self.samples.saturating_add(more.samples);
-        self.down = self.down.saturating_add(more.down);
-    }
-}
-
-impl Sum for ProbeBucket {
-    fn add(&mut self, more: &Self) {
-        self.samples = self.samples.saturating_add(more.samples);
-        self.sent = self.sent.saturating_add(more.sent);
-        self.received = self.received.saturating_add(more.received);
-        self.rtt_max_ns = self.rtt_max_ns.max(more.rtt_max_ns);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Bucket;
 
     fn sample(octets: u64, errors: u64, carrier: u64) -> InterfaceSample {
         InterfaceSample {
