@@ -8,6 +8,7 @@
 //! What [`TelemetryStore::append`] accepted is there after a crash, a batch is accepted at most once and only after every
 //! older one of its device, and what is judged is never ahead of what is kept. Signatures were verified before.
 
+pub mod clickhouse;
 pub mod commit;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -56,6 +57,9 @@ pub enum StoreError {
     /// The embedded database refused.
     #[error("the telemetry database refused")]
     Database(#[from] rusqlite::Error),
+    /// The ClickHouse server refused, or could not be asked.
+    #[error("the telemetry database failed")]
+    ClickHouse(#[from] clickhouse::ClickHouseError),
     /// The store was made with another width of buckets; its sums can't be read with this one.
     #[error("the store holds buckets of {found} ms, {wanted} ms are configured; use another data directory")]
     BucketWidth {

@@ -26,10 +26,10 @@ pub enum ClickHouseError {
     /// Its answer is not what was asked for.
     #[error("the ClickHouse server's answer is malformed: {0}")]
     Malformed(&'static str),
-    /// Another process writes to the same database.
-    #[error("another oracle writes to this ClickHouse database: it opened it after commit {commit}; give each its own")]
+    /// Another process writes to the same database: what was read is no longer what is there.
+    #[error("another process has written to this ClickHouse database since commit {commit}; give each oracle its own")]
     TakenOver {
-        /// The last commit of this process.
+        /// The last commit of this process, or that it knew of.
         commit: u32,
     },
     /// Every commit number was used.

@@ -6,9 +6,11 @@
 //! late, over a connection believed dead, changes nothing. Each number is tried once; what is tried again gets a new one,
 //! so that among the rows that count none is there twice.
 //!
-//! A process that died leaves at most one number open: the one after the last that is known. Whoever opens the database
-//! declares it void and goes on after it. A process that still writes finds its next number void, or a later one, and
-//! stops: one of the two goes on, never both.
+//! What is read is what counts up to the last number that is known: of a commit that is under way nothing is seen. A
+//! process that died leaves at most one number open, the one after that. Whoever writes first after a start declares it
+//! void and goes on after it, provided that nothing was added since it read the database. A process that still writes
+//! finds its number void, or a later one, and has to read anew: of two that share a database by mistake, each refuses
+//! what it can't know, and nothing is there twice.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +27,8 @@ use super::{
 const ATTEMPTS: u32 = 5;
 /// Wait after the first attempt; doubled after each.
 const FIRST_WAIT: Duration = Duration::from_millis(400);
+/// No attempt begins later than this after the first: whoever waits for the commit gives up about then.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Void commits that are compared with one by one, which costs a server less than looking them up in a set.
 const FEW: usize = 8;
 
@@ -48,20 +52,21 @@ pub struct Journal {
     open: Option<u32>,
     began: Option<Instant>,
     pace: Duration,
-    /// Another process has taken over: nothing is written any more.
-    lost: bool,
 }
 
 impl Journal {
-    /// Goes on after what the database holds; what a dead process left open is declared void.
+    /// Goes on after what the database holds, where that is what was read; what a dead process left open is declared void.
     ///
     /// # Errors
-    /// The server can't be asked, or no number is left.
-    pub fn open(client: &Client, pace: Duration) -> Result<Self, ClickHouseError> {
-        let (last, _) = newest(client, 0)?;
+    /// The server can't be asked, somebody has written since, or no number is left.
+    pub fn open(client: &Client, pace: Duration, read: Option<u32>) -> Result<Self, ClickHouseError> {
+        let last = newest(client)?;
+        if let Some(commit) = read.filter(|read| *read != last) {
+            return Err(ClickHouseError::TakenOver { commit });
+        }
         let open = last.checked_add(1).ok_or(ClickHouseError::Exhausted)?;
         let next = open.checked_add(1).ok_or(ClickHouseError::Exhausted)?;
-        let mut journal = Self { next, open: Some(open), began: None, pace, lost: false };
+        let mut journal = Self { next, open: Some(open), began: None, pace };
         journal.settle(client)?;
         Ok(journal)
     }
@@ -85,9 +90,10 @@ impl Journal {
     pub fn commit(&mut self, client: &Client, requests: &dyn Fn(u32) -> Vec<Request>) -> Result<(), ClickHouseError> {
         let mut wait = FIRST_WAIT;
         let mut attempt = 1;
+        let began = Instant::now();
         loop {
             match self.attempt(client, requests) {
-                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                Err(error) if error.is_transient() && attempt < ATTEMPTS && began.elapsed() < PATIENCE => {
                     let cause = std::error::Error::source(&error);
                     warn!(attempt, %error, ?cause, "a telemetry commit is tried again");
                     std::thread::sleep(wait);
@@ -101,9 +107,6 @@ impl Journal {
 
     fn attempt(&mut self, client: &Client, requests: &dyn Fn(u32) -> Vec<Request>) -> Result<(), ClickHouseError> {
         let commit = self.next;
-        if self.lost {
-            return Err(ClickHouseError::TakenOver { commit: commit.saturating_sub(1) });
-        }
         self.settle(client)?;
         if let Some(early) = self.began.and_then(|began| self.pace.checked_sub(began.elapsed())) {
             std::thread::sleep(early);
@@ -115,10 +118,7 @@ impl Journal {
             answer?;
         }
         client.one(say(commit, State::Counts))?;
-        // Another process that opened the database meanwhile has declared this number void, or the one after it.
-        let (last, void) = newest(client, commit)?;
-        if last > commit || void {
-            self.lost = true;
+        if is_contested(client, commit)? {
             return Err(ClickHouseError::TakenOver { commit });
         }
         self.open = None;
@@ -126,17 +126,20 @@ impl Journal {
     }
 }
 
-/// What to add to a condition so that only rows that count are read; nothing where all do.
+/// What to add to a condition so that only what counts is read, and the number of the last commit.
 ///
 /// # Errors
 /// The server can't be asked.
-pub fn counting(client: &Client) -> Result<String, ClickHouseError> {
+pub fn counting(client: &Client) -> Result<(String, u32), ClickHouseError> {
+    let last = newest(client)?;
     let void = voids(client, u64::MAX)?;
-    Ok(if void.len() > FEW {
-        format!(" AND commit NOT IN ({VOIDS})")
+    let mut condition = format!(" AND commit <= {last}");
+    if void.len() > FEW {
+        condition += &format!(" AND commit NOT IN ({VOIDS})");
     } else {
-        void.iter().map(|commit| format!(" AND commit != {commit}")).collect()
-    })
+        condition.extend(void.iter().map(|commit| format!(" AND commit != {commit}")));
+    }
+    Ok((condition, last))
 }
 
 const VOIDS: &str = "SELECT commit FROM commits WHERE state = 1
@@ -157,19 +160,20 @@ pub fn voids(client: &Client, before_ms: u64) -> Result<Vec<u32>, ClickHouseErro
     Ok(void)
 }
 
-/// The last commit from this one on that is known, 0 for none, and whether this one is void.
-fn newest(client: &Client, from: u32) -> Result<(u32, bool), ClickHouseError> {
+/// The last commit that is known, of whatever state; 0 for none.
+fn newest(client: &Client) -> Result<u32, ClickHouseError> {
+    let answer = client.one(Request::plain("SELECT toUInt32(max(commit)) FROM commits FORMAT RowBinary"))?;
+    // An older server answers nothing where a newer one answers 0.
+    if answer.is_empty() { Ok(0) } else { Rows::new(&answer).u32() }
+}
+
+/// Whether another process that opened the database meanwhile has declared this commit void, or one after it.
+fn is_contested(client: &Client, commit: u32) -> Result<bool, ClickHouseError> {
     let sql = format!(
-        "SELECT toUInt32(max(commit)), toUInt64(sum(commit = {from} AND state > 0)) FROM commits
-         WHERE commit >= {from} FORMAT RowBinary"
+        "SELECT count() FROM commits WHERE commit > {commit} OR (commit = {commit} AND state > 0) FORMAT RowBinary"
     );
     let answer = client.one(Request::plain(sql))?;
-    // An older server answers nothing where a newer one answers zeros.
-    if answer.is_empty() {
-        return Ok((0, false));
-    }
-    let mut rows = Rows::new(&answer);
-    Ok((rows.u32()?, rows.u64()? > 0))
+    Ok(!answer.is_empty() && Rows::new(&answer).u64()? > 0)
 }
 
 /// The statement that says so of a commit.

@@ -50,15 +50,16 @@ pub(super) struct Reading<'a> {
     pub counting: String,
 }
 
-/// Reads everything from `from_ms` on into the loader.
-pub fn load(client: &Client, bucket_ms: u64, from_ms: u64, into: &mut dyn Loader) -> Result<(), StoreError> {
-    let reading = Reading { client, bucket_ms: bucket_ms.max(1), counting: counting(client)? };
+/// Reads everything from `from_ms` on into the loader. Returns the last commit that was read.
+pub fn load(client: &Client, bucket_ms: u64, from_ms: u64, into: &mut dyn Loader) -> Result<u32, StoreError> {
+    let (counting, last) = counting(client)?;
+    let reading = Reading { client, bucket_ms: bucket_ms.max(1), counting };
     reading.devices(into)?;
     reading.series(into)?;
     for kind in &KINDS {
         reading.samples(kind, from_ms, into)?;
     }
-    Ok(())
+    Ok(last)
 }
 
 impl Reading<'_> {
