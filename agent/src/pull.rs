@@ -134,7 +134,10 @@ impl<D: Driver> Puller<D> {
                 None => return Ok(Ended::Stop),
                 Some(woken) => match woken? {
                     Wake::Renew => return Ok(Ended::Renew),
-                    Wake::Notice(notice) if self.knows(&notice) => self.finalized(notice.finalized_slot).await,
+                    Wake::Notice(notice) if self.knows(&notice) => {
+                        self.still_offered(notice.evaluated_slot);
+                        self.finalized(notice.finalized_slot).await;
+                    }
                     Wake::Notice(_) | Wake::Pull => {
                         self.pull(&mut session).await?;
                         backoff.reset();
@@ -152,6 +155,12 @@ impl<D: Driver> Puller<D> {
             .is_some_and(|a| a.generation.0 == notice.generation && a.sha256.0.as_slice() == notice.sha256.as_slice());
         let plan = self.shared.plan();
         current && (notice.probe_plan_sha256.is_empty() || plan.sha256 == notice.probe_plan_sha256)
+    }
+
+    /// What runs is what is offered, as of a later slot.
+    fn still_offered(&self, evaluated_slot: u64) {
+        let mut status = self.shared.status();
+        (status.offered, status.evaluated_slot) = (status.applied, evaluated_slot);
     }
 
     async fn pull(&mut self, session: &mut Session) -> Result<(), ClientError> {
@@ -209,7 +218,7 @@ impl<D: Driver> Puller<D> {
             }
         }
         let mut status = self.shared.status();
-        status.offered = Some(offered);
+        (status.offered, status.evaluated_slot) = (Some(offered), reply.evaluated_slot);
         status.polled_unix_ms = unix_ms();
         Ok(offered)
     }

@@ -30,6 +30,8 @@ pub struct OracleStatus {
 pub struct Status {
     /// What the controller offered last.
     pub offered: Option<Applied>,
+    /// Slot of the ledger up to which that is what the ledger asks for, by the controller's word; 0 for unknown.
+    pub evaluated_slot: u64,
     /// What runs, verified in this process.
     pub applied: Option<Applied>,
     /// Hash of what the device starts with, as far as the agent saved it.

@@ -112,6 +112,38 @@ async fn an_older_generation_is_refused_also_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oracles_are_told_as_of_which_slot_the_configuration_is_offered() {
+    for by_notice in [true, false] {
+        let bench = Bench::new(5, &text(1, 100)).await;
+        let oracle = FakeOracle::start().await;
+        let mut config = bench.config(&[&oracle]);
+        if by_notice {
+            config.intervals.poll = Duration::from_secs(600);
+        }
+        let agent = Agent::start(config, bench.fabric.driver(DEVICE).unwrap()).unwrap();
+        until_status(&agent, "5", |s| s.applied.is_some_and(|a| a.generation.0 == 5)).await;
+        let told = |slot: u64| {
+            let batches = oracle.batches();
+            let configs: Vec<_> = batches.iter().flat_map(|b| &b.configs).cloned().collect();
+            configs.into_iter().rfind(|c| c.offered_evaluated_slot == slot && !c.applied_sha256.is_empty())
+        };
+        eventually("nothing known", || told(0).is_some()).await;
+        let bodies = bench.controller.state().bodies;
+        if by_notice {
+            bench.controller.evaluate(70);
+        } else {
+            bench.controller.state().evaluated_slot = 70;
+        }
+        eventually("slot 70", || told(70).is_some()).await;
+        let config = told(70).unwrap();
+        assert_eq!((config.offered_generation, config.applied_generation), (5, 5));
+        assert_eq!(config.offered_sha256, config.applied_sha256);
+        assert_eq!(bench.controller.state().bodies, bodies, "no text was sent for it");
+        agent.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bundle_that_is_not_sound_is_refused_and_nothing_changes() {
     let good = text(1, 100);
     let bench = Bench::new(5, &good).await;

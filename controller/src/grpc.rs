@@ -95,27 +95,39 @@ fn coded(mut status: Status, code: &'static str) -> Status {
 }
 
 /// What an agent is told of now; nothing for a device without configuration.
-fn notice(shared: &Shared, device: &Code) -> Option<ConfigNotice> {
+fn notice(shared: &Shared, device: &Code) -> Option<Told> {
     let finalized_slot = shared.finalized_slot();
     let store = shared.store();
     let entry = store.entry(device)?;
     let bundle = entry.current.as_ref()?;
-    Some(ConfigNotice {
+    let notice = ConfigNotice {
         generation: bundle.generation,
         sha256: bundle.sha256.to_vec(),
         finalized_slot,
         probe_plan_sha256: entry.probes.sha256.to_vec(),
-    })
+        evaluated_slot: entry.evaluated_slot,
+    };
+    Some(Told { notice, touched_slot: entry.touched_slot })
 }
 
-/// Whether an agent would do something else on the one than on the other. Slots pass all the time; whether the
-/// generation is finalized changes once.
-fn says_the_same(a: &ConfigNotice, b: &ConfigNotice) -> bool {
-    let finalized = |n: &ConfigNotice| n.generation <= n.finalized_slot;
-    a.generation == b.generation
-        && a.sha256 == b.sha256
-        && a.probe_plan_sha256 == b.probe_plan_sha256
-        && finalized(a) == finalized(b)
+/// A notice, and the latest change that it takes into account.
+struct Told {
+    notice: ConfigNotice,
+    touched_slot: u64,
+}
+
+impl Told {
+    /// Whether an agent would do or say something else on the one than on the other. Slots pass all the time; whether the
+    /// generation is finalized changes once, and what has been evaluated matters where there was something to evaluate.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let finalized = |n: &ConfigNotice| n.generation <= n.finalized_slot;
+        let (a, b) = (&self.notice, &other.notice);
+        a.generation == b.generation
+            && a.sha256 == b.sha256
+            && a.probe_plan_sha256 == b.probe_plan_sha256
+            && finalized(a) == finalized(b)
+            && self.touched_slot == other.touched_slot
+    }
 }
 
 #[tonic::async_trait]
@@ -170,6 +182,7 @@ impl Config for ConfigService {
                 finalized_slot,
                 bundle: body,
                 probe_plan,
+                evaluated_slot: entry.evaluated_slot,
             }
         };
         self.shared.polled(&device);
@@ -270,15 +283,15 @@ async fn notices(
 ) -> Over {
     let mut changed = shared.subscribe();
     let mut stopping = shared.stopping.clone();
-    let mut last: Option<ConfigNotice> = None;
+    let mut last: Option<Told> = None;
     loop {
         changed.borrow_and_update();
         if let Err(error) = shared.session(token) {
             return Over::Session(error);
         }
         let now = notice(shared, &device);
-        if let Some(now) = now.filter(|now| last.as_ref().is_none_or(|last| !says_the_same(last, now))) {
-            if sender.send(Ok(now.clone())).await.is_err() {
+        if let Some(now) = now.filter(|now| last.as_ref().is_none_or(|last| !last.says_the_same(now))) {
+            if sender.send(Ok(now.notice.clone())).await.is_err() {
                 return Over::Gone;
             }
             last = Some(now);

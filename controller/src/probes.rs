@@ -1,14 +1,15 @@
 //! What an agent is to probe, from the ledger: pure, bounded and deterministic.
 //!
 //! - each configured link of the device, to the far end's address on it;
-//! - QA: the IPv4 loopbacks of other activated devices;
+//! - QA: the IPv4 loopbacks of other activated devices in reach, by [`Qa`], as the oracles ask for them;
 //! - reachability: the public addresses of other provisioned devices.
 //!
-//! Of the last two a device gets a bounded share: those that follow it on a ring ordered by the hash of the code. Every
+//! Of the last a device gets a bounded share: those that follow it on a ring ordered by the hash of the code. Every
 //! controller chooses the same, a device that comes or goes changes few choices, and each is the target of as many as
 //! it has targets.
 
-use causeway_interface::{Code, DeviceStatus, LoopbackType};
+use causeway_interface::Code;
+use causeway_sdk::qa::Qa;
 use causeway_wire::{controller::ProbeTarget, signing::sha256, telemetry::ProbeKind};
 use prost::Message;
 
@@ -17,8 +18,6 @@ use crate::{
     topology::{Node, Topology, is_configured, is_routing},
 };
 
-/// QA targets per device: three times what criterion U4 asks for, so that some may be down.
-pub const MAX_QA_TARGETS: usize = 12;
 /// Reachability targets per device: one answer is enough, three make a lost one no loss of the criterion.
 pub const MAX_REACHABILITY_TARGETS: usize = 3;
 
@@ -35,10 +34,9 @@ pub struct Plan {
 type Place<'t, 'a> = ([u8; 32], &'t Node<'a>);
 
 /// Chooses targets for the devices of one topology.
-#[derive(Clone, Debug)]
 pub struct ProbePlanner<'t, 'a> {
     topology: &'t Topology<'a>,
-    activated: Vec<Place<'t, 'a>>,
+    qa: Qa,
     public: Vec<Place<'t, 'a>>,
 }
 
@@ -48,10 +46,9 @@ impl<'t, 'a> ProbePlanner<'t, 'a> {
     pub fn new(topology: &'t Topology<'a>) -> Self {
         let mut ring: Vec<Place<'t, 'a>> = topology.devices.values().map(|n| (place(&n.record.code), n)).collect();
         ring.sort_by_key(|(place, _)| *place);
-        let activated = ring.iter().filter(|(_, n)| n.record.header.status == DeviceStatus::Activated).copied();
         let public =
             ring.iter().filter(|(_, n)| is_routing(n.record.header.status) && !n.record.public_ip.is_zero()).copied();
-        Self { topology, activated: activated.collect(), public: public.collect() }
+        Self { topology, qa: Qa::new(topology.snapshot()), public: public.collect() }
     }
 
     /// What a device's agent is to probe; nothing for a device that takes no part in routing.
@@ -68,11 +65,8 @@ impl<'t, 'a> ProbePlanner<'t, 'a> {
             return Vec::new();
         }
         let mut targets: Vec<ProbeTarget> = links(self.topology, node).collect();
-        for other in following(&self.activated, device, MAX_QA_TARGETS) {
-            if let Some(address) = other.loopback(LoopbackType::Ipv4) {
-                targets.push(target(ProbeKind::Qa, other.record.code, "", address));
-            }
-        }
+        let qa = self.qa.targets(&node.key);
+        targets.extend(qa.into_iter().map(|other| target(ProbeKind::Qa, other.code, "", other.address)));
         for other in following(&self.public, device, MAX_REACHABILITY_TARGETS) {
             targets.push(target(ProbeKind::Reachability, other.record.code, "", other.record.public_ip));
         }

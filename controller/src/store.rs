@@ -204,6 +204,11 @@ pub struct Entry {
     pub problem: Option<Problem>,
     /// What the agent is to probe.
     pub probes: Arc<ProbePlan>,
+    /// Slot up to which [`Entry::current`] is what the ledger asks for, also where its text did not have to change. It
+    /// stays behind while a text can't be made or waits for approval.
+    pub evaluated_slot: u64,
+    /// Slot of the latest such snapshot in which something that the device depends on had changed.
+    pub touched_slot: u64,
     /// When the agent last asked.
     pub polled: Option<Polled>,
     /// What the agent said, oldest first.
@@ -211,6 +216,16 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What is served is what the ledger asks for as of this snapshot, unless something stands in the way.
+    fn evaluated(&mut self, slot: u64, touched: bool) {
+        if self.current.is_some() && self.held.is_none() && self.problem.is_none() {
+            self.evaluated_slot = slot;
+            if touched {
+                self.touched_slot = slot;
+            }
+        }
+    }
+
     /// The latest report of a configuration that runs.
     #[must_use]
     pub fn applied(&self) -> Option<&Report> {
@@ -369,6 +384,7 @@ impl Store {
         for code in &prepared.devices {
             self.entries.entry(*code).or_default();
         }
+        let touched: BTreeSet<Code> = prepared.outcomes.keys().copied().collect();
         for (code, outcome) in prepared.outcomes {
             let entry = self.entries.entry(code).or_default();
             match outcome {
@@ -381,6 +397,9 @@ impl Store {
                     take(entry, *rendered, slot, signer, Some(limits), &mut changes);
                 }
             }
+        }
+        for (code, entry) in &mut self.entries {
+            entry.evaluated(slot, touched.contains(code));
         }
         for (code, probes) in prepared.probes {
             if let Some(entry) = self.entries.get_mut(&code).filter(|e| e.probes.sha256 != probes.sha256) {
@@ -414,6 +433,7 @@ impl Store {
         }
         let mut changes = Vec::new();
         take(entry, held.rendered, slot, signer, None, &mut changes);
+        entry.evaluated(slot, true);
         Ok(changes)
     }
 

@@ -273,6 +273,12 @@ impl<'a> Topology<'a> {
         }
     }
 
+    /// The snapshot that it was made from.
+    #[must_use]
+    pub fn snapshot(&self) -> &'a Snapshot {
+        self.snapshot
+    }
+
     /// Code of the sound device at this address.
     #[must_use]
     pub fn code_of(&self, device: &Key) -> Option<Code> {

@@ -85,6 +85,37 @@ async fn a_watching_agent_is_told_at_once_and_of_finality() {
     assert!(!matches!(end, Ok(Some(_))));
 }
 
+/// A drain that was taken back before anyone saw it leaves the text as it was, and has been taken into account.
+#[tokio::test]
+async fn an_agent_is_told_as_of_which_slot_its_text_holds_without_another_body() {
+    let mut running = Running::start(config()).await;
+    let mut client = running.client().await;
+    let token = open(&mut client, "ams", &agent_key(1)).await.unwrap();
+    let first = client.get_config(with_token(&token, GetConfigRequest::default())).await.unwrap().into_inner();
+    assert_eq!(first.evaluated_slot, running.ledger.snapshot.slot);
+    let have = GetConfigRequest {
+        have_sha256: first.sha256.clone(),
+        have_probe_plan_sha256: first.probe_plan.unwrap().sha256.clone(),
+    };
+    let mut notices = client.watch_config(with_token(&token, WatchConfigRequest {})).await.unwrap().into_inner();
+    assert_eq!(notices.message().await.unwrap().unwrap().evaluated_slot, first.evaluated_slot);
+
+    // The ledger goes on and nothing of this device changes: the next poll says so, and no notice is sent for it.
+    running.ledger.link_mut("lon-par").header.status = LinkStatus::HardDrained;
+    running.publish().await;
+    let quiet = running.ledger.snapshot.slot;
+    let polled = client.get_config(with_token(&token, have.clone())).await.unwrap().into_inner();
+    assert_eq!((polled.evaluated_slot, polled.generation), (quiet, first.generation));
+    assert!(polled.bundle.is_none() && polled.probe_plan.is_none());
+
+    running.ledger.link_mut("ams-fra").header.status_since_slot = quiet + 10;
+    running.publish().await;
+    let notice = tokio::time::timeout(PATIENCE, notices.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!(notice.evaluated_slot, running.ledger.snapshot.slot, "of the change, and not of the quiet slots");
+    assert_eq!((notice.generation, notice.sha256), (first.generation, first.sha256));
+    running.handle.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_session_watches_once_and_the_newer_watch_stays() {
     let running = Running::start(config()).await;

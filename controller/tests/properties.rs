@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_controller::{
     plan,
-    probes::{MAX_QA_TARGETS, ProbePlanner},
+    probes::ProbePlanner,
     render::{Family, RenderError, Rendered, render_device, strategy},
     testing::{SyntheticLedger, code},
     topology::Topology,
@@ -15,7 +15,11 @@ use causeway_controller::{
 use causeway_interface::{
     Code, DesiredStatus, DeviceStatus, InterfaceName, Ip4, Key, LinkStatus, VrfName, accounts::Record,
 };
-use causeway_sdk::snapshot::Snapshot;
+use causeway_sdk::{
+    qa::{self, MAX_TARGETS, Part, Qa},
+    snapshot::Snapshot,
+};
+use causeway_wire::telemetry::ProbeKind;
 use proptest::prelude::*;
 
 fn texts(snapshot: &Snapshot, family: Family) -> BTreeMap<Code, Rendered> {
@@ -177,10 +181,61 @@ proptest! {
             let plan = planner.plan(code);
             let keys: Vec<_> = plan.targets.iter().map(|t| (t.kind, t.code.clone())).collect();
             prop_assert!(keys.is_sorted());
-            prop_assert!(plan.targets.iter().filter(|t| t.kind == 2).count() <= MAX_QA_TARGETS);
+            prop_assert!(plan.targets.iter().filter(|t| t.kind == 2).count() <= MAX_TARGETS);
             prop_assert!(plan.targets.iter().all(|t| t.kind == 1 || t.code != code.as_str()));
             prop_assert_eq!(ProbePlanner::new(&topology).plan(code), plan);
         }
+    }
+}
+
+#[test]
+fn plans_carry_the_targets_that_the_oracles_ask_for() {
+    let mut ledger = SyntheticLedger::ring(Family::Frr);
+    ledger.device("new").header.status = DeviceStatus::LinkProvisioning;
+    ledger.link("fra-new", "fra", "new").header.status = LinkStatus::Provisioning;
+    let asked = |ledger: &SyntheticLedger, of: &str| {
+        let topology = Topology::new(&ledger.snapshot);
+        let plan = ProbePlanner::new(&topology).plan(&code(of));
+        let planned: Vec<_> = plan.targets.into_iter().filter(|t| t.kind == ProbeKind::Qa as u32).collect();
+        let targets = Qa::new(&ledger.snapshot).targets(&ledger.device_key(of));
+        let mut same: Vec<_> = targets.iter().map(|t| (t.code.to_string(), t.address.to_string())).collect();
+        same.sort();
+        assert_eq!(planned.iter().map(|t| (t.code.clone(), t.address.clone())).collect::<Vec<_>>(), same, "{of}");
+        assert!(planned.iter().all(|t| t.interface.is_empty()));
+        same.into_iter().map(|(code, _)| code).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&ledger, "new"), [""; 0], "no link of it is in service");
+    ledger.link_mut("fra-new").header.status = LinkStatus::Activated;
+    assert_eq!(asked(&ledger, "new"), ["ams", "fra", "lon", "par"]);
+    assert_eq!(asked(&ledger, "fra"), ["ams", "lon", "par"], "the new one is no target yet");
+    // The address is the one that the routers announce and answer at.
+    let topology = Topology::new(&ledger.snapshot);
+    let plan = ProbePlanner::new(&topology).plan(&code("new"));
+    let address =
+        plan.targets.iter().find(|t| t.kind == ProbeKind::Qa as u32 && t.code == "ams").unwrap().address.clone();
+    let text = render_device(&ledger.snapshot, &code("ams"), Some(Family::Frr)).unwrap().text;
+    assert!(text.contains(&format!("ip address {address}/32")), "{address} in {text}");
+}
+
+/// What the probes' choice takes for granted of a status is what the routers are told.
+#[test]
+fn a_way_of_probes_is_a_way_of_packets() {
+    for status in DeviceStatus::ALL.iter().copied() {
+        let told = plan::stance(status, DesiredStatus::Activated).map(|(overload, _)| overload);
+        let expected = match qa::part(status) {
+            Part::Crossed => Some(false),
+            Part::End => Some(true),
+            Part::None => None,
+        };
+        assert_eq!(told, expected, "{status}");
+    }
+    for status in LinkStatus::ALL.iter().copied() {
+        let mut ledger = SyntheticLedger::ring(Family::Frr);
+        ledger.link_mut("ams-fra").header.status = status;
+        let told = plan::link_plan(&ledger.snapshot.links[&ledger.link_key("ams-fra")]);
+        let adjacent = told.is_some_and(|told| !told.passive);
+        // A link that is being provisioned has an adjacency and is not in service yet.
+        assert_eq!(qa::carries(status), adjacent && status != LinkStatus::Provisioning, "{status}");
     }
 }
 

@@ -93,6 +93,51 @@ fn health_and_passing_slots_change_no_configuration_and_cost_no_rendering() {
     assert_eq!(serving.store.renders(), 4);
 }
 
+/// As of which slot a device's text is what the ledger asks for: later with every snapshot, but not while its text can't be
+/// made, waits for a person, or the ledger can't be read.
+#[test]
+fn a_text_holds_as_of_the_latest_slot_unless_something_stands_in_its_way() {
+    let mut ledger = SyntheticLedger::ring(Family::Frr);
+    let mut serving = Serving::new();
+    let as_of = |serving: &Serving| {
+        ["ams", "fra", "lon"].map(|device| serving.store.entry(&code(device)).unwrap().evaluated_slot)
+    };
+    serving.take(&ledger.snapshot).unwrap();
+    assert_eq!(as_of(&serving), [1_000; 3]);
+    ledger.snapshot.slot = 2_000;
+    serving.take(&ledger.snapshot).unwrap();
+    assert_eq!(as_of(&serving), [2_000; 3]);
+    assert_eq!(serving.generation("ams"), 1_000);
+
+    // A broken link: both its ends keep what they have.
+    let delay_ns = std::mem::replace(&mut ledger.link_mut("ams-fra").delay_ns, 1);
+    ledger.snapshot.slot = 3_000;
+    serving.take(&ledger.snapshot).unwrap();
+    assert_eq!(as_of(&serving), [2_000, 2_000, 3_000]);
+    ledger.link_mut("ams-fra").delay_ns = delay_ns;
+    ledger.snapshot.slot = 4_000;
+    serving.take(&ledger.snapshot).unwrap();
+    assert_eq!(as_of(&serving), [4_000; 3]);
+
+    let mut empty = ledger.snapshot.clone();
+    (empty.slot, empty.devices) = (5_000, Default::default());
+    serving.take(&empty).unwrap_err();
+    assert_eq!(as_of(&serving), [4_000; 3]);
+
+    // Three of three links of ams: too much to go without a person's word.
+    for link in ["ams-fra", "ams-lon", "ams-par"] {
+        ledger.link_mut(link).header.status = LinkStatus::Suspended;
+    }
+    for slot in [6_000, 7_000] {
+        ledger.snapshot.slot = slot;
+        serving.take(&ledger.snapshot).unwrap();
+        assert_eq!(as_of(&serving)[0], 4_000, "held");
+    }
+    let held = serving.store.entry(&code("ams")).unwrap().held.as_ref().unwrap().rendered.sha256;
+    serving.store.approve(&code("ams"), &held, &serving.signer).unwrap();
+    assert_eq!(as_of(&serving)[0], 7_000);
+}
+
 #[test]
 fn what_can_not_be_the_whole_ledger_makes_no_configuration_and_takes_none_away() {
     let ledger = SyntheticLedger::ring(Family::Frr);

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tracing::error;
 
 use crate::{
-    criteria::{Criterion, Verdict, coverage::Rules},
-    evidence::{Evidence, EvidenceWindow, merkle::Proof, store::EvidenceStore},
+    criteria::{Verdict, coverage::Rules},
+    evidence::{EvidenceWindow, merkle::Proof, store::EvidenceStore},
     metrics::Metrics,
     round::Published,
     subjects::{Judged, Kind},
@@ -73,7 +73,6 @@ struct Status {
     ledger_slot: u64,
     judged_at_ms: u64,
     subjects: usize,
-    not_judged: Vec<Criterion>,
     rules: Rules,
     rounds: u64,
     failed_rounds: u64,
@@ -166,7 +165,6 @@ async fn status(State(api): State<Api>) -> Response {
         ledger_slot: published.slot,
         judged_at_ms: published.at_ms,
         subjects: published.subjects.len(),
-        not_judged: Evidence::not_judged(),
         rules: api.rules,
         rounds: counters.rounds,
         failed_rounds: counters.failed_rounds,

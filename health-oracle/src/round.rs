@@ -224,16 +224,15 @@ impl<C: Chain> Judge<C> {
         }
         let now_ms = time::now_ms();
         let clock = self.tell_time(snapshot.slot, now_ms).await;
-        let known = self.directory.borrow().clone();
-        let directory = Directory::new(snapshot.devices.values(), clock, known.as_deref());
-        self.directory.send_replace(Some(Arc::new(directory)));
         self.stages.update(&snapshot, &clock);
         let snapshot = Arc::new(snapshot);
         let rules = self.rules(&network, &clock);
         let place = quorum::oracle_index(&network.oracles, network.oracle_count, &to_key(&self.settings.oracle));
         let round = self.judge(&snapshot, &network, place, clock, &rules, now_ms).await;
         // After what is known was loaded, which is then loaded for as long a window as it takes.
-        self.directory.send_replace(Some(Arc::new(Directory::new(snapshot.devices.values()))));
+        let known = self.directory.borrow().clone();
+        let directory = Directory::new(snapshot.devices.values(), clock, known.as_deref());
+        self.directory.send_replace(Some(Arc::new(directory)));
         let round = round?;
         self.publish(&round, snapshot.slot, now_ms, place.is_some());
         let Some(place) = place else {
@@ -406,7 +405,6 @@ impl<C: Chain> Judge<C> {
             at_ms,
             window: judged.window,
             verdict: judged.verdict.clone(),
-            not_judged: Evidence::not_judged(),
             rules: rules.clone(),
             telemetry: judged.telemetry.clone(),
             buckets: basis.buckets,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use causeway_interface::{
     AccountType, Code, DeviceStatus, InterfaceRole, Key, LinkStatus, LinkType, LoopbackType,
-    accounts::{Device, Link, Network},
+    accounts::{Device, LINK_FLAG_Z_ATTACHED, Link, Network},
 };
-use causeway_sdk::Snapshot;
+use causeway_sdk::{Snapshot, qa::Qa};
 
 use crate::{
     criteria::{
@@ -195,11 +195,13 @@ impl Court<'_> {
     #[must_use]
     pub fn judge(&self, fleet: &Fleet, wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync)) -> Vec<Judged> {
         let ends = ends_by_device(self.snapshot);
+        let qa = Qa::new(self.snapshot);
         let silent = DeviceTelemetry::default();
         let telemetry = |code: &Code| fleet.device(code).unwrap_or(&silent);
         let device = |(key, device): &(&Key, &Device)| {
             let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
-            Some(self.judge_device(key, device, links, telemetry(&device.code), wanted))
+            let facts = device_facts(key, device, links, &qa, self.clock);
+            Some(self.judge_device(key, device, facts, telemetry(&device.code), wanted))
         };
         let link = |(key, link): &(&Key, &Link)| {
             let context = self.snapshot.link_context(link)?;
@@ -218,16 +220,19 @@ impl Court<'_> {
         &self,
         key: &Key,
         device: &Device,
-        ends: &[End<'_>],
+        facts: DeviceFacts,
         telemetry: &DeviceTelemetry,
         wanted: &(dyn Fn(&Key, u8, u32) -> bool + Sync),
     ) -> Judged {
         let window = self.device_window(key, device);
-        let facts = device_facts(device, ends, self.clock);
         let verdict = evaluate_device(&window, &facts, telemetry, self.rules, self.now_ms);
         let basis = wanted(key, verdict.level.byte(), verdict.failed_bits()).then(|| {
             let links = facts.activated.iter().map(|link| link.interface);
-            let asked = Asked { interfaces: facts.dia.iter().copied().chain(links).collect(), ..Asked::default() };
+            let asked = Asked {
+                interfaces: facts.dia.iter().copied().chain(links).collect(),
+                devices: facts.qa_targets.clone(),
+                ..Asked::default()
+            };
             let exhibits = vec![Exhibit::of(device.code, telemetry, &asked, window.start, window.end)];
             Basis { buckets: window, facts: Facts::Device(facts), exhibits }
         });
@@ -317,6 +322,12 @@ impl End<'_> {
     fn interface(&self) -> causeway_interface::InterfaceName {
         if self.is_a { self.link.interface_a } else { self.link.interface_z }
     }
+
+    /// Whether the link is this device's matter: side Z's only once it has accepted, so that a stranger's requests are
+    /// no changes of it.
+    fn holds(&self) -> bool {
+        self.is_a || self.link.header.flags & LINK_FLAG_Z_ATTACHED != 0
+    }
 }
 
 fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
@@ -329,7 +340,15 @@ fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
     ends
 }
 
-fn device_facts(device: &Device, ends: &[End<'_>], clock: &SlotClock) -> DeviceFacts {
+/// Whom the device is asked to reach; nobody once it is in service, when that is not asked any more.
+fn qa_targets(qa: &Qa, key: &Key, device: &Device) -> Vec<Code> {
+    if device.header.status.is_in_service(device.suspended_from) {
+        return Vec::new();
+    }
+    qa.targets(key).into_iter().map(|target| target.code).collect()
+}
+
+fn device_facts(key: &Key, device: &Device, ends: &[End<'_>], qa: &Qa, clock: &SlotClock) -> DeviceFacts {
     let in_service = |kind: LinkType| {
         let counts = |end: &&End<'_>| {
             end.link.header.kind == kind
@@ -340,9 +359,13 @@ fn device_facts(device: &Device, ends: &[End<'_>], clock: &SlotClock) -> DeviceF
         };
         u32::try_from(ends.iter().filter(counts).count()).unwrap_or(u32::MAX)
     };
-    let changes = ends.iter().filter(|end| link_change_shows(end.link)).map(|end| end.link.header.status_since_slot);
-    let own = if device_change_shows(device.header.status) { device.header.status_since_slot } else { 0 };
-    let changed_slot = changes.fold(own, u64::max);
+    let latest = |own: u64, shows: fn(&Link) -> bool| {
+        let changes = ends.iter().filter(|end| end.holds() && shows(end.link));
+        changes.map(|end| end.link.header.status_since_slot).fold(own, u64::max)
+    };
+    let own = device.header.status_since_slot;
+    let changed_slot = latest(own, |_| true);
+    let shown_slot = latest(if device_change_shows(device.header.status) { own } else { 0 }, link_change_shows);
     DeviceFacts {
         public_ip: device.public_ip,
         dz_prefixes: device.dz_prefixes.iter().take(usize::from(device.dz_prefix_count)).copied().collect(),
@@ -368,11 +391,15 @@ fn device_facts(device: &Device, ends: &[End<'_>], clock: &SlotClock) -> DeviceF
         dzx_in_service: in_service(LinkType::Dzx),
         changed_slot,
         changed_ms: clock.time_of(changed_slot),
+        shown_slot,
+        in_service: device.header.status.is_in_service(device.suspended_from),
+        qa_targets: qa_targets(qa, key, device),
+        qa_joined_ms: qa.joined_slot(key).map(|slot| clock.time_of(slot)),
     }
 }
 
 /// Whether entering this status changes the text of the device's configuration. A generation is that of the text, so
-/// only of such a change can it be asked that what runs is younger.
+/// only of such a change can it be asked that what runs is younger, where the agent can't say as of which slot it is.
 const fn device_change_shows(status: DeviceStatus) -> bool {
     match status {
         DeviceStatus::DeviceProvisioning | DeviceStatus::Drained | DeviceStatus::Suspended => true,
@@ -384,7 +411,7 @@ const fn device_change_shows(status: DeviceStatus) -> bool {
 }
 
 /// The same of a link at both its ends, once it has its addresses.
-const fn link_change_shows(link: &Link) -> bool {
+fn link_change_shows(link: &Link) -> bool {
     match link.header.status {
         LinkStatus::Provisioning | LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained => true,
         LinkStatus::Suspended => !link.tunnel_net.is_none(),

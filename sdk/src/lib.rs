@@ -1,7 +1,8 @@
 //! The Rust client of Causeway: everything off-chain reads and changes the ledger through this crate.
 //!
 //! - [`address`], [`instructions`]: where things are and how to ask for a change; pure.
-//! - [`snapshot`], [`predict`]: the whole ledger as one value, and what the program would do next; pure.
+//! - [`snapshot`], [`predict`], [`qa`]: the whole ledger as one value, what the program would do next, and who probes
+//!   whom; pure.
 //! - [`client`], [`watch`], [`events`], [`history`]: reading what is, and what was.
 //! - [`send`], [`pack`], [`lookup`]: changing, in one transaction or in thousands, and in as few as fit.
 //! - [`keys`], [`explain`]: key files, and errors that say what to do.
@@ -22,6 +23,7 @@ pub mod keys;
 pub mod lookup;
 pub mod pack;
 pub mod predict;
+pub mod qa;
 pub mod send;
 pub mod snapshot;
 pub mod watch;

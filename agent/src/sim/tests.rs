@@ -238,6 +238,30 @@ async fn loss_is_seen_where_it_is_and_heals() {
 }
 
 #[tokio::test]
+async fn a_qa_probe_is_answered_while_packets_find_a_way_there_and_back() {
+    let fabric = configured().await;
+    let rtt = 2 * u64::try_from(DELAY.as_nanos()).unwrap();
+    let way = async |fabric: &Fabric| probe(fabric, "r1", ProbeKind::Qa, "10.0.0.3", 10).await;
+    let direct = way(&fabric).await;
+    assert!(direct.received == 10 && (2 * rtt..3 * rtt).contains(&direct.rtt_min_ns), "over r2: {direct:?}");
+    // The wire is whole and the adjacency gone: the other way round.
+    fabric.inject(Fault::AdjacencyDrop { port: port("r2:eth2") });
+    let around = way(&fabric).await;
+    assert!(around.received == 10 && (4 * rtt..5 * rtt).contains(&around.rtt_min_ns), "{around:?}");
+    let cut = fabric.inject(Fault::LinkCut { port: port("r1:eth2") });
+    assert_eq!(way(&fabric).await, ProbeOutcome { sent: 10, ..ProbeOutcome::default() }, "no way is left");
+    assert_eq!(probe(&fabric, "r1", ProbeKind::Qa, "10.0.0.2", 10).await.received, 10, "to another there is");
+    fabric.heal(cut);
+    assert_eq!(way(&fabric).await.received, 10);
+    // A loopback that is not announced any more is not reached, wherever it is.
+    let silent = frr(3, &[1, 2], &[], &[end("eth2", "10.1.0.5/31", FAR)])
+        .replace("lo\n ip address 10.0.0.3/32\n ip router isis 1\n", "lo\n ip address 10.0.0.3/32\n");
+    run(&fabric, "r3", &silent).await;
+    assert!(is_adjacent(&fabric, "r1", "eth2"));
+    assert_eq!(way(&fabric).await.received, 0);
+}
+
+#[tokio::test]
 async fn counters_grow_with_traffic_and_errors_with_faults() {
     let fabric = configured().await;
     let grown = |from_ms: u64, at: &str| {

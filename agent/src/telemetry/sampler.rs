@@ -110,6 +110,7 @@ impl<D: Driver> Sampler<D> {
             offered_sha256: hash(status.offered),
             applied_generation: status.applied.map_or(0, |a| a.generation.0),
             applied_sha256: hash(status.applied),
+            offered_evaluated_slot: status.evaluated_slot,
         }
     }
 

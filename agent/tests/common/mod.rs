@@ -65,6 +65,7 @@ pub struct FakeState {
     pub program_id: [u8; 32],
     pub bundle: ConfigBundle,
     pub finalized_slot: u64,
+    pub evaluated_slot: u64,
     pub plan: ProbePlan,
     pub session_ms: u64,
     pub reports: Vec<ApplyReport>,
@@ -118,6 +119,7 @@ impl FakeController {
             program_id: PROGRAM,
             bundle,
             finalized_slot: 0,
+            evaluated_slot: 0,
             plan: ProbePlan::default(),
             session_ms: 600_000,
             reports: Vec::new(),
@@ -147,6 +149,16 @@ impl FakeController {
         let notice = {
             let mut state = self.state();
             state.finalized_slot = slot;
+            notice(&state)
+        };
+        let _ = self.notices.send(notice);
+    }
+
+    /// The same configuration, as of a later slot.
+    pub fn evaluate(&self, slot: u64) {
+        let notice = {
+            let mut state = self.state();
+            state.evaluated_slot = slot;
             notice(&state)
         };
         let _ = self.notices.send(notice);
@@ -249,6 +261,7 @@ fn notice(state: &FakeState) -> ConfigNotice {
         sha256: state.bundle.sha256.clone(),
         finalized_slot: state.finalized_slot,
         probe_plan_sha256: state.plan.sha256.clone(),
+        evaluated_slot: state.evaluated_slot,
     }
 }
 
@@ -288,6 +301,7 @@ impl Config for FakeController {
             finalized_slot: state.finalized_slot,
             bundle: body.then(|| state.bundle.clone()),
             probe_plan: (have.have_probe_plan_sha256 != state.plan.sha256).then(|| state.plan.clone()),
+            evaluated_slot: state.evaluated_slot,
         }))
     }
 

@@ -31,6 +31,8 @@ pub struct Rules {
     pub max_poll_age_ms: u64,
     /// Time after a change of status in which the configuration of before may still run, in ms.
     pub config_grace_ms: u64,
+    /// Buckets with an answer that a new device's QA probes need over the window, over all its targets.
+    pub qa_successes_min: u32,
 }
 
 impl Default for Rules {
@@ -49,6 +51,7 @@ impl Default for Rules {
             loss_limit_ppm: 0,
             max_poll_age_ms: 300_000,
             config_grace_ms: 120_000,
+            qa_successes_min: 4,
         };
         let hold_ms = rules.safe_hold_ms(600_000, 60_000);
         Self { hold_ms, ..rules }
@@ -72,7 +75,16 @@ impl Rules {
             loss_limit_ppm: 0,
             max_poll_age_ms: 30_000,
             config_grace_ms: 20_000,
+            qa_successes_min: 4,
         }
+    }
+
+    /// Time in ms after a device's first target came into reach in which U4 is not asked, because until then nobody was
+    /// to be probed: the probe plan has to arrive, and one target has to answer often enough on its own.
+    #[must_use]
+    pub fn qa_grace_ms(&self) -> u64 {
+        let buckets = u64::from(self.qa_successes_min).saturating_add(1);
+        self.config_grace_ms.saturating_add(self.bucket_ms.saturating_mul(buckets)).saturating_add(self.lag_ms)
     }
 
     /// The shortest hold with which no streak onchain survives a break: data arrives at most a gap, a bucket and the
@@ -99,6 +111,9 @@ impl Rules {
         }
         if self.min_buckets == 0 {
             return Err("at least one bucket has to be asked for, or no data would be health");
+        }
+        if self.qa_successes_min == 0 {
+            return Err("at least one QA probe has to be answered");
         }
         if self.loss_limit_ppm >= 1_000_000 {
             return Err("the loss limit has to be below 100 %");

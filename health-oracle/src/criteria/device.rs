@@ -1,4 +1,4 @@
-//! D1 to D7 and U1 to U3.
+//! D1 to D7 and U1 to U3; U4 is in a file of its own.
 
 use causeway_interface::{
     Code, DeviceHealth, DeviceType, InterfaceName, Ip4, LoopbackType, Prefix,
@@ -9,7 +9,7 @@ use causeway_interface::{
 use super::{
     Below, Criterion, CriterionResult, Level, Outcome, Verdict, below,
     coverage::{Judgement, Rules, Window},
-    series,
+    qa, series,
 };
 use crate::telemetry::DeviceTelemetry;
 
@@ -56,10 +56,18 @@ pub struct DeviceFacts {
     pub wan_in_service: u32,
     /// DZX links in service.
     pub dzx_in_service: u32,
-    /// Slot of the latest change of status, of the device or of a link, that changes its configuration.
+    /// Slot of the latest change of status, of the device or of a link that holds an interface of it.
     pub changed_slot: u64,
     /// When that was, in ms since 1970.
     pub changed_ms: u64,
+    /// Slot of the latest of these changes that is sure to show in the text of the configuration.
+    pub shown_slot: u64,
+    /// It is activated, or out for maintenance.
+    pub in_service: bool,
+    /// Other activated devices that it is to probe end to end.
+    pub qa_targets: Vec<Code>,
+    /// When the first of them came into reach, in ms since 1970, if it had had a link in service and nobody to probe.
+    pub qa_joined_ms: Option<u64>,
 }
 
 /// Judges a device at `now_ms`.
@@ -87,6 +95,7 @@ pub fn evaluate_device(
         u1(facts),
         u2(window, facts, telemetry, rules),
         u3(facts),
+        qa::u4(window, facts, telemetry, rules, now_ms),
     ];
     let stage = |users: bool| Outcome::all(criteria.iter().filter(|c| c.id.is_for_users() == users).map(|c| c.passed));
     let health = match (below(stage(false)), stage(true)) {
@@ -162,10 +171,17 @@ fn reported(id: Criterion, what: &str, judgement: Judgement, rules: &Rules) -> C
 
 /// Judged by the agent's latest word, not over the window: what matters is what runs now. Three questions: is the word
 /// recent, did the agent reach the controller, and does it run what the ledger asks for by now?
+///
+/// The last is answered by the slot up to which the controller has evaluated what it offers: a change that leaves the
+/// text as it is has no generation. Where none is told, the generation answers it, of changes that show in the text.
 fn d6(facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules, now_ms: u64) -> CriterionResult {
     let limit = rules.max_poll_age_ms / 1_000;
-    let required =
-        format!("polled within {limit} s, applied is what is offered, generation at least {}", facts.changed_slot);
+    let told = telemetry.config.map_or(0, |config| config.evaluated_slot);
+    let current = match told {
+        0 => format!("generation at least {}", facts.shown_slot),
+        _ => format!("of slot {} or later", facts.changed_slot),
+    };
+    let required = format!("polled within {limit} s, applied is what is offered, {current}");
     let result = |passed, observed: String, detail: &str| CriterionResult {
         id: Criterion::D6,
         passed,
@@ -184,8 +200,9 @@ fn d6(facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules, now_ms: u
     if config.polled_ms == 0 {
         return result(Outcome::Failed, "the agent never reached the controller".to_owned(), "");
     }
+    let evaluated = if told == 0 { String::new() } else { format!(", offered as of slot {told}") };
     let observed = format!(
-        "polled {} s ago, generation {} of {} applied",
+        "polled {} s ago, generation {} of {} applied{evaluated}",
         age(config.polled_ms) / 1_000,
         config.applied_generation,
         config.offered_generation
@@ -196,11 +213,12 @@ fn d6(facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules, now_ms: u
     // The same text offered again under a younger generation is applied already.
     let same = config.applied_sha256 == config.offered_sha256 && !config.applied_sha256.is_zero();
     let runs = if same { config.applied_generation.max(config.offered_generation) } else { config.applied_generation };
+    let outdated = if told == 0 { runs < facts.shown_slot } else { told < facts.changed_slot };
     let settling = age(facts.changed_ms) <= rules.config_grace_ms;
     if !same && !settling {
         return result(Outcome::Failed, observed, "what runs is not what is offered");
     }
-    if runs < facts.changed_slot && !settling {
+    if outdated && !settling {
         return result(Outcome::Failed, observed, "what runs is older than the latest change of status");
     }
     if !same && config.applied_generation == 0 {

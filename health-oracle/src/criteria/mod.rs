@@ -29,11 +29,6 @@
 //! time to settle; and a series that was never good since then, or since its first sample ever, holds nothing: no good
 //! attestation can rest on it. So a link that has just come up is not held to the time in which it could not be up.
 //!
-//! # What is not judged
-//!
-//! [`NOT_JUDGED`]: U4 (QA probes to other activated devices). It is neither passed nor failed, it never reaches the
-//! bitmap, and each evidence document names it.
-//!
 //! # Missing and bad
 //!
 //! [`Outcome::NotObserved`] and [`Outcome::Failed`] differ: a level needs every criterion passed, so that missing data is
@@ -42,6 +37,9 @@
 pub mod coverage;
 pub mod device;
 pub mod link;
+mod qa;
+#[cfg(test)]
+mod qa_tests;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -73,7 +71,7 @@ pub enum Criterion {
     U2,
     /// The device type's shape.
     U3,
-    /// QA probes to other activated devices; see [`NOT_JUDGED`].
+    /// Of a new device: enough answered QA probes to other activated devices.
     U4,
     /// Counters of both ends' interfaces throughout, no errors, non-zero traffic.
     L1,
@@ -82,9 +80,6 @@ pub enum Criterion {
     /// IS-IS adjacency up at both ends throughout.
     L3,
 }
-
-/// Criteria of the design that this build does not judge. They count for nothing: a level is reached without them.
-pub const NOT_JUDGED: &[Criterion] = &[Criterion::U4];
 
 impl Criterion {
     /// The criterion's bit in an attestation's bitmap.
@@ -238,7 +233,7 @@ impl Level {
 pub struct Verdict {
     /// The level that it is at.
     pub level: Level,
-    /// Every criterion that was judged, in the order of the design's table.
+    /// Every criterion, in the order of the design's table.
     pub criteria: Vec<CriterionResult>,
 }
 

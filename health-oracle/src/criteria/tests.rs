@@ -13,13 +13,13 @@ use crate::telemetry::{
     AdjacencyBucket, Bucket, ConfigState, DeviceTelemetry, InterfaceBucket, ProbeBucket, ProbeKind, ReportBucket, Track,
 };
 
-const BUCKET: u64 = 1_000;
-const NOW: u64 = 1_000_000;
+pub(super) const BUCKET: u64 = 1_000;
+pub(super) const NOW: u64 = 1_000_000;
 /// The window of these tests: 200 buckets up to the last before NOW, breaks held for 20.
-const FROM: u64 = 800;
-const TO: u64 = 1_000;
+pub(super) const FROM: u64 = 800;
+pub(super) const TO: u64 = 1_000;
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     Rules {
         bucket_ms: BUCKET,
         min_share_ppm: 950_000,
@@ -32,10 +32,11 @@ fn rules() -> Rules {
         loss_limit_ppm: 0,
         max_poll_age_ms: 30_000,
         config_grace_ms: 10_000,
+        qa_successes_min: 4,
     }
 }
 
-fn window() -> Window {
+pub(super) fn window() -> Window {
     Window::new(NOW, 200_000, None, &rules())
 }
 
@@ -44,9 +45,9 @@ const KEEP: usize = 64;
 
 /// Buckets by number, to be made a track.
 #[derive(Clone, Default)]
-struct Series<T> {
-    first_ms: Option<u64>,
-    buckets: Vec<(u64, T)>,
+pub(super) struct Series<T> {
+    pub(super) first_ms: Option<u64>,
+    pub(super) buckets: Vec<(u64, T)>,
 }
 
 impl<T: Bucket> From<Series<T>> for Track<T> {
@@ -72,7 +73,7 @@ const PROBED: ProbeBucket = ProbeBucket { samples: 2, sent: 20, received: 20, rt
 const REPORTED: ReportBucket = ReportBucket { samples: 4 };
 const ADJACENT: AdjacencyBucket = AdjacencyBucket { samples: 2, down: 0 };
 
-fn telemetry() -> DeviceTelemetry {
+pub(super) fn telemetry() -> DeviceTelemetry {
     let mut t = DeviceTelemetry {
         interface_reports: series(REPORTED).into(),
         probe_reports: series(REPORTED).into(),
@@ -83,6 +84,7 @@ fn telemetry() -> DeviceTelemetry {
             offered_sha256: Digest([1; 32]),
             applied_generation: 90,
             applied_sha256: Digest([1; 32]),
+            evaluated_slot: 0,
         }),
         ..DeviceTelemetry::default()
     };
@@ -94,7 +96,7 @@ fn telemetry() -> DeviceTelemetry {
     t
 }
 
-fn facts() -> DeviceFacts {
+pub(super) fn facts() -> DeviceFacts {
     let loopback = |name: &str, kind, address: &str| LoopbackFact {
         name: name.parse().unwrap(),
         kind,
@@ -119,6 +121,10 @@ fn facts() -> DeviceFacts {
         dzx_in_service: 0,
         changed_slot: 80,
         changed_ms: NOW - 400_000,
+        shown_slot: 80,
+        in_service: true,
+        qa_targets: Vec::new(),
+        qa_joined_ms: None,
     }
 }
 
@@ -148,8 +154,7 @@ fn a_healthy_device_is_ready_for_users() {
     let verdict = judge(&facts(), &telemetry());
     assert_eq!(verdict.level, Level::Device(DeviceHealth::ReadyForUsers), "{verdict:#?}");
     assert_eq!(verdict.failed_bits(), 0);
-    assert_eq!(verdict.criteria.len(), 10);
-    assert!(verdict.criteria.iter().all(|c| !NOT_JUDGED.contains(&c.id)));
+    assert_eq!(verdict.criteria.len(), 11);
 }
 
 #[test]
@@ -307,7 +312,7 @@ fn reports_d5_d7() {
 #[test]
 fn configuration_d6() {
     type Change = fn(&mut ConfigState, &mut DeviceFacts);
-    let cases: [(&str, Outcome, Change); 13] = [
+    let cases: [(&str, Outcome, Change); 20] = [
         ("current", Outcome::Passed, |_, _| {}),
         ("last word at the limit", Outcome::Passed, |c, _| (c.at_ms, c.polled_ms) = (NOW - 30_000, NOW - 30_000)),
         ("last word over the limit", Outcome::NotObserved, |c, _| c.at_ms = NOW - 30_001),
@@ -316,12 +321,27 @@ fn configuration_d6() {
         ("another hash", Outcome::Failed, |c, _| c.applied_sha256 = Digest([2; 32])),
         ("no hash", Outcome::Failed, |c, _| (c.applied_sha256, c.offered_sha256) = (Digest::ZERO, Digest::ZERO)),
         ("the same text under a younger generation", Outcome::Passed, |c, _| c.offered_generation = 95),
-        ("older than the change", Outcome::Failed, |_, f| f.changed_slot = 91),
+        ("older than the change", Outcome::Failed, |_, f| f.shown_slot = 91),
         ("older than the change, within the grace", Outcome::Passed, |_, f| {
-            (f.changed_slot, f.changed_ms) = (91, NOW - 10_000);
+            (f.shown_slot, f.changed_ms) = (91, NOW - 10_000);
         }),
         ("older than the change, grace over", Outcome::Failed, |_, f| {
-            (f.changed_slot, f.changed_ms) = (91, NOW - 10_001);
+            (f.shown_slot, f.changed_ms) = (91, NOW - 10_001);
+        }),
+        ("older than a change that does not show", Outcome::Passed, |_, f| f.changed_slot = 91),
+        ("as of the change", Outcome::Passed, |c, f| (c.evaluated_slot, f.changed_slot) = (95, 95)),
+        ("as of the change, the text being older than it", Outcome::Passed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, f.shown_slot) = (95, 95, 95);
+        }),
+        ("as of before the change", Outcome::Failed, |c, f| (c.evaluated_slot, f.changed_slot) = (94, 95)),
+        ("as of before the change, within the grace", Outcome::Passed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, f.changed_ms) = (94, 95, NOW - 10_000);
+        }),
+        ("as of the change, and another hash", Outcome::Failed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, c.applied_sha256) = (95, 95, Digest([2; 32]));
+        }),
+        ("as of the change, and a poll over the limit", Outcome::Failed, |c, f| {
+            (c.evaluated_slot, f.changed_slot, c.polled_ms) = (95, 95, NOW - 30_001);
         }),
         ("another hash, within the grace", Outcome::Passed, |c, f| {
             (c.applied_sha256, f.changed_ms) = (Digest([2; 32]), NOW - 1);
@@ -437,6 +457,7 @@ fn bits_are_fixed() {
 fn rules_that_would_make_silence_health_are_refused() {
     assert!(Rules::default().check().is_ok());
     assert!(Rules::seconds().check().is_ok());
+    assert!(Rules { qa_successes_min: 0, ..Rules::default() }.check().is_err());
     assert!(Rules { min_buckets: 0, ..Rules::default() }.check().is_err());
     assert!(Rules { bucket_ms: 0, ..Rules::default() }.check().is_err());
     assert!(Rules { loss_limit_ppm: 1_000_000, ..Rules::default() }.check().is_err());
@@ -457,6 +478,7 @@ fn any_rules() -> impl Strategy<Value = Rules> {
             loss_limit_ppm: 0,
             max_poll_age_ms: 30_000,
             config_grace_ms: 30_000,
+            qa_successes_min: 4,
         },
     )
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     criteria::{
-        Criterion, NOT_JUDGED, Verdict,
+        Verdict,
         coverage::{Rules, Window},
         device::evaluate_device,
         link::evaluate_link,
@@ -80,8 +80,6 @@ pub struct Evidence {
     pub window: EvidenceWindow,
     /// What was found.
     pub verdict: Verdict,
-    /// Criteria of the design that were not judged.
-    pub not_judged: Vec<Criterion>,
     /// What it was judged by.
     pub rules: Rules,
     /// What telemetry it rests on.
@@ -129,12 +127,6 @@ impl Evidence {
         }
     }
 
-    /// The criteria that a document has to name as not judged.
-    #[must_use]
-    pub fn not_judged() -> Vec<Criterion> {
-        NOT_JUDGED.to_vec()
-    }
-
     /// The document and its name.
     ///
     /// # Errors
@@ -148,7 +140,7 @@ impl Evidence {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::criteria::{CriterionResult, Level, Outcome};
+    use crate::criteria::{Criterion, CriterionResult, Level, Outcome};
     use causeway_interface::LinkHealth;
 
     pub(crate) fn evidence(code: &str) -> Evidence {
@@ -171,7 +163,6 @@ pub(crate) mod tests {
                     detail: "\"quoted\"\n".into(),
                 }],
             },
-            not_judged: Evidence::not_judged(),
             rules: Rules::default(),
             telemetry: vec![TelemetryDigest::new(code.parse().unwrap(), Chain { sequence: 5, head: Digest([9; 32]) })],
             buckets: Window { start: 1, end: 9, hold_from: 3, fresh: false, bucket_ms: 4_000 },

@@ -17,7 +17,7 @@ use super::*;
 use crate::{
     ingest::tests::{LIMITS, PROGRAM, key},
     serve::{Bounds, serve},
-    store::sqlite::SqliteStore,
+    store::{recorder::Recorder, sqlite::SqliteStore},
     time::SlotClock,
 };
 
@@ -36,7 +36,7 @@ impl Rig {
     async fn start(rate: Rate, memory_bytes: usize, body_limit: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&folder.path().join("telemetry.sqlite"), 60_000).unwrap());
-        let (writer, _) = Writer::start(store).unwrap();
+        let (writer, _) = Writer::start(Arc::new(Recorder::new(store, 60_000))).unwrap();
         let devices = [("nyc-1", 1), ("lon-1", 2)]
             .map(|(device, seed)| (device.parse().unwrap(), Key(key(seed).verifying_key().to_bytes())));
         let directory = Directory::from_keys(devices, SlotClock::new(1_000, time::now_ms()));

@@ -261,6 +261,7 @@ mod tests {
             offered_sha256: sha256.clone(),
             applied_generation: at,
             applied_sha256: sha256,
+            offered_evaluated_slot: at,
         }];
         let (bytes, samples) = (batch.encoded_len() as u64, 4 * 112 + 1);
         let rate = Rate::default();

@@ -244,6 +244,7 @@ fn config(device: &str, sequence: u64, at_ms: u64, generation: u64) -> VerifiedB
         offered_sha256: vec![1; 32],
         applied_generation: generation,
         applied_sha256: vec![2; 31],
+        offered_evaluated_slot: generation + 100,
     };
     verified(Batch { device: device.into(), sequence, configs: vec![sample], ..Default::default() })
 }
@@ -256,6 +257,7 @@ fn the_latest_configuration_wins(open: Open<'_>) {
     }
     let config = known(open, &recorder, "config").config.unwrap();
     assert_eq!((config.at_ms, config.polled_ms, config.applied_generation), (at(2_000), at(1_999), 8));
+    assert_eq!(config.evaluated_slot, 108);
     assert_eq!(config.offered_sha256.0, [1; 32]);
     assert!(config.applied_sha256.is_zero(), "a hash of 31 bytes is none");
 }

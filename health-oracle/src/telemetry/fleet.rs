@@ -115,6 +115,12 @@ impl Fleet {
         self.devices.get(code).map(|device| &device.telemetry)
     }
 
+    /// Shows this of a device, as if it had been measured.
+    #[cfg(test)]
+    pub(crate) fn show(&mut self, code: Code, telemetry: DeviceTelemetry) {
+        self.devices.insert(code, Device { telemetry, ..Device::default() });
+    }
+
     /// Number and last accepted sequence of a device.
     #[must_use]
     pub fn known(&self, code: &Code) -> Option<(u32, Option<u64>)> {
@@ -379,6 +385,7 @@ impl Taker<'_> {
             offered_sha256: hash(&sample.offered_sha256),
             applied_generation: sample.applied_generation,
             applied_sha256: hash(&sample.applied_sha256),
+            evaluated_slot: sample.offered_evaluated_slot,
         });
     }
 }

@@ -79,6 +79,8 @@ pub struct ConfigState {
     pub applied_generation: u64,
     /// Hash of what runs.
     pub applied_sha256: Digest,
+    /// Slot of the ledger up to which what is on offer is what the ledger asks for; 0 where the agent can't say.
+    pub evaluated_slot: u64,
 }
 
 /// What commits to every batch that was accepted of a device, in order: `head` is the SHA-256 over the head before it,
