@@ -136,10 +136,8 @@ impl Client {
             .timeout(settings.timeout)
             .build()
             .map_err(ClickHouseError::Unreachable)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| ClickHouseError::Stopped)?;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|_| ClickHouseError::Stopped)?;
         let (jobs, waiting) = mpsc::sync_channel::<Job>(QUEUE);
         let serve = move || {
             while let Ok(job) = waiting.recv() {

@@ -18,6 +18,7 @@ use super::{
     journal::counting,
     kinds::{KINDS, Kind, loss_ppm},
     native::Rows,
+    prune::forgotten_ms,
     schema::{COMMIT_SLICE, PARTITION_MS, SLICE_MS},
     tail,
 };
@@ -56,6 +57,7 @@ pub fn load(client: &Client, bucket_ms: u64, from_ms: u64, into: &mut dyn Loader
     let reading = Reading { client, bucket_ms: bucket_ms.max(1), counting };
     reading.devices(into)?;
     reading.series(into)?;
+    let from_ms = from_ms.max(forgotten_ms(client)?);
     for kind in &KINDS {
         reading.samples(kind, from_ms, into)?;
     }
@@ -72,7 +74,7 @@ impl Reading<'_> {
         // The second condition finds the few slices of commits in which a device was last heard, by the index.
         let answer = self.ask(format!(
             "SELECT id, code, last_sequence, chain, lost_samples, config_at_ms, config_polled_ms, offered_generation,
-             offered_sha256, applied_generation, applied_sha256 FROM device
+             offered_sha256, applied_generation, applied_sha256, evaluated_slot FROM device
              WHERE (id, commit) IN (SELECT id, max(commit) FROM device WHERE 1{counting} GROUP BY id)
              AND intDiv(commit, {COMMIT_SLICE}) IN
              (SELECT intDiv(max(commit), {COMMIT_SLICE}) FROM device WHERE 1{counting} GROUP BY id) ORDER BY id"
@@ -89,6 +91,7 @@ impl Reading<'_> {
                 offered_sha256: Digest(rows.array()?),
                 applied_generation: rows.u64()?,
                 applied_sha256: Digest(rows.array()?),
+                evaluated_slot: rows.u64()?,
             };
             let config = (config.at_ms > 0).then_some(config);
             into.device(DeviceRow { id, code, last_sequence, chain, lost_samples, config });
@@ -157,10 +160,8 @@ impl Reading<'_> {
         let chunk_ms = self.chunk_ms();
         for chunk in chunks.iter().rev() {
             let times = chunk * chunk_ms..(chunk + 1) * chunk_ms;
-            let answer = self.ask(format!(
-                "SELECT toUInt64(max(at_ms)), count() FROM {table} WHERE {}",
-                self.between(&times)
-            ))?;
+            let answer =
+                self.ask(format!("SELECT toUInt64(max(at_ms)), count() FROM {table} WHERE {}", self.between(&times)))?;
             let mut rows = Rows::new(&answer);
             // An older server answers nothing where a newer one answers zeros.
             if !rows.is_empty()
@@ -177,7 +178,8 @@ impl Reading<'_> {
         let Some(newest) = self.newest(kind.table, &chunks)? else { return Ok(()) };
         let cut = (newest / self.bucket_ms + 1).saturating_sub(TAIL) * self.bucket_ms;
         let chunk_ms = self.chunk_ms();
-        let times = |chunk: u64| chunk * chunk_ms..((chunk + 1) * chunk_ms).min(cut);
+        let from_ms = from_ms / self.block_ms() * self.block_ms();
+        let times = |chunk: u64| (chunk * chunk_ms).max(from_ms)..((chunk + 1) * chunk_ms).min(cut);
         let past: Vec<Range<u64>> = chunks.into_iter().map(times).filter(|times| !times.is_empty()).collect();
         let mut last = Vec::new();
         std::thread::scope(|scope| {

@@ -129,11 +129,7 @@ impl TelemetryStore for ClickHouseStore {
 }
 
 impl Writer {
-    fn commit(
-        &mut self,
-        store: &ClickHouseStore,
-        requests: &dyn Fn(u32) -> Vec<Request>,
-    ) -> Result<(), StoreError> {
+    fn commit(&mut self, store: &ClickHouseStore, requests: &dyn Fn(u32) -> Vec<Request>) -> Result<(), StoreError> {
         let journal = match &mut self.journal {
             Some(journal) => journal,
             slot @ None => slot.insert(Journal::open(&store.writing, store.settings.pace, self.read)?),

@@ -4,7 +4,7 @@
 use super::{
     ClickHouseStore,
     error::ClickHouseError,
-    http::Request,
+    http::{Client, Request},
     journal::{State, now_ms, say, voids},
     load::partitions,
     native::Rows,
@@ -18,8 +18,11 @@ const SETTLED_MS: u64 = 3_600_000;
 /// Tables with rows of commits.
 const TABLES: [&str; 6] = ["device", "series", "batch", SAMPLES[0], SAMPLES[1], SAMPLES[2]];
 
-/// Drops the partitions that end before this time.
+/// Drops the partitions that end before this time. What stays of older samples is not read any more.
 pub fn prune(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
+    if before_ms > forgotten_ms(&store.writing)? {
+        store.writing.one(Request::plain(format!("INSERT INTO forgotten (before_ms) VALUES ({before_ms})")))?;
+    }
     for table in SAMPLES.into_iter().chain(["batch"]) {
         for partition in ended(store, table, before_ms)? {
             drop_partition(store, table, partition)?;
@@ -29,9 +32,19 @@ pub fn prune(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> 
     commits(store, before_ms)
 }
 
+/// What is older than this was forgotten, in ms since 1970.
+pub fn forgotten_ms(client: &Client) -> Result<u64, ClickHouseError> {
+    let answer = client.one(Request::plain("SELECT toUInt64(max(before_ms)) FROM forgotten FORMAT RowBinary"))?;
+    // An older server answers nothing where a newer one answers 0.
+    if answer.is_empty() { Ok(0) } else { Rows::new(&answer).u64() }
+}
+
 fn ended(store: &ClickHouseStore, table: &str, before_ms: u64) -> Result<Vec<u64>, ClickHouseError> {
     let all = partitions(&store.writing, table)?;
-    Ok(all.into_iter().filter(|partition| partition.saturating_add(1).saturating_mul(PARTITION_MS) <= before_ms).collect())
+    Ok(all
+        .into_iter()
+        .filter(|partition| partition.saturating_add(1).saturating_mul(PARTITION_MS) <= before_ms)
+        .collect())
 }
 
 fn drop_partition(store: &ClickHouseStore, table: &str, partition: u64) -> Result<(), ClickHouseError> {
@@ -42,7 +55,8 @@ fn drop_partition(store: &ClickHouseStore, table: &str, partition: u64) -> Resul
 /// Old rows of devices go once the latest row of each is a younger one: a device is never forgotten, or its batches
 /// could be replayed.
 fn devices(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
-    let ended = ended(store, "device", before_ms)?;
+    // The younger row is written now, and has to stay.
+    let ended = ended(store, "device", before_ms.min(now_ms()))?;
     let Some(last) = ended.last() else { return Ok(()) };
     let end_ms = last.saturating_add(1).saturating_mul(PARTITION_MS);
     let mut writer = store.writer();
@@ -55,7 +69,7 @@ fn devices(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
     let answer = store.writing.one(Request::plain(format!("SELECT count() {old} FORMAT RowBinary")))?;
     if !answer.is_empty() && Rows::new(&answer).u64()? > 0 {
         const REST: &str = "last_sequence, chain, lost_samples, config_at_ms, config_polled_ms, offered_generation,
-            offered_sha256, applied_generation, applied_sha256";
+            offered_sha256, applied_generation, applied_sha256, evaluated_slot";
         writer.commit(store, &|number| {
             vec![Request::plain(format!(
                 "INSERT INTO device (commit, id, code, written_ms, {REST})

@@ -75,10 +75,14 @@ fn tables(version: Version) -> Vec<String> {
             version.settings(GRANULARITY)
         ),
         format!(
+            "CREATE TABLE IF NOT EXISTS forgotten (before_ms UInt64) ENGINE = MergeTree ORDER BY before_ms {}",
+            version.settings(GRANULARITY)
+        ),
+        format!(
             "CREATE TABLE IF NOT EXISTS device (commit UInt32, id UInt32, code String, written_ms UInt64,
              last_sequence UInt64, chain FixedString(32), lost_samples UInt64, config_at_ms UInt64,
              config_polled_ms UInt64, offered_generation UInt64, offered_sha256 FixedString(32),
-             applied_generation UInt64, applied_sha256 FixedString(32))
+             applied_generation UInt64, applied_sha256 FixedString(32), evaluated_slot UInt64)
              ENGINE = MergeTree PARTITION BY intDiv(written_ms, {PARTITION_MS})
              ORDER BY (intDiv(commit, {COMMIT_SLICE}), id, commit) {}",
             version.settings(GRANULARITY)
@@ -111,7 +115,8 @@ fn tables(version: Version) -> Vec<String> {
 /// # Errors
 /// The server refuses, or the database is of a later version.
 pub fn prepare(client: &Client, database: &str) -> Result<(), StoreError> {
-    let found = client.outside(format!("SELECT count() FROM system.databases WHERE name = '{database}' FORMAT RowBinary"))?;
+    let found =
+        client.outside(format!("SELECT count() FROM system.databases WHERE name = '{database}' FORMAT RowBinary"))?;
     // Asked first: making one needs a right that an oracle's user need not have.
     if Rows::new(&found).u64()? == 0 {
         client.outside(format!("CREATE DATABASE IF NOT EXISTS {database}"))?;

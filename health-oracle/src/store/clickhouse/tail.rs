@@ -19,8 +19,7 @@ const FEW: usize = 2_000;
 /// Width in ms of what is asked for at once: eight minutes, some million samples.
 const STEP_MS: u64 = SLICE_MS / 8;
 
-const COUNTERS: &str =
-    "in_octets, out_octets, in_errors, out_errors, in_discards, out_discards, carrier_transitions";
+const COUNTERS: &str = "in_octets, out_octets, in_errors, out_errors, in_discards, out_discards, carrier_transitions";
 
 /// Hands on the counters of each interface at its last sample before `cut`; `last` has its time by the series' number, 0
 /// for none.

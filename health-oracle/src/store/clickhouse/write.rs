@@ -50,6 +50,7 @@ fn devices(commit: &Commit, number: u32) -> Block {
         .column("offered_sha256", config().map(|config| digest(config.map(|config| config.offered_sha256))))
         .column("applied_generation", config().map(|config| config.map_or(0, |config| config.applied_generation)))
         .column("applied_sha256", config().map(|config| digest(config.map(|config| config.applied_sha256))))
+        .column("evaluated_slot", config().map(|config| config.map_or(0, |config| config.evaluated_slot)))
 }
 
 fn series(commit: &Commit, number: u32) -> Block {
