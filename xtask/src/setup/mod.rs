@@ -20,6 +20,8 @@ pub enum Need {
     Program,
     /// Real routers, for the tests that ask them whether they accept a configuration.
     Routers,
+    /// A real ClickHouse server, for the tests of the telemetry store for fleets; they start their own.
+    Databases,
 }
 
 const NATIVE: &[&str] = &[
@@ -34,6 +36,7 @@ const NATIVE: &[&str] = &[
     "zstd",
 ];
 const ROUTERS: &[&str] = &["frr", "frr-pythontools"];
+const DATABASES: &[&str] = &["clickhouse-server"];
 
 /// Sees to it that what is needed is there.
 ///
@@ -48,6 +51,7 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
             Need::Program if debian_route => onchain::COMPILER,
             Need::Program => &[],
             Need::Routers => ROUTERS,
+            Need::Databases => DATABASES,
         });
     }
     let mut apt = Apt::default();
