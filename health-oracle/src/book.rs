@@ -242,10 +242,10 @@ impl RuleBook {
         found.unwrap_or(&self.all)
     }
 
-    /// The longest hold of any type, in ms.
+    /// How far back held breaks of any type are seen, in ms; see [`Rules::held_ms`].
     #[must_use]
-    pub fn longest_hold_ms(&self) -> u64 {
-        self.members().map(|(_, rules)| rules.hold_ms).fold(self.all.hold_ms, u64::max)
+    pub fn held_ms(&self) -> u64 {
+        self.members().map(|(_, rules)| rules.held_ms()).fold(self.all.held_ms(), u64::max)
     }
 
     /// Every type with its rules.

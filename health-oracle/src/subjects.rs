@@ -189,7 +189,7 @@ impl Court<'_> {
     pub fn reach_ms(&self) -> u64 {
         let slots = self.network.burn_in_new_slots.max(self.network.burn_in_maintenance_slots);
         let late_ms = self.rules.all.lag_ms.saturating_add(self.rules.all.bucket_ms);
-        self.clock.duration_ms(slots).max(self.rules.longest_hold_ms()).saturating_add(late_ms)
+        self.clock.duration_ms(slots).max(self.rules.held_ms()).saturating_add(late_ms)
     }
 
     /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among

@@ -98,6 +98,14 @@ impl Rules {
             .saturating_add(round_ms.saturating_mul(2))
     }
 
+    /// How far back the whole of every break is seen that is held, in ms: it may have ended in the bucket before the hold,
+    /// and a gap has to be seen longer than the limit to be one.
+    #[must_use]
+    pub fn held_ms(&self) -> u64 {
+        let rounding = self.bucket_ms.saturating_mul(HELD_BUCKETS);
+        self.hold_ms.saturating_add(self.max_gap_ms).saturating_add(rounding)
+    }
+
     /// What can't be judged by, in words.
     ///
     /// # Errors
@@ -130,6 +138,10 @@ impl Rules {
     }
 }
 
+/// Buckets before the hold that the window reaches at least: the one that a break ended in, and one that the gap exceeds
+/// its limit by, each cut by rounding.
+const HELD_BUCKETS: u64 = 3;
+
 /// What is looked at: whole buckets from `start` up to, not including, `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -152,7 +164,7 @@ impl Window {
     pub fn new(now_ms: u64, burn_in_ms: u64, observable_since_ms: Option<u64>, rules: &Rules) -> Self {
         let bucket_ms = rules.bucket_ms.max(1);
         let end = now_ms.saturating_sub(rules.lag_ms) / bucket_ms;
-        let length = burn_in_ms.max(rules.hold_ms);
+        let length = burn_in_ms.max(rules.held_ms());
         let start = now_ms.saturating_sub(length).div_ceil(bucket_ms);
         // The last bucket is always held: what is bad now is bad.
         let hold_from = (now_ms.saturating_sub(rules.hold_ms) / bucket_ms).min(end);

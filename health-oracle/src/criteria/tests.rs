@@ -531,6 +531,28 @@ proptest! {
         prop_assert_eq!(of(&verdict, Criterion::L3), expected);
     }
 
+    /// The same where the window is no longer than the hold, wherever in its bucket the moment lies.
+    #[test]
+    fn a_break_is_held_in_the_shortest_window(bad_at in 850..980u64, gap in proptest::bool::ANY, seen_ms in 0..19_999u64) {
+        let rules = rules();
+        let mut s = series(ADJACENT);
+        let length = if gap { 6 } else { 1 };
+        if gap {
+            s.buckets.retain(|(n, _)| !(bad_at..bad_at + 6).contains(n));
+        } else {
+            s.buckets.iter_mut().filter(|(n, _)| *n == bad_at).for_each(|(_, b)| b.down = 1);
+        }
+        let now = (bad_at + length) * BUCKET + seen_ms;
+        s.buckets.extend((TO..1_100).map(|n| (n, ADJACENT)));
+        s.buckets.retain(|(n, _)| *n < now / BUCKET);
+        let mut t = telemetry();
+        t.adjacencies.insert("eth1".parse().unwrap(), s.into());
+        let window = Window::new(now, 0, None, &rules);
+        let verdict = evaluate_link(&window, &link_facts(), [&t, &telemetry()], &rules, now);
+        let expected = if gap { Outcome::NotObserved } else { Outcome::Failed };
+        prop_assert_eq!(of(&verdict, Criterion::L3), expected);
+    }
+
     /// The promise itself, against the program's own streaks: whatever is bad, however late it arrives and whichever
     /// words land, no streak onchain reaches over a bad bucket that is older than the longest delay.
     #[test]

@@ -6,6 +6,9 @@ use causeway_interface::Digest;
 use causeway_wire::signing::sha256;
 use serde::{Deserialize, Serialize};
 
+/// Leaves that a proof may speak of: many more than a transaction has words.
+const MAX_LEAVES: usize = 1 << 20;
+
 /// The way from a leaf to the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
@@ -70,7 +73,7 @@ impl Proof {
     /// The root that this proof leads to from a document; none where the proof is not one.
     #[must_use]
     pub fn root(&self, document: &Digest) -> Option<Digest> {
-        if self.index >= self.leaves {
+        if self.index >= self.leaves || self.leaves > MAX_LEAVES {
             return None;
         }
         // Which side the sibling is on, from the root down, is a matter of place and size only.

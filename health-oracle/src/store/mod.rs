@@ -8,6 +8,7 @@
 //! What [`TelemetryStore::append`] accepted is there after a crash, a batch is accepted at most once and only after every
 //! older one of its device, and what is judged is never ahead of what is kept. Signatures were verified before.
 
+pub mod clickhouse;
 pub mod commit;
 #[cfg(test)]
 pub(crate) mod contract;
@@ -56,6 +57,9 @@ pub enum StoreError {
     /// The embedded database refused.
     #[error("the telemetry database refused")]
     Database(#[from] rusqlite::Error),
+    /// The ClickHouse server refused, or could not be asked.
+    #[error("the telemetry database failed")]
+    ClickHouse(#[from] clickhouse::ClickHouseError),
     /// The store was made with another width of buckets; its sums can't be read with this one.
     #[error("the store holds buckets of {found} ms, {wanted} ms are configured; use another data directory")]
     BucketWidth {
@@ -97,6 +101,12 @@ pub trait TelemetryStore: Send + Sync {
     /// # Errors
     /// The database can't be read. That is not "no data": nothing may be concluded from it.
     fn load(&self, from_ms: u64, into: &mut dyn Loader) -> Result<(), StoreError>;
+
+    /// Whether [`Self::load`] gives back the sums of blocks that [`Commit::blocks`] brought. A store that sums by itself
+    /// needs none.
+    fn keeps_sums(&self) -> bool {
+        true
+    }
 
     /// Whether it can be read now: a cheap look at everything that [`Self::load`] reads.
     ///

@@ -62,7 +62,11 @@ impl Recorder {
         state.fleet(&*self.store, self.bucket_ms, now_ms)?;
         let Some(mut fleet) = state.fleet.take() else { return Err(StoreError::Poisoned) };
         let answers = batches.into_iter().map(|batch| fleet.take(batch, &mut commit)).collect();
-        fleet.seal(&mut commit);
+        if self.store.keeps_sums() {
+            fleet.seal(&mut commit);
+        } else {
+            commit.blocks.clear();
+        }
         if !commit.is_empty() {
             self.store.append(&commit)?;
         }

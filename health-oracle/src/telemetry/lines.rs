@@ -21,20 +21,26 @@ pub trait Name: Copy + Eq + Hash {
     fn is(&self, said: Self::Said<'_>) -> bool;
 }
 
-/// Whether zero-padded bytes hold this text.
+/// Text that brings no padding of its own: two texts are never one name.
+fn unpadded(said: &str) -> Option<&str> {
+    (!said.contains('\0')).then_some(said)
+}
+
+/// Whether zero-padded bytes hold this text, which does not end with padding of its own.
 fn holds(padded: &[u8], text: &str) -> bool {
-    padded.strip_prefix(text.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|next| *next == 0))
+    let ends = text.as_bytes().last().is_some_and(|last| *last != 0);
+    ends && padded.strip_prefix(text.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|next| *next == 0))
 }
 
 impl Name for InterfaceName {
     type Said<'a> = &'a str;
 
     fn parse(said: &str) -> Option<Self> {
-        said.parse().ok()
+        unpadded(said)?.parse().ok()
     }
 
     fn is(&self, said: &str) -> bool {
-        !said.is_empty() && holds(&self.0, said)
+        holds(&self.0, said)
     }
 }
 
@@ -42,11 +48,11 @@ impl Name for (ProbeKind, Code) {
     type Said<'a> = (i32, &'a str);
 
     fn parse((kind, target): (i32, &str)) -> Option<Self> {
-        Some((ProbeKind::from_number(kind)?, target.parse().ok()?))
+        Some((ProbeKind::from_number(kind)?, unpadded(target)?.parse().ok()?))
     }
 
     fn is(&self, (kind, target): (i32, &str)) -> bool {
-        self.0 as i32 == kind && !target.is_empty() && holds(&self.1.0, target)
+        self.0 as i32 == kind && holds(&self.1.0, target)
     }
 }
 

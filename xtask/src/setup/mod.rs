@@ -22,6 +22,8 @@ pub enum Need {
     Routers,
     /// What the files for running an oracle are checked with, and other makers of keys.
     Operation,
+    /// A real ClickHouse server, for the tests of the telemetry store for fleets; they start their own.
+    Databases,
 }
 
 const NATIVE: &[&str] = &[
@@ -38,6 +40,7 @@ const NATIVE: &[&str] = &[
 const ROUTERS: &[&str] = &["frr", "frr-pythontools"];
 /// openssl makes keys in PKCS#8; promtool is in prometheus, systemd-analyze in systemd.
 const OPERATION: &[&str] = &["openssl", "prometheus", "systemd"];
+const DATABASES: &[&str] = &["clickhouse-server"];
 
 /// Sees to it that what is needed is there.
 ///
@@ -53,6 +56,7 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
             Need::Program => &[],
             Need::Routers => ROUTERS,
             Need::Operation => OPERATION,
+            Need::Databases => DATABASES,
         });
     }
     let mut apt = Apt::default();
