@@ -1,12 +1,16 @@
 //! The health oracle: signed telemetry in, verdicts and attestations out.
 //!
 //! ```text
-//! agents --signed batches--> ingest -> store -> criteria -> verdicts -> evidence -> Attest  --> ledger
-//! ledger --snapshot--------> keys, facts ------^                         `------> Advance --^
+//! agents --signed batches--> ingest -> telemetry -> criteria -> verdicts -> evidence -> Attest  --> ledger
+//!                                      store            ^                            |
+//! ledger --snapshot--------> keys, facts ---------------'                         Advance --> ledger
 //! ```
 //!
 //! - [`criteria`]: the rules, pure; its documentation says how window, hold and burn-in fit together.
-//! - [`ingest`], [`store`]: telemetry in, verified, and kept.
+//! - [`ingest`]: telemetry in, bounded and verified.
+//! - [`telemetry`]: what is known of every series, in memory; what a round judges.
+//! - [`store`]: what is kept, and read back at the next start: SQLite or ClickHouse.
+//! - [`config`], [`book`]: what an oracle is told, and by which rules it judges whom.
 //! - [`subjects`], [`submission`], [`round`]: what is judged, what is said, and one turn of it all.
 //! - `tables`: lookup tables, so that one transaction carries the words of a whole network.
 //! - [`evidence`]: what a word rests on, hashed to what is signed.
