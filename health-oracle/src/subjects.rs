@@ -1,6 +1,9 @@
 //! From a ledger snapshot to what has to be judged, and by which data. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::OnceLock,
+};
 
 use causeway_interface::{
     AccountType, Code, DeviceStatus, InterfaceRole, Key, LinkStatus, LinkType, LoopbackType,
@@ -199,12 +202,14 @@ impl Court<'_> {
         let asked = |key: &Key| only.is_none_or(|only| only.contains(key));
         let shown = only.is_some();
         let ends = ends_by_device(self.snapshot);
-        let qa = Qa::new(self.snapshot);
+        // Asked of new devices only, and a look at everything: made by the first that needs it.
+        let made = OnceLock::new();
+        let qa = || made.get_or_init(|| Qa::new(self.snapshot));
         let silent = DeviceTelemetry::default();
         let telemetry = |code: &Code| fleet.device(code).unwrap_or(&silent);
         let device = |(key, device): &(&Key, &Device)| {
             let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
-            let facts = device_facts(key, device, links, &qa, self.clock);
+            let facts = device_facts(key, device, links, qa, self.clock);
             Some(self.judge_device(key, device, facts, telemetry(&device.code), shown))
         };
         let link = |(key, link): &(&Key, &Link)| {
@@ -340,8 +345,8 @@ impl End<'_> {
     }
 }
 
-fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
-    let mut ends: BTreeMap<Key, Vec<End<'_>>> = BTreeMap::new();
+fn ends_by_device(snapshot: &Snapshot) -> HashMap<Key, Vec<End<'_>>> {
+    let mut ends: HashMap<Key, Vec<End<'_>>> = HashMap::with_capacity(snapshot.devices.len());
     for link in snapshot.links.values() {
         for (device, is_a) in [(link.device_a, true), (link.device_z, false)] {
             ends.entry(device).or_default().push(End { link, is_a });
@@ -350,15 +355,20 @@ fn ends_by_device(snapshot: &Snapshot) -> BTreeMap<Key, Vec<End<'_>>> {
     ends
 }
 
-/// Whom the device is asked to reach; nobody once it is in service, when that is not asked any more.
-fn qa_targets(qa: &Qa, key: &Key, device: &Device) -> Vec<Code> {
-    if device.header.status.is_in_service(device.suspended_from) {
-        return Vec::new();
-    }
-    qa.targets(key).into_iter().map(|target| target.code).collect()
-}
-
-fn device_facts(key: &Key, device: &Device, ends: &[End<'_>], qa: &Qa, clock: &SlotClock) -> DeviceFacts {
+fn device_facts<'a>(
+    key: &Key,
+    device: &Device,
+    ends: &[End<'_>],
+    qa: impl Fn() -> &'a Qa,
+    clock: &SlotClock,
+) -> DeviceFacts {
+    // Whom the device is asked to reach; nobody once it is in service, when that is not asked any more.
+    let (qa_targets, qa_joined_slot) = if device.header.status.is_in_service(device.suspended_from) {
+        (Vec::new(), None)
+    } else {
+        let qa = qa();
+        (qa.targets(key).into_iter().map(|target| target.code).collect(), qa.joined_slot(key))
+    };
     let in_service = |kind: LinkType| {
         let counts = |end: &&End<'_>| {
             end.link.header.kind == kind
@@ -403,8 +413,8 @@ fn device_facts(key: &Key, device: &Device, ends: &[End<'_>], qa: &Qa, clock: &S
         changed_ms: clock.time_of(changed_slot),
         shown_slot,
         in_service: device.header.status.is_in_service(device.suspended_from),
-        qa_targets: qa_targets(qa, key, device),
-        qa_joined_ms: qa.joined_slot(key).map(|slot| clock.time_of(slot)),
+        qa_targets,
+        qa_joined_ms: qa_joined_slot.map(|slot| clock.time_of(slot)),
     }
 }
 
