@@ -116,7 +116,8 @@ pub struct Commit {
     pub adjacencies: Vec<AdjacencyRow>,
     /// Samples of probes.
     pub probes: Vec<ProbeRow>,
-    /// Sums of blocks that have ended, for stores that read them instead of samples.
+    /// Sums of blocks that have ended, for stores that read them instead of samples; of several rows of one block the last
+    /// holds, of this commit and of all.
     pub blocks: Vec<BlockRow>,
 }
 

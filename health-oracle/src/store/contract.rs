@@ -134,6 +134,7 @@ pub(crate) fn run(open: Open<'_>) {
     the_chain_commits_to_every_batch(open);
     batches_read_back_as_they_were_signed(open);
     long_histories_read_back_the_same(open);
+    late_batches_of_one_commit_read_back_the_same(open);
     pruning_forgets_the_old_only(open);
 }
 
@@ -333,6 +334,19 @@ fn long_histories_read_back_the_same(open: Open<'_>) {
     after.append(vec![sample(600)]).unwrap();
     recorder.append(vec![sample(600)]).ok();
     known(open, &after, "long");
+}
+
+/// A device whose batches of an hour arrive at once: each changes the sums of the same blocks, and the last ones hold.
+fn late_batches_of_one_commit_read_back_the_same(open: Open<'_>) {
+    const BATCHES: usize = 60;
+    let recorder = recorder(open);
+    recorder.read(at(0), WINDOW_MS, |_| ()).unwrap();
+    recorder.append(vec![batch("punctual", 1, vec![interface(300_000, "eth1", 1)])]).unwrap();
+    let ports = |n: u64| (0..8).map(|port| interface(n * 1_000, &format!("eth{port}"), n)).collect();
+    let answers = recorder.append((1..=BATCHES as u64).map(|n| batch("tardy", n, ports(n))).collect()).unwrap();
+    assert_eq!(answers, vec![STORED; BATCHES]);
+    let telemetry = known(open, &recorder, "tardy");
+    assert_eq!(present(&telemetry.interfaces[&eth1()]).len(), BATCHES);
 }
 
 fn pruning_forgets_the_old_only(open: Open<'_>) {

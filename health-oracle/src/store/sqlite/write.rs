@@ -58,10 +58,11 @@ pub(super) fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<()
     rollups(transaction, &commit.blocks)
 }
 
-/// In the order of their keys: rows that are added at the end of a table cost the least.
+/// In the order of their keys: rows that are added at the end of a table cost the least. Rows of one key stay in the order
+/// in which they came, because of several sums of one block the last holds.
 fn in_order<T>(rows: &[T], key: impl Fn(&T) -> i64) -> Vec<&T> {
     let mut sorted: Vec<&T> = rows.iter().collect();
-    sorted.sort_unstable_by_key(|row| key(row));
+    sorted.sort_by_key(|row| key(row));
     sorted
 }
 
