@@ -8,16 +8,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use causeway_health_oracle::{Kind, evidence::Evidence};
+use causeway_health_oracle::{
+    Kind,
+    evidence::{Evidence, store::EvidenceStore},
+    store::{
+        Loader, TelemetryStore,
+        commit::{AdjacencyRow, BlockRow, DeviceRow, ProbeRow, SeriesRow},
+        sqlite::SqliteStore,
+    },
+    telemetry::{
+        growth::{Counters, SeriesKey},
+        track::BLOCK,
+    },
+};
 use causeway_interface::{Code, Digest, Key};
 use causeway_sdk::address::to_key;
-use causeway_wire::signing::sha256;
+use causeway_wire::{signing::sha256, telemetry::SignedBatch};
+use prost::Message;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use solana_sdk::signer::Signer;
 
@@ -31,7 +44,7 @@ mod words;
 #[path = "parts/world.rs"]
 mod world;
 
-use daemon::{BUCKET_MS, Device, FakeDevice, Launch, OCTETS, heads, now_ms};
+use daemon::{BUCKET_MS, Device, FakeDevice, Launch, heads, now_ms};
 use words::{attests, rank};
 use world::World;
 
@@ -47,6 +60,8 @@ const START_MS: u64 = 200;
 const FIRST_ROUND_MS: u64 = 1_200;
 /// Longest a daemon may take to start: a restart must not cost a gap.
 const START_LIMIT: Duration = Duration::from_secs(10);
+/// Batches that are read from a store at once.
+const PORTION: usize = 100;
 /// Longest wait for what has to come in the end.
 const IN_THE_END: Duration = Duration::from_secs(60);
 
@@ -107,6 +122,7 @@ async fn killed_at_random_points_it_loses_nothing_and_says_nothing_wrong() {
     let caught_up = now_ms();
     everything_is_there(&base, &devices, sick, caught_up).await;
     daemon.kill();
+    everything_is_kept(&data, &devices);
     nothing_wrong_was_said(&world, &data, &devices, sick).await;
     let sum = |of: fn(&FakeDevice) -> u64| devices.iter().map(of).sum::<u64>();
     let asked = sum(|device| device.asked_again.load(Ordering::Relaxed));
@@ -124,14 +140,8 @@ async fn get(url: &str) -> serde_json::Value {
     reqwest::get(url).await.unwrap().json().await.unwrap()
 }
 
-/// Number before a word in a sentence.
-fn before(text: &str, word: &str) -> Option<u64> {
-    let (head, _) = text.split_once(word)?;
-    head.trim_end().rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// By the API: every bucket up to the window's end holds its one sample, all octets are counted once, and the evidence that
-/// is signed commits to exactly the batches that were accepted.
+/// By the API: every bucket up to the window's end holds its one sample, traffic is seen in each, and the evidence that is
+/// signed commits to exactly the batches that were accepted.
 async fn everything_is_there(base: &str, devices: &[FakeDevice], sick: Code, caught_up: u64) {
     for device in devices {
         let code = device.code;
@@ -172,16 +182,95 @@ async fn everything_is_there(base: &str, devices: &[FakeDevice], sick: Code, cau
                 observed.contains(&format!("{buckets} of {buckets} buckets")),
                 "{code} {id}: {observed}, sent {buckets}"
             );
-            if id == "D4"
-                && let Some(octets) = before(observed, " octets")
-            {
+            if id == "D4" {
                 // The first sample ever has none to be compared with.
-                let compared = if from_ms == first { buckets - 1 } else { buckets };
-                assert_eq!(octets, OCTETS * compared, "{code} {id}: {observed}");
+                let busy = if from_ms == first { buckets - 1 } else { buckets };
+                assert!(observed.ends_with(&format!("traffic in {busy}")), "{code} {id}: {observed}, sent {busy}");
             }
         }
         let level = answer["level"].as_str().unwrap();
         assert_eq!(level, if code == sick { "impaired" } else { "ready-for-links" }, "{code}");
+    }
+}
+
+/// What a store gives back of one device and one interface of it.
+#[derive(Default)]
+struct Stored {
+    code: Option<Code>,
+    interface: String,
+    device: Option<DeviceRow>,
+    series: Option<u32>,
+    /// Buckets with a sample, of blocks that have ended.
+    buckets: BTreeSet<u64>,
+    /// Samples of the other blocks.
+    samples: Vec<u64>,
+}
+
+impl Loader for Stored {
+    fn device(&mut self, row: DeviceRow) {
+        if Some(row.code) == self.code {
+            assert!(self.device.replace(row).is_none(), "one device, one row");
+        }
+    }
+
+    fn series(&mut self, row: SeriesRow) {
+        let of_device = self.device.as_ref().is_some_and(|device| device.id == row.device);
+        if of_device && matches!(&row.key, SeriesKey::Interface(name) if name.as_str() == self.interface) {
+            assert!(self.series.replace(row.id).is_none(), "one interface, one series");
+        }
+    }
+
+    fn block(&mut self, row: BlockRow) {
+        if Some(row.series) == self.series {
+            let present = (0..BLOCK).filter(|bit| row.masks.present >> bit & 1 == 1);
+            self.buckets.extend(present.map(|bit| row.block * BLOCK + bit));
+        }
+    }
+
+    fn interface(&mut self, series: u32, at_ms: u64, _: bool, _: &Counters) {
+        if Some(series) == self.series {
+            self.samples.push(at_ms);
+        }
+    }
+
+    fn adjacency(&mut self, _: &AdjacencyRow) {}
+
+    fn probe(&mut self, _: &ProbeRow) {}
+}
+
+/// By the store, with no process at it: every batch that was accepted is there as it was signed, byte for byte, and no
+/// other; so is the chain over them; and each has left exactly its one sample.
+fn everything_is_kept(data: &Path, devices: &[FakeDevice]) {
+    let store = SqliteStore::open(&data.join("telemetry.sqlite"), BUCKET_MS).unwrap();
+    for device in devices {
+        let (code, accepted) = (device.code, device.accepted());
+        let mut stored = Stored { code: Some(code), interface: device.interface.clone(), ..Stored::default() };
+        store.load(0, &mut stored).unwrap();
+        let row = stored.device.unwrap();
+        let mut batches = Vec::new();
+        let mut from = 0;
+        loop {
+            let some = store.batches(row.id, from, PORTION).unwrap();
+            let Some(newest) = some.last() else { break };
+            from = newest.sequence + 1;
+            batches.extend(some);
+        }
+        // The last one may have been kept and not answered for: then it is the one under way.
+        let under_way = batches.len() - accepted.len();
+        assert!(under_way <= 1, "{code}: {} kept, {} accepted", batches.len(), accepted.len());
+        for (batch, accepted) in batches.iter().zip(&accepted) {
+            let sent = SignedBatch::decode(accepted.body.as_slice()).unwrap();
+            assert_eq!(batch.sequence, accepted.sequence, "{code}");
+            assert!(batch.bytes == sent.batch && batch.signature[..] == sent.signature, "{code}: {}", batch.sequence);
+        }
+        if under_way == 0 {
+            let newest = heads(&accepted).pop().unwrap();
+            assert_eq!((row.last_sequence, row.chain), newest, "{code}");
+        }
+        let in_samples = stored.samples.iter().map(|at_ms| at_ms / BUCKET_MS);
+        let all: Vec<u64> = stored.buckets.iter().copied().chain(in_samples).collect();
+        let sent: Vec<u64> = batches.iter().map(|batch| batch.sequence / BUCKET_MS).collect();
+        assert_eq!(all, sent, "{code}: one sample of each batch");
     }
 }
 
@@ -196,18 +285,20 @@ fn root(leaves: &[[u8; 32]]) -> [u8; 32] {
     }
 }
 
-/// Everything that was kept as evidence, by root: the documents in their order.
+/// Everything that was kept as evidence, by root: whether its transaction was noted, and the documents in their order.
 fn kept(data: &Path) -> BTreeMap<Digest, (bool, Vec<Vec<u8>>)> {
-    let database = rusqlite::Connection::open(data.join("evidence.sqlite")).unwrap();
-    let mut batches = database.prepare("SELECT id, root, signature IS NOT NULL FROM batch").unwrap();
-    let mut documents = database.prepare("SELECT bytes FROM document WHERE batch = ?1 ORDER BY place").unwrap();
-    let batches = batches.query_map([], |row| {
-        let (id, root): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        Ok((id, Digest(root.try_into().unwrap()), row.get::<_, bool>(2)?))
-    });
-    let batches: Vec<_> = batches.unwrap().map(Result::unwrap).collect();
-    let mut of = |id: i64| documents.query_map([id], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    batches.into_iter().map(|(id, root, noted)| (root, (noted, of(id)))).collect()
+    let store = EvidenceStore::open(&data.join("evidence.sqlite")).unwrap();
+    let mut all = BTreeMap::new();
+    let mut last = None;
+    loop {
+        let some = store.after(last, PORTION).unwrap();
+        let Some(newest) = some.last() else { return all };
+        last = Some(newest.id);
+        for batch in some {
+            let documents = batch.documents.into_iter().map(|document| document.bytes).collect();
+            all.insert(batch.root, (batch.transaction.is_some(), documents));
+        }
+    }
 }
 
 /// Every word that is on the ledger has its evidence, says what that says, rests on telemetry that was accepted, and is no

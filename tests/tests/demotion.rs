@@ -64,8 +64,6 @@ const CHANGE: Duration = Duration::from_secs(300);
 const LOSS_PER_MILLE: u16 = 300;
 /// Errors a second that the fault counts.
 const ERRORS_PER_SECOND: u32 = 50;
-/// Switched on where an oracle alerts on rounds that fail; it does so on subjects only, yet.
-const ALERTS_ON_FAILED_ROUNDS: bool = false;
 
 type Subject = (Kind, Code);
 
@@ -379,12 +377,14 @@ async fn the_oracles_fail(stage: &Stage) {
             "{subject:?}: unknown in {state:?}, last words in {newest}"
         );
     }
-    for place in [WITHOUT_STORE, WITHOUT_RPC] {
+    let causes =
+        [(WITHOUT_STORE, "the telemetry store could not be read"), (WITHOUT_RPC, "the ledger could not be read")];
+    for (place, cause) in causes {
         let failed = oracles[place].counters().failed_rounds - failed_before[place];
         assert!(failed > 0, "oracle {place}: {failed} rounds failed");
-        if ALERTS_ON_FAILED_ROUNDS {
-            assert!(webhook.heard(&[&format!("oracle-{place}"), "round"]), "{:#?}", webhook.texts());
-        }
+        let words = [format!("oracle-{place}: rounds fail"), cause.to_owned()];
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert!(webhook.heard(&words), "{words:?} in {:#?}", webhook.texts());
     }
 
     wire.mend();

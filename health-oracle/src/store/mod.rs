@@ -98,7 +98,8 @@ pub trait TelemetryStore: Send + Sync {
     /// The database can't be read. That is not "no data": nothing may be concluded from it.
     fn load(&self, from_ms: u64, into: &mut dyn Loader) -> Result<(), StoreError>;
 
-    /// Whether it can be read now: a cheap look at everything that [`Self::load`] reads.
+    /// Whether it can be read now: a cheap look at everything that [`Self::load`] reads, past what is cached. It is asked
+    /// in every round, so that it may take some ms; damage in the midst of the past is found by the next load only.
     ///
     /// # Errors
     /// It can't.
