@@ -16,7 +16,10 @@ use std::{
 
 use causeway_health_oracle::{
     Kind,
-    evidence::{Evidence, store::EvidenceStore},
+    evidence::{
+        Evidence,
+        store::{BatchId, EvidenceStore},
+    },
     store::{
         Loader, TelemetryStore,
         commit::{AdjacencyRow, BlockRow, DeviceRow, ProbeRow, SeriesRow},
@@ -54,8 +57,15 @@ const KILLS: u64 = 40;
 const BURN_IN_SLOTS: u64 = 100_000;
 /// Of ten kills, those that come while the daemon starts.
 const AT_START_OF_TEN: u32 = 2;
+/// Of ten kills, those that come when evidence was just kept: before its words are sent, before they land, before that is
+/// noted. By chance alone few would.
+const AT_EVIDENCE_OF_TEN: u32 = 3;
 /// A start takes about this long.
-const START_MS: u64 = 200;
+const START_MS: u64 = 50;
+/// Words are sent some ms after their evidence was kept and land within a slot of this ledger.
+const SUBMISSION_MS: u64 = 100;
+/// Longest wait for evidence: words are renewed in every second round or so.
+const EVIDENCE_LIMIT: Duration = Duration::from_secs(20);
 /// The first round reads the ledger, keeps evidence, sends and waits: it is over after about this time.
 const FIRST_ROUND_MS: u64 = 1_200;
 /// Longest a daemon may take to start: a restart must not cost a gap.
@@ -100,14 +110,22 @@ async fn killed_at_random_points_it_loses_nothing_and_says_nothing_wrong() {
 
     let began = Instant::now();
     let mut starts = Vec::new();
+    let mut newest = None;
     for _ in 0..kills {
         let mut daemon = launch.start();
-        if random.gen_range(0..10) < AT_START_OF_TEN {
+        let when = random.gen_range(0..10);
+        if when < AT_START_OF_TEN {
             tokio::time::sleep(Duration::from_millis(random.gen_range(0..START_MS))).await;
         } else {
             daemon.wait_until_started();
             starts.extend(daemon.took_to_start);
-            tokio::time::sleep(Duration::from_millis(random.gen_range(0..FIRST_ROUND_MS))).await;
+            let wait_ms = if when < AT_START_OF_TEN + AT_EVIDENCE_OF_TEN {
+                newest = evidence_after(newest, &data).await;
+                random.gen_range(0..SUBMISSION_MS)
+            } else {
+                random.gen_range(0..FIRST_ROUND_MS)
+            };
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         }
         daemon.kill();
     }
@@ -134,6 +152,23 @@ async fn killed_at_random_points_it_loses_nothing_and_says_nothing_wrong() {
     causeway_tests::count("kills of an oracle", kills);
     drop(devices);
     world.stop().await;
+}
+
+/// Waits until younger evidence is kept than there is now. The store is closed again before anything is killed: while
+/// somebody else has it open nothing has to be recovered.
+async fn evidence_after(mut newest: Option<BatchId>, data: &Path) -> Option<BatchId> {
+    let store = EvidenceStore::open(&data.join("evidence.sqlite")).unwrap();
+    while let Some(last) = store.after(newest, PORTION).unwrap().last() {
+        newest = Some(last.id);
+    }
+    let deadline = Instant::now() + EVIDENCE_LIMIT;
+    loop {
+        if let Some(last) = store.after(newest, PORTION).unwrap().last() {
+            return Some(last.id);
+        }
+        assert!(Instant::now() < deadline, "no evidence within {EVIDENCE_LIMIT:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn get(url: &str) -> serde_json::Value {
@@ -354,9 +389,11 @@ async fn nothing_wrong_was_said(world: &World, data: &Path, devices: &[FakeDevic
         }
     }
     let signed = kept.values().filter(|(noted, _)| *noted).count();
+    let roots: BTreeSet<Digest> = landed.iter().map(|attest| attest.data.evidence_root).collect();
+    let unsaid = kept.keys().filter(|root| !roots.contains(root)).count();
     println!(
         "{} transactions with {words} words landed, {ready} of them ready; {} batches of evidence, {signed} with their \
-         transaction, {unnoted} landed and were killed before it was noted",
+         transaction, {unnoted} landed and were killed before it was noted, {unsaid} were killed before they landed",
         landed.len(),
         kept.len()
     );
