@@ -300,7 +300,7 @@ fn long_histories_read_back_the_same(open: Open<'_>) {
     let sample = |step: u64| {
         let at_ms = step * 700;
         let mut b = batch("long", step + 1, vec![interface(at_ms, "eth1", step / 3 * 3)]);
-        b.batch.interfaces[0].oper_up = step % 97 != 0;
+        b.batch.interfaces[0].oper_up = !step.is_multiple_of(97);
         b.batch.interfaces[0].in_errors = step / 150;
         b.batch.adjacencies.push(AdjacencySample {
             at_unix_ms: at(at_ms),
