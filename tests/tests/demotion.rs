@@ -27,6 +27,8 @@ mod liar;
 #[allow(dead_code)]
 #[path = "parts/outside.rs"]
 mod outside;
+#[path = "parts/probed.rs"]
+mod probed;
 #[path = "parts/rounds.rs"]
 mod rounds;
 #[allow(dead_code)]
@@ -126,6 +128,7 @@ struct Stage {
 async fn every_fault_is_seen_named_and_healed_through_the_burn_in() {
     let mut stage = start().await;
     stage.world.until("all in service", INTO_SERVICE, all_well).await;
+    everyone_reaches_everyone(&stage).await;
     faults_of_links(&stage).await;
     faults_of_devices(&mut stage).await;
     the_oracles_fail(&stage).await;
@@ -153,6 +156,22 @@ async fn start() -> Stage {
     world.start_agents(&urls);
     let rounds = oracles.iter().map(Rounds::of).collect();
     Stage { world, oracles, rounds, webhook, wire }
+}
+
+/// In a ring each device is a QA target of both others; the probe plans bring that about, and the answers are kept.
+async fn everyone_reaches_everyone(Stage { world, .. }: &Stage) {
+    let devices = world.devices();
+    let pairs = devices.iter().flat_map(|from| devices.iter().map(|to| (*from, *to)));
+    let all: BTreeSet<_> = pairs.filter(|(from, to)| from != to).collect();
+    for place in 0..ORACLES {
+        let data = world.oracle(place).data_dir;
+        let told = tokio::time::timeout(CHANGE, async {
+            while probed::answered(&data, rules().bucket_ms) != all {
+                tokio::time::sleep(ROUND).await;
+            }
+        });
+        assert!(told.await.is_ok(), "oracle {place}: {:?}", probed::answered(&data, rules().bucket_ms));
+    }
 }
 
 /// One fault on each link of the ring. The devices don't suffer: each has another link, or what fails is not theirs.
