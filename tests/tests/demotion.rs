@@ -27,6 +27,8 @@ mod liar;
 #[allow(dead_code)]
 #[path = "parts/outside.rs"]
 mod outside;
+#[path = "parts/probed.rs"]
+mod probed;
 #[path = "parts/rounds.rs"]
 mod rounds;
 #[allow(dead_code)]
@@ -64,8 +66,6 @@ const CHANGE: Duration = Duration::from_secs(300);
 const LOSS_PER_MILLE: u16 = 300;
 /// Errors a second that the fault counts.
 const ERRORS_PER_SECOND: u32 = 50;
-/// Switched on where an oracle alerts on rounds that fail; it does so on subjects only, yet.
-const ALERTS_ON_FAILED_ROUNDS: bool = false;
 
 type Subject = (Kind, Code);
 
@@ -128,6 +128,7 @@ struct Stage {
 async fn every_fault_is_seen_named_and_healed_through_the_burn_in() {
     let mut stage = start().await;
     stage.world.until("all in service", INTO_SERVICE, all_well).await;
+    everyone_reaches_everyone(&stage).await;
     faults_of_links(&stage).await;
     faults_of_devices(&mut stage).await;
     the_oracles_fail(&stage).await;
@@ -155,6 +156,22 @@ async fn start() -> Stage {
     world.start_agents(&urls);
     let rounds = oracles.iter().map(Rounds::of).collect();
     Stage { world, oracles, rounds, webhook, wire }
+}
+
+/// In a ring each device is a QA target of both others; the probe plans bring that about, and the answers are kept.
+async fn everyone_reaches_everyone(Stage { world, .. }: &Stage) {
+    let devices = world.devices();
+    let pairs = devices.iter().flat_map(|from| devices.iter().map(|to| (*from, *to)));
+    let all: BTreeSet<_> = pairs.filter(|(from, to)| from != to).collect();
+    for place in 0..ORACLES {
+        let data = world.oracle(place).data_dir;
+        let told = tokio::time::timeout(CHANGE, async {
+            while probed::answered(&data, rules().bucket_ms) != all {
+                tokio::time::sleep(ROUND).await;
+            }
+        });
+        assert!(told.await.is_ok(), "oracle {place}: {:?}", probed::answered(&data, rules().bucket_ms));
+    }
 }
 
 /// One fault on each link of the ring. The devices don't suffer: each has another link, or what fails is not theirs.
@@ -379,12 +396,14 @@ async fn the_oracles_fail(stage: &Stage) {
             "{subject:?}: unknown in {state:?}, last words in {newest}"
         );
     }
-    for place in [WITHOUT_STORE, WITHOUT_RPC] {
+    let causes =
+        [(WITHOUT_STORE, "the telemetry store could not be read"), (WITHOUT_RPC, "the ledger could not be read")];
+    for (place, cause) in causes {
         let failed = oracles[place].counters().failed_rounds - failed_before[place];
         assert!(failed > 0, "oracle {place}: {failed} rounds failed");
-        if ALERTS_ON_FAILED_ROUNDS {
-            assert!(webhook.heard(&[&format!("oracle-{place}"), "round"]), "{:#?}", webhook.texts());
-        }
+        let words = [format!("oracle-{place}: rounds fail"), cause.to_owned()];
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert!(webhook.heard(&words), "{words:?} in {:#?}", webhook.texts());
     }
 
     wire.mend();

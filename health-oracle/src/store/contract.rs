@@ -302,7 +302,7 @@ fn long_histories_read_back_the_same(open: Open<'_>) {
     let sample = |step: u64| {
         let at_ms = step * 700;
         let mut b = batch("long", step + 1, vec![interface(at_ms, "eth1", step / 3 * 3)]);
-        b.batch.interfaces[0].oper_up = step % 97 != 0;
+        b.batch.interfaces[0].oper_up = !step.is_multiple_of(97);
         b.batch.interfaces[0].in_errors = step / 150;
         b.batch.adjacencies.push(AdjacencySample {
             at_unix_ms: at(at_ms),
@@ -366,6 +366,29 @@ fn sqlite_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("telemetry.sqlite");
     run(&|| Arc::new(super::sqlite::SqliteStore::open(&path, BUCKET_MS).unwrap()));
+}
+
+/// Its pages may be in memory, in two caches: neither may answer for the file.
+#[test]
+fn sqlite_that_was_spoiled_in_place_is_noticed_and_takes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telemetry.sqlite");
+    let store = Arc::new(super::sqlite::SqliteStore::open(&path, BUCKET_MS).unwrap());
+    let recorder = Recorder::new(store.clone(), BUCKET_MS);
+    let one = |sequence| vec![batch("spoiled", sequence, vec![interface(sequence * 1_000, "eth1", 1)])];
+    assert_eq!(recorder.append(one(1)).unwrap(), [STORED]);
+    let read = || recorder.read(at(0), WINDOW_MS, |fleet| fleet.device(&"spoiled".parse().unwrap()).is_some());
+    assert!(read().unwrap());
+    for name in ["telemetry.sqlite", "telemetry.sqlite-wal"] {
+        let path = folder.path().join(name);
+        let length = usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap();
+        // In place, so that the store's open file is the same.
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, &vec![0xa5; length], 0).unwrap();
+    }
+    assert!(store.check().is_err());
+    assert!(read().is_err(), "nothing is judged from memory");
+    assert!(recorder.append(one(2)).is_err(), "nothing is accepted that can't be read again");
 }
 
 #[test]

@@ -108,7 +108,8 @@ pub trait TelemetryStore: Send + Sync {
         true
     }
 
-    /// Whether it can be read now: a cheap look at everything that [`Self::load`] reads.
+    /// Whether it can be read now: a cheap look at everything that [`Self::load`] reads, past what is cached. It is asked
+    /// in every round, so that it may take some ms; damage in the midst of the past is found by the next load only.
     ///
     /// # Errors
     /// It can't.

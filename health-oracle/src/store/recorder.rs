@@ -1,7 +1,8 @@
 //! What is kept and what is judged, held together: a store behind, a fleet in memory in front.
 //!
 //! A batch is taken into the fleet and then kept, under one lock, so that nobody judges what is not kept. When keeping fails
-//! the fleet is thrown away and loaded anew by whoever needs it next; until that works nothing is judged.
+//! or the store can't be read the fleet is thrown away and loaded anew by whoever needs it next; until that works nothing is
+//! judged and nothing accepted.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -77,9 +78,14 @@ impl Recorder {
     /// Reads the fleet, which reaches back at least `window_ms` from `now_ms`; it does not change meanwhile.
     ///
     /// # Errors
-    /// The store can't be read, even if the fleet could be: what is held would not survive a restart. That is not "no data": nothing may be concluded from it.
+    /// The store can't be read, even if the fleet could be: what is held would not survive a restart. That is not "no
+    /// data": nothing may be concluded from it.
     pub fn read<R>(&self, now_ms: u64, window_ms: u64, read: impl FnOnce(&Fleet) -> R) -> Result<R, StoreError> {
-        self.store.check()?;
+        if let Err(error) = self.store.check() {
+            // What is added to a store that can't be read is lost with it: nothing is accepted until it was loaded anew.
+            self.state.write().unwrap_or_else(PoisonError::into_inner).fleet = None;
+            return Err(error);
+        }
         {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             if let (Some(fleet), true) = (&state.fleet, state.window_ms >= window_ms) {

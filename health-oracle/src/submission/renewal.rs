@@ -136,7 +136,7 @@ mod tests {
             let mut due = Vec::new();
             for (rank, said) in said.iter().enumerate() {
                 oldest = oldest.max(now - said);
-                let changed = (rank as u64).wrapping_mul(7_919).wrapping_add(n * 104_729) % 1_000 == 0;
+                let changed = (rank as u64).wrapping_mul(7_919).wrapping_add(n * 104_729).is_multiple_of(1_000);
                 if changed || is_due(*said, now, max_age, Share::new(rank, subjects, capacity)) {
                     due.push((!changed, rank));
                 }

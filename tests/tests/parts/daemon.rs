@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 /// one bucket, so that a batch that is lost shows.
 pub const BUCKET_MS: u64 = 100;
 /// Octets between two samples.
-pub const OCTETS: u64 = 1_000;
+const OCTETS: u64 = 1_000;
 /// Interfaces beside the one that is judged: a commit of some size, to be killed in the midst of.
 const OTHER_INTERFACES: u64 = 40;
 /// A generation that no slot of this ledger reaches.
@@ -110,12 +110,15 @@ impl Daemon {
 pub struct Accepted {
     pub sequence: u64,
     pub sha256: [u8; 32],
-    body: Vec<u8>,
+    /// The signed batch as it was sent.
+    pub body: Vec<u8>,
 }
 
 /// A device that sends a batch for each bucket, and sends it until it is answered, as an agent does.
 pub struct FakeDevice {
     pub code: Code,
+    /// The interface that is judged.
+    pub interface: String,
     accepted: Arc<Mutex<Vec<Accepted>>>,
     /// Times that a restarted daemon was asked for the batch that it had accepted last.
     pub asked_again: Arc<AtomicU64>,
@@ -145,7 +148,7 @@ pub struct Device {
 
 impl FakeDevice {
     pub fn start(device: Device) -> Self {
-        let code = device.code;
+        let (code, interface) = (device.code, device.interface.clone());
         let accepted = Arc::new(Mutex::new(Vec::new()));
         let (asked_again, unanswered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let stream = Stream {
@@ -156,7 +159,7 @@ impl FakeDevice {
             unanswered: unanswered.clone(),
             doubts: false,
         };
-        Self { code, accepted, asked_again, unanswered, task: tokio::spawn(stream.run()) }
+        Self { code, interface, accepted, asked_again, unanswered, task: tokio::spawn(stream.run()) }
     }
 
     /// Panics if the device has stopped, which it does on an answer that must not be.
@@ -295,6 +298,7 @@ impl Device {
                 polled_unix_ms: at_unix_ms,
                 at_unix_ms,
                 offered_generation: GENERATION,
+                offered_evaluated_slot: GENERATION,
                 offered_sha256: hash.clone(),
                 applied_generation: GENERATION,
                 applied_sha256: hash,

@@ -65,17 +65,43 @@ pub(super) fn pack(documents: &[Document]) -> Result<Packed, EvidenceError> {
 /// # Errors
 /// The columns can't be what [`pack`] made.
 pub(super) fn unpack(lengths: &[u8], bytes: &[u8], place: usize) -> Result<Vec<u8>, EvidenceError> {
+    unpack_all(lengths, bytes)?.into_iter().nth(place).ok_or(EvidenceError::Corrupt)
+}
+
+/// All documents in their order, with their names and subjects.
+///
+/// # Errors
+/// The columns can't be what [`pack`] made.
+pub(super) fn documents(
+    names: &[u8],
+    subjects: &[u8],
+    lengths: &[u8],
+    bytes: &[u8],
+) -> Result<Vec<Document>, EvidenceError> {
+    let (names, subjects, documents) = (keys(names)?, keys(subjects)?, unpack_all(lengths, bytes)?);
+    if names.len() != documents.len() || subjects.len() != documents.len() {
+        return Err(EvidenceError::Corrupt);
+    }
+    let all = names.iter().zip(subjects).zip(documents);
+    Ok(all.map(|((name, subject), bytes)| Document { subject: Key(*subject), name: Digest(*name), bytes }).collect())
+}
+
+fn unpack_all(lengths: &[u8], bytes: &[u8]) -> Result<Vec<Vec<u8>>, EvidenceError> {
     let (lengths, []) = lengths.as_chunks::<LENGTH_BYTES>() else { return Err(EvidenceError::Corrupt) };
     let length = |l: &[u8; LENGTH_BYTES]| u32::from_le_bytes(*l) as usize;
-    let sum = |lengths: &[[u8; LENGTH_BYTES]]| lengths.iter().fold(0usize, |n, l| n.saturating_add(length(l)));
-    let total = sum(lengths);
+    let total = lengths.iter().fold(0usize, |n, l| n.saturating_add(length(l)));
     if total > MAX_BYTES {
         return Err(EvidenceError::Corrupt);
     }
     let all = zstd::bulk::decompress(bytes, total).map_err(|_| EvidenceError::Corrupt)?;
-    let start = sum(lengths.get(..place).ok_or(EvidenceError::Corrupt)?);
-    let end = start.saturating_add(length(lengths.get(place).ok_or(EvidenceError::Corrupt)?));
-    all.get(start..end).map(<[u8]>::to_vec).ok_or(EvidenceError::Corrupt)
+    let mut rest = all.as_slice();
+    let mut found = Vec::with_capacity(lengths.len());
+    for l in lengths {
+        let (document, tail) = rest.split_at_checked(length(l)).ok_or(EvidenceError::Corrupt)?;
+        found.push(document.to_vec());
+        rest = tail;
+    }
+    Ok(found)
 }
 
 /// The names or subjects of a column.
@@ -109,6 +135,9 @@ mod tests {
                 assert_eq!(keys(&packed.names).unwrap()[place], document.name.0);
             }
             assert!(matches!(unpack(&packed.lengths, &packed.bytes, documents.len()), Err(EvidenceError::Corrupt)));
+            let all = |names: &[u8]| super::documents(names, &packed.subjects, &packed.lengths, &packed.bytes);
+            assert_eq!(all(&packed.names).unwrap(), documents);
+            assert!(matches!(all(&[packed.names.as_slice(), &[0; 32]].concat()), Err(EvidenceError::Corrupt)));
         }
     }
 

@@ -76,6 +76,21 @@ pub struct Signed {
     pub transaction: Option<String>,
 }
 
+/// A batch as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Which.
+    pub id: BatchId,
+    /// Root of its documents.
+    pub root: Digest,
+    /// Whether it is known to have landed.
+    pub landed: bool,
+    /// The transaction that carried it, where that is known.
+    pub transaction: Option<String>,
+    /// Its documents, in the order of the tree's leaves.
+    pub documents: Vec<Document>,
+}
+
 /// Documents and proofs in one SQLite file.
 #[derive(Debug)]
 pub struct EvidenceStore {
@@ -224,6 +239,33 @@ impl EvidenceStore {
         let sha256 = *names.get(place).ok_or(EvidenceError::Corrupt)?;
         let proof = merkle::prove(&names, place).ok_or(EvidenceError::Corrupt)?;
         Ok(Some(Signed { sha256, proof, root: digest(&root)?, transaction }))
+    }
+
+    /// The batches that were kept after this one, or from the oldest on, in the order in which they were kept; at most
+    /// `limit`. For whoever looks through all of it, such as an audit.
+    ///
+    /// # Errors
+    /// The database failed or holds what was never written.
+    pub fn after(&self, batch: Option<BatchId>, limit: usize) -> Result<Vec<Kept>, EvidenceError> {
+        let connection = self.connection()?;
+        let mut statement = connection.prepare_cached(
+            "SELECT id, root, landed, signature, names, subjects, lengths, bytes FROM batch WHERE id > ?1
+             ORDER BY id LIMIT ?2",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query(params![batch.map_or(0, |batch| batch.0), limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let column = |n: usize| row.get::<_, Vec<u8>>(n);
+            found.push(Kept {
+                id: BatchId(row.get(0)?),
+                root: digest(&column(1)?)?,
+                landed: row.get(2)?,
+                transaction: row.get(3)?,
+                documents: blob::documents(&column(4)?, &column(5)?, &column(6)?, &column(7)?)?,
+            });
+        }
+        Ok(found)
     }
 
     /// Forgets batches made before this moment; returns how many went, a bounded number in one call.

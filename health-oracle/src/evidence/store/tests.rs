@@ -45,6 +45,27 @@ fn what_is_served_proves_what_was_signed() {
 }
 
 #[test]
+fn everything_is_read_back_in_order_and_in_portions() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EvidenceStore::open(&folder.path().join("evidence.sqlite")).unwrap();
+    let batches = [documents(3, 1), documents(1, 2), documents(2, 3)];
+    let put = store.put(&batches, 1).unwrap();
+    store.signed(&[(put[0].0, "one".into())]).unwrap();
+    store.recognise(&[put[1].1]).unwrap();
+    let first = store.after(None, 2).unwrap();
+    let rest = store.after(first.last().map(|kept| kept.id), 2).unwrap();
+    assert_eq!((first.len(), rest.len()), (2, 1));
+    assert_eq!(store.after(rest.last().map(|kept| kept.id), 2).unwrap(), []);
+    let landed = [(true, Some("one")), (true, None), (false, None)];
+    for (((kept, documents), (id, root)), (landed, transaction)) in
+        first.iter().chain(&rest).zip(&batches).zip(&put).zip(landed)
+    {
+        assert_eq!((&kept.documents, &kept.id, &kept.root), (documents, id, root));
+        assert_eq!((kept.landed, kept.transaction.as_deref()), (landed, transaction));
+    }
+}
+
+#[test]
 fn what_landed_unnoted_is_found_by_the_ledgers_root() {
     let folder = tempfile::tempdir().unwrap();
     let store = EvidenceStore::open(&folder.path().join("evidence.sqlite")).unwrap();

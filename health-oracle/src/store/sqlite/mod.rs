@@ -152,6 +152,8 @@ impl TelemetryStore for SqliteStore {
     fn check(&self) -> Result<(), StoreError> {
         self.check_file()?;
         let reader = self.reader()?;
+        // Pages that this connection still holds would answer for a file that no longer can.
+        reader.execute_batch("PRAGMA shrink_memory")?;
         let mut statement = reader.prepare_cached(
             "SELECT (SELECT schema FROM meta), (SELECT max(id) FROM device), (SELECT max(id) FROM series),
              (SELECT max(id) FROM interface_sample), (SELECT max(id) FROM adjacency_sample),
