@@ -61,7 +61,9 @@ pub enum StoreError {
     #[error("the telemetry database failed")]
     ClickHouse(#[from] clickhouse::ClickHouseError),
     /// The store was made with another width of buckets; its sums can't be read with this one.
-    #[error("the store holds buckets of {found} ms, {wanted} ms are configured; use another data directory")]
+    #[error(
+        "the store holds buckets of {found} ms, {wanted} ms are configured; use another data directory or database"
+    )]
     BucketWidth {
         /// What it holds.
         found: u64,
@@ -69,7 +71,7 @@ pub enum StoreError {
         wanted: u64,
     },
     /// It was made by a version that this build does not know.
-    #[error("the store has schema {found}, this build reads {known}; use another data directory")]
+    #[error("the store has schema {found}, this build reads {known}; use another data directory or database")]
     Schema {
         /// What it has.
         found: i64,
