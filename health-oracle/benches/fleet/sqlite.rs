@@ -84,9 +84,9 @@ impl Engine for Sqlite<'_> {
             "SELECT count(*), total(up) FROM adjacency_sample",
             "SELECT count(*), total(sent), total(received), max(rtt_max_ns) FROM probe_sample",
         ] {
-            let rows: u64 = connection.query_row(sql, [], |row| row.get(0))?;
+            let rows: i64 = connection.query_row(sql, [], |row| row.get(0))?;
             anyhow::ensure!(rows > 0, "an empty table was scanned");
-            samples += rows;
+            samples += u64::try_from(rows)?;
         }
         Ok(Scan { seconds: began.elapsed().as_secs_f64(), samples })
     }

@@ -72,7 +72,8 @@ impl ClickHouseStore {
     pub fn open(settings: Settings, bucket_ms: u64) -> Result<Self, StoreError> {
         let writing = Client::start(settings.clone())?;
         let reading = Client::start(settings.clone())?;
-        schema::prepare(&writing, &settings.database)?;
+        let client = writing.until(Instant::now() + settings.patience);
+        schema::prepare(&client, &settings.database)?;
         Ok(Self { writing, reading, settings, bucket_ms, writer: Mutex::default() })
     }
 
