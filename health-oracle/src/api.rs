@@ -163,7 +163,10 @@ fn unready(published: &Published, failing: Option<&Failing>, round_ms: u64, now_
         let (code, remedy) = match *what {
             "ledger" => ("CW-ORACLE-LEDGER", "Check the RPC endpoint that the oracle is told; it goes on by itself."),
             "network" => ("CW-ORACLE-NO-NETWORK", "Check the program's address, or create the network."),
-            _ => ("CW-ORACLE-STORE", "Look at the disk under the data folder; the oracle's log says what is wrong."),
+            _ => (
+                "CW-ORACLE-STORE",
+                "Look at the disk under the data folder, or the ClickHouse server; the oracle's log says what is wrong.",
+            ),
         };
         return Some(Problem { code, cause, remedy });
     }

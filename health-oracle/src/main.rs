@@ -59,6 +59,7 @@ fn argument(spec: &Spec) -> Arg {
         Form::Url => argument.value_name("URL"),
         Form::Key => argument.value_name("KEY"),
         Form::Address => argument.value_name("ADDRESS"),
+        Form::Choice(_) => argument.value_name("WORD"),
     }
 }
 

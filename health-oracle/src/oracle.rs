@@ -25,7 +25,7 @@ use crate::{
     api::{self, Api},
     book::{RuleBook, RulesError},
     chain::Chain,
-    config::Config,
+    config::{Config, StoreConfig},
     criteria::Verdict,
     evidence::store::{EvidenceError, EvidenceStore},
     ingest::http,
@@ -33,7 +33,7 @@ use crate::{
     round::{Judge, Parts, Published, Settings},
     rpc::RpcChain,
     serve::serve,
-    store::{StoreError, recorder::Recorder, sqlite::SqliteStore, writer::Writer},
+    store::{self, StoreError, recorder::Recorder, writer::Writer},
     time,
 };
 
@@ -89,7 +89,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The system has no thread to give.
-    #[error("the writer's thread can't be started")]
+    #[error("a thread can't be started")]
     Thread(#[source] std::io::Error),
 }
 
@@ -136,7 +136,7 @@ impl Oracle {
             .map_err(|source| StartError::DataDir { path: config.data_dir.clone(), source })?;
         let lock = lock(&config.data_dir)?;
         let bucket_ms = config.rules.bucket_ms;
-        let store = Arc::new(SqliteStore::open(&config.data_dir.join("telemetry.sqlite"), bucket_ms)?);
+        let store = open(config.store.clone(), config.data_dir.join("telemetry.sqlite"), bucket_ms).await?;
         let recorder = Arc::new(Recorder::new(store, bucket_ms));
         let evidence = Arc::new(EvidenceStore::open(&config.data_dir.join("evidence.sqlite"))?);
         let listen = |source| StartError::Listen { addr: config.http_addr, source };
@@ -206,6 +206,17 @@ impl Oracle {
             _lock: lock,
         })
     }
+}
+
+/// Opens the store that is asked for, on a thread that may block.
+async fn open(
+    config: StoreConfig,
+    file: PathBuf,
+    bucket_ms: u64,
+) -> Result<Arc<dyn store::TelemetryStore>, StartError> {
+    let opening = tokio::task::spawn_blocking(move || store::open(config, &file, bucket_ms));
+    let ended = |error| StartError::Thread(std::io::Error::other(error));
+    Ok(opening.await.map_err(ended)??)
 }
 
 fn lock(folder: &Path) -> Result<File, StartError> {

@@ -3,6 +3,7 @@
 //! What a command does is told on stderr; what it is asked for is printed on stdout. It installs what is missing with
 //! apt-get where it may, and otherwise names it. It depends on no Solana crate, so that it builds in seconds.
 
+mod bench;
 mod binary;
 mod counts;
 mod cu;
@@ -77,6 +78,11 @@ enum Command {
     Demo {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
+    },
+    /// Measure what the system promises about its speed
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
     },
     /// Run every test and check; the last line is `N passed, N failed`
     Test {
@@ -154,6 +160,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::States { .. } => progress::result(&states::table(&states::all()))?,
         Command::Cu { json, check } => return cu::run(&workspace, json, check),
         Command::Demo { arguments } => demo::run(&workspace, &arguments)?,
+        Command::Bench { bench } => return bench::run(&workspace, &bench),
         Command::Test { only, no_lint } => return suite::run(&workspace, &only, !no_lint),
         Command::Fuzz { targets, seconds, seed } => return fuzz::run(&workspace, &targets, seconds, seed),
         Command::Mutants { only, jobs } => return mutants::run(&workspace, &only, jobs),

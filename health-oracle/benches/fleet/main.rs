@@ -45,9 +45,9 @@ const CHUNK_MINUTES: u64 = 5;
 /// Batches of the past in one commit.
 const PAST_GROUP: usize = 2_048;
 /// Senders at once.
-const SENDERS: usize = 32;
+const SENDERS: usize = 64;
 /// Batches that each has under way.
-const UNDER_WAY: usize = 64;
+const UNDER_WAY: usize = 128;
 /// One in so many subjects is renewed in a minute: a word of 1 500 slots (10 min) at 5/12 of its age.
 const RENEWED_ONE_IN: usize = 4;
 
@@ -90,8 +90,20 @@ pub trait Engine {
     fn open(&self) -> anyhow::Result<Arc<dyn TelemetryStore>>;
     /// Seconds that a bare batch insert of these rows takes, into tables like the store's that are removed afterwards.
     fn raw_insert(&self, commits: &[Commit]) -> anyhow::Result<f64>;
-    /// Seconds of one full aggregate over the store's tables.
-    fn scan(&self) -> anyhow::Result<f64>;
+    /// One full aggregate over the store's tables.
+    fn scan(&self) -> anyhow::Result<Scan>;
+    /// The process of its server, if it has one.
+    fn process(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// What a full aggregate took and found.
+pub struct Scan {
+    /// How long, in s.
+    pub seconds: f64,
+    /// Samples in all tables.
+    pub samples: u64,
 }
 
 #[derive(serde::Serialize)]
@@ -110,7 +122,10 @@ struct Report {
     cold_ratio: f64,
     round_s: f64,
     round_ratio: f64,
+    /// Most memory of this process, in MB.
     rss_mb: u64,
+    /// Most memory of the store's server, in MB; 0 if it has none.
+    server_rss_mb: u64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -149,7 +164,7 @@ fn report(args: &Args, report: &Report) -> Vec<String> {
              \x20 signed ingest  {:>9} samples/s   raw insert {:>9}/s   ratio {:.2} (at least 0.40)\n\
              \x20 cold round     {:>9.2} s           scan       {:>9.2} s   ratio {:.2} (at most 2)\n\
              \x20 steady round   {:>9.3} s           of the cold one      ratio {:.4} (at most 0.05)\n\
-             \x20 memory         {:>9} MB at most",
+             \x20 memory         {:>9} MB at most; the server's {} MB",
             report.store,
             report.devices,
             report.links,
@@ -163,7 +178,8 @@ fn report(args: &Args, report: &Report) -> Vec<String> {
             report.cold_ratio,
             report.round_s,
             report.round_ratio,
-            report.rss_mb
+            report.rss_mb,
+            report.server_rss_mb
         );
     }
     let promises = [
@@ -214,7 +230,12 @@ fn run(args: &Args, engine: &dyn Engine) -> anyhow::Result<Report> {
 
     // Twice, of which the second counts: what the machine keeps of the files in memory is the same for both.
     engine.scan()?;
-    let scan_s = engine.scan()?;
+    let Scan { seconds: scan_s, samples } = engine.scan()?;
+    anyhow::ensure!(
+        samples == per_minute * minutes,
+        "{samples} samples are stored instead of {}",
+        per_minute * minutes
+    );
     say(args, &format!("{}: scan {scan_s:.2} s", engine.name()));
 
     let recorder = Recorder::new(engine.open()?, bucket_ms);
@@ -256,6 +277,7 @@ fn run(args: &Args, engine: &dyn Engine) -> anyhow::Result<Report> {
         round_s,
         round_ratio: round_s / cold_round_s,
         rss_mb: rss_mb("VmHWM"),
+        server_rss_mb: engine.process().map_or(0, |process| rss_mb_of(&process.to_string(), "VmHWM")),
     })
 }
 
@@ -428,7 +450,12 @@ fn cpu_s() -> f64 {
 
 /// A memory figure of this process, in MB; 0 where the system does not say.
 fn rss_mb(name: &str) -> u64 {
-    let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
+    rss_mb_of("self", name)
+}
+
+/// The same of another process.
+fn rss_mb_of(process: &str, name: &str) -> u64 {
+    let status = std::fs::read_to_string(Path::new("/proc").join(process).join("status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()).map_or(0, |kb| kb / 1_024)
 }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use causeway_health_oracle::store::{Commit, TelemetryStore, sqlite::SqliteStore};
 use rusqlite::{Connection, params};
 
-use crate::Engine;
+use crate::{Engine, Scan};
 
 /// The embedded store in a folder.
 pub struct Sqlite<'a> {
@@ -74,9 +74,10 @@ impl Engine for Sqlite<'_> {
         Ok(seconds)
     }
 
-    fn scan(&self) -> anyhow::Result<f64> {
+    fn scan(&self) -> anyhow::Result<Scan> {
         let connection = Connection::open(self.folder.join("telemetry.sqlite"))?;
         let began = std::time::Instant::now();
+        let mut samples = 0;
         for sql in [
             "SELECT count(*), total(up), total(in_octets), total(out_octets), total(in_errors), total(out_errors),
              total(in_discards), total(out_discards), total(carrier_transitions) FROM interface_sample",
@@ -85,7 +86,8 @@ impl Engine for Sqlite<'_> {
         ] {
             let rows: i64 = connection.query_row(sql, [], |row| row.get(0))?;
             anyhow::ensure!(rows > 0, "an empty table was scanned");
+            samples += u64::try_from(rows)?;
         }
-        Ok(began.elapsed().as_secs_f64())
+        Ok(Scan { seconds: began.elapsed().as_secs_f64(), samples })
     }
 }

@@ -129,7 +129,7 @@ impl Reader<'_> {
 fn is_table(path: &[String]) -> bool {
     let words: Vec<&str> = path.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["rules" | "alerts" | "network"] | ["network", _] | ["network", _, "rules"] => true,
+        ["rules" | "alerts" | "clickhouse" | "network"] | ["network", _] | ["network", _, "rules"] => true,
         ["rules", class] | ["network", _, "rules", class] => class_of(class).is_some(),
         _ => false,
     }
@@ -183,7 +183,9 @@ fn unknown(path: &[String]) -> Refusal {
 /// A value as text, if it is of a type that the form allows.
 fn text_of(value: &Value, form: Form) -> Option<String> {
     match form {
-        Form::Text | Form::Url | Form::Key | Form::Path | Form::Address => value.as_str().map(str::to_owned),
+        Form::Text | Form::Url | Form::Key | Form::Path | Form::Address | Form::Choice(_) => {
+            value.as_str().map(str::to_owned)
+        }
         Form::Switch => value.as_bool().map(|on| on.to_string()),
         Form::Number(..) => value.as_integer().map(|number| number.to_string()),
         Form::Percent => {

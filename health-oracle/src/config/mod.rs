@@ -23,6 +23,7 @@ use crate::{
     criteria::coverage::Rules,
     ingest::{Limits, Rate},
     serve::Bounds,
+    store::clickhouse,
 };
 
 /// How far telemetry may be ahead, in slots: half a minute at 400 ms, which a clock that is set by anything keeps.
@@ -37,6 +38,15 @@ pub struct Daemon {
     pub config: Config,
     /// Logs as JSON.
     pub log_json: bool,
+}
+
+/// Where telemetry is kept.
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    /// In a file of the data directory.
+    Sqlite,
+    /// In a ClickHouse server.
+    ClickHouse(clickhouse::Settings),
 }
 
 /// Everything that an oracle needs.
@@ -54,6 +64,8 @@ pub struct Config {
     pub http_addr: SocketAddr,
     /// Folder of the oracle's own files; made if missing.
     pub data_dir: PathBuf,
+    /// Where telemetry is kept.
+    pub store: StoreConfig,
     /// Time between rounds.
     pub round_interval: Duration,
     /// The numbers that criteria are judged by.
@@ -93,6 +105,7 @@ impl Config {
             key,
             http_addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             data_dir,
+            store: StoreConfig::Sqlite,
             round_interval: Duration::from_secs(60),
             rules: Rules::default(),
             overrides: Overrides::default(),
@@ -130,6 +143,7 @@ impl std::fmt::Debug for Config {
             .field("program_id", &self.program_id)
             .field("http_addr", &self.http_addr)
             .field("data_dir", &self.data_dir)
+            .field("store", &self.store)
             .field("round_interval", &self.round_interval)
             .field("rules", &self.rules)
             .finish_non_exhaustive()

@@ -20,6 +20,8 @@ pub enum Form {
     Number(u64, u64),
     /// A share with at most four decimals: what is kept is millionths.
     Percent,
+    /// One of these words.
+    Choice(&'static [&'static str]),
 }
 
 impl Form {
@@ -36,6 +38,7 @@ impl Form {
             Self::Number(least, u64::MAX) => format!("a whole number of at least {least}"),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
             Self::Percent => "a number above 0 and at most 100, with at most four decimals".into(),
+            Self::Choice(words) => words.join(" or "),
         }
     }
 
@@ -43,7 +46,7 @@ impl Form {
     #[must_use]
     pub const fn is_quoted(self) -> bool {
         match self {
-            Self::Text | Self::Url | Self::Key | Self::Path | Self::Address => true,
+            Self::Text | Self::Url | Self::Key | Self::Path | Self::Address | Self::Choice(_) => true,
             Self::Switch | Self::Number(..) | Self::Percent => false,
         }
     }
@@ -80,10 +83,11 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Its flag without the dashes: the last part of the key.
+    /// Its flag without the dashes: the last part of the key, which says enough but for what is about ClickHouse.
     #[must_use]
     pub fn flag(&self) -> String {
-        self.name().replace('_', "-")
+        let words = if self.key.starts_with(CLICKHOUSE) { self.key } else { self.name() };
+        words.replace(['_', '.'], "-")
     }
 
     /// Its key without that of its table.
@@ -120,12 +124,17 @@ pub const FILE_FLAG: &str = "config";
 /// The same in the environment.
 pub const FILE_ENV: &str = "CAUSEWAY_ORACLE_CONFIG";
 
+/// What keys about a ClickHouse server begin with.
+const CLICKHOUSE: &str = "clickhouse.";
+/// What [`super::StoreConfig`] can be.
+pub const STORES: &[&str] = &["sqlite", "clickhouse"];
+
 const fn spec(key: &'static str, env: &'static str, form: Form, default: Default, help: &'static str) -> Spec {
     Spec { key, env, form, default, secret: false, help }
 }
 
 use self::Default::{Is, Nothing, Preset, Required};
-use self::Form::{Address, Key, Number, Path, Percent, Switch, Text, Url};
+use self::Form::{Address, Choice, Key, Number, Path, Percent, Switch, Text, Url};
 
 /// A year in seconds, hours and ms: what is longer is a slip of the unit.
 const YEAR_HOURS: u64 = 366 * 24;
@@ -143,6 +152,7 @@ pub const OPTIONS: &[Spec] = &[
     spec("key", "CAUSEWAY_ORACLE_KEY", Path, Required("/etc/causeway/oracle-key.json"), "Key file of the oracle, which signs and pays: JSON as solana-keygen writes it, or PKCS#8 (PEM or DER). Readable by its owner only."),
     spec("listen", "CAUSEWAY_ORACLE_LISTEN", Address, Is("127.0.0.1:7090"), "Address for telemetry, API and metrics; port 0 for a free one."),
     spec("data_dir", "CAUSEWAY_ORACLE_DATA", Path, Is("oracle-data"), "Folder for telemetry, evidence and what alerts are out; made if missing."),
+    spec("store", "CAUSEWAY_ORACLE_STORE", Choice(STORES), Is("sqlite"), "Where telemetry is kept: in a file of the data folder, or in a ClickHouse server, for a fleet."),
     spec("seconds", "CAUSEWAY_ORACLE_SECONDS", Switch, Is("false"), "Defaults that count in seconds instead of minutes: for a localnet whose agents report every second."),
     spec("round_seconds", "CAUSEWAY_ORACLE_ROUND", Number(1, DAY_SECONDS), Preset("60", "2"), "Seconds between rounds."),
     spec("retention_hours", "CAUSEWAY_ORACLE_RETENTION_HOURS", Number(1, YEAR_HOURS), Preset("72", "6"), "Hours for which telemetry and evidence are kept: at least twice the longest burn-in."),
@@ -164,6 +174,12 @@ pub const OPTIONS: &[Spec] = &[
     spec("alerts.alert_failed_rounds", "CAUSEWAY_ORACLE_ALERT_FAILED_ROUNDS", Number(1, 10_000), Is("3"), "Rounds in a row that have to fail before that is an alert."),
     spec("alerts.alert_flap_minutes", "CAUSEWAY_ORACLE_ALERT_FLAP_MINUTES", Number(1, 10_000), Is("10"), "Minutes within which a subject that fails again is flapping: one alert, and one with a count when it was steady for as long."),
     spec("alerts.alert_balance_lamports", "CAUSEWAY_ORACLE_ALERT_BALANCE_LAMPORTS", Number(0, u64::MAX), Is("100000000"), "Balance of the oracle's key below which that is an alert, in lamports; 0 for never."),
+    spec("clickhouse.url", "CAUSEWAY_ORACLE_CLICKHOUSE_URL", Url, Is("http://127.0.0.1:8123"), "HTTP interface of the ClickHouse server; https:// beyond this machine."),
+    spec("clickhouse.database", "CAUSEWAY_ORACLE_CLICKHOUSE_DATABASE", Text, Is("causeway"), "Database of this oracle alone, of letters, digits and _; made if missing."),
+    spec("clickhouse.user", "CAUSEWAY_ORACLE_CLICKHOUSE_USER", Text, Is("default"), "User of the server."),
+    Spec { key: "clickhouse.password", env: "CAUSEWAY_ORACLE_CLICKHOUSE_PASSWORD", form: Text, default: Nothing("..."), secret: true, help: "The user's password; none without it. Better in a file of its own." },
+    spec("clickhouse.password_file", "CAUSEWAY_ORACLE_CLICKHOUSE_PASSWORD_FILE", Path, Nothing("/etc/causeway/oracle-clickhouse"), "File that holds the password, readable by its owner only."),
+    spec("clickhouse.timeout_seconds", "CAUSEWAY_ORACLE_CLICKHOUSE_TIMEOUT", Number(1, 3_600), Is("60"), "Longest wait for one answer of the server. A commit ends after 20 seconds whatever this says."),
     spec("rules.bucket_ms", "CAUSEWAY_ORACLE_BUCKET_MS", Number(100, 3_600_000), Preset("60000", "2000"), "Width of a bucket in ms. The same for all subjects; changing it needs a new data folder."),
     spec("rules.min_share_percent", "CAUSEWAY_ORACLE_MIN_SHARE_PERCENT", Percent, Preset("99", "80"), "Share of buckets that must hold a sample."),
     spec("rules.spare_buckets", "CAUSEWAY_ORACLE_SPARE_BUCKETS", Number(0, MILLION), Is("1"), "Buckets that may be missing whatever the share says."),

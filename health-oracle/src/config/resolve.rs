@@ -182,6 +182,7 @@ impl Builder<'_> {
         let key = self.key();
         let http_addr = self.parsed::<SocketAddr>("listen");
         let data_dir = self.text("data_dir").map(PathBuf::from);
+        let store = self.store();
         let seconds = |builder: &mut Self, key: &str, unit: u64| {
             builder.number(key).map(|number| Duration::from_secs(number.saturating_mul(unit)))
         };
@@ -213,6 +214,7 @@ impl Builder<'_> {
             key: key?,
             http_addr: http_addr?,
             data_dir: data_dir?,
+            store: store?,
             round_interval: round_interval?,
             rules: rules?,
             overrides,
@@ -318,34 +320,6 @@ impl Builder<'_> {
         }
     }
 
-    /// The webhook's address, from itself or its file; the more specific source wins, the address in a tie.
-    fn webhook(&mut self) -> Result<Option<String>, ()> {
-        let rank = |key: &str| match self.settings.values.get(key).map(|setting| &setting.origin) {
-            Some(Origin::Flag(_)) => 3,
-            Some(Origin::Environment(_)) => 2,
-            Some(Origin::File(..)) => 1,
-            Some(Origin::Default) | None => 0,
-        };
-        let (address, file) = (rank("alerts.webhook"), rank("alerts.webhook_file"));
-        if address == 0 && file == 0 {
-            return Ok(None);
-        }
-        if address >= file {
-            return self.url("alerts.webhook").map(Some).ok_or(());
-        }
-        let path = self.text("alerts.webhook_file").ok_or(())?;
-        let place = self.place("alerts.webhook_file");
-        let content = keys::read_private(Path::new(&path))
-            .map_err(|error| self.problems.push(Problem::secret(place.clone(), &error)))?;
-        let url = String::from_utf8(content).unwrap_or_default().trim().to_owned();
-        if is_url(&url) {
-            return Ok(Some(url));
-        }
-        let cause = format!("The file does not hold {}.", Form::Url.words());
-        self.problems.push(Problem::config(place, cause, "Put the webhook's address into it, and nothing else."));
-        Err(())
-    }
-
     fn alerts(&mut self) -> Option<AlertTerms> {
         let rounds = self.number("alerts.alert_failed_rounds");
         let minutes = self.number("alerts.alert_flap_minutes");
@@ -411,6 +385,9 @@ fn sentence(words: &str) -> String {
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
+
+#[path = "resolve_outside.rs"]
+mod outside;
 
 #[cfg(test)]
 #[path = "resolve_tests.rs"]

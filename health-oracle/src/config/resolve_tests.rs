@@ -1,7 +1,7 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::config::{options::Spec, show};
+use crate::config::{StoreConfig, options::Spec, show};
 
 const PROGRAM: &str = "8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR";
 
@@ -68,6 +68,7 @@ fn words(config: &Config) -> String {
         key: _,
         http_addr: _,
         data_dir,
+        store,
         round_interval,
         rules,
         overrides,
@@ -85,7 +86,7 @@ fn words(config: &Config) -> String {
     format!(
         "{:?}",
         (
-            (name, rpc_url, program_id, data_dir, round_interval, rules, overrides),
+            (name, rpc_url, program_id, data_dir, store, round_interval, rules, overrides),
             (
                 batch,
                 lookup_tables,
@@ -235,6 +236,45 @@ fn a_webhook_comes_from_a_file_that_nobody_else_reads_and_is_never_shown() {
     case.file(&format!("[alerts]\nwebhook = \"{secret}\"\n"));
     assert!(case.problems()[0].contains("The file holds a secret, and others can read it (permissions 644)"));
     assert!(!case.problems()[0].contains("very/secret"));
+}
+
+#[test]
+fn a_clickhouse_server_is_asked_for_by_name_and_its_password_is_never_shown() {
+    let mut case = Case::new();
+    assert!(matches!(case.config().store, StoreConfig::Sqlite));
+    case.file("store = \"clickhouse\"\n[clickhouse]\nurl = \"http://10.0.0.7:8123\"\nuser = \"causeway\"\n");
+    let secret = case.write("password", "hunter2\n", 0o600);
+    case.flag("clickhouse-password-file", &secret).variable("CAUSEWAY_ORACLE_CLICKHOUSE_TIMEOUT", "7");
+    let (daemon, settings) = case.resolve().unwrap();
+    let StoreConfig::ClickHouse(found) = &daemon.config.store else { panic!("{:?}", daemon.config.store) };
+    assert_eq!((found.url.as_str(), found.user.as_str()), ("http://10.0.0.7:8123", "causeway"));
+    assert_eq!((found.password.as_str(), found.database.as_str()), ("hunter2", "causeway"));
+    assert_eq!((found.timeout, found.patience), (Duration::from_secs(7), Duration::from_secs(20)));
+    case.flags.remove("clickhouse-password-file");
+    case.variable("CAUSEWAY_ORACLE_CLICKHOUSE_PASSWORD", "hunter3");
+    let (other, settings_of_other) = case.resolve().unwrap();
+    for (daemon, settings) in [(daemon, settings), (other, settings_of_other)] {
+        let shown = format!("{daemon:?}{}", show::effective(&daemon, &settings));
+        assert!(!shown.contains("hunter") && shown.contains("store = \"clickhouse\""), "{shown}");
+    }
+
+    let open = case.write("open", "hunter2\n", 0o644);
+    case.flag("store", "postgres").flag("clickhouse-password-file", &open).flag("clickhouse-url", "10.0.0.7");
+    let problems = case.problems();
+    for expected in [
+        "CW-ORACLE-CONFIG: --store: It has to be sqlite or clickhouse.",
+        "CW-ORACLE-CONFIG: --clickhouse-url: It has to be an address that begins with http:// or https://.",
+        "CW-KEY-PERMISSIONS: --clickhouse-password-file: ",
+    ] {
+        assert!(problems.iter().any(|problem| problem.starts_with(expected)), "{expected}: {problems:#?}");
+    }
+    let mut case = Case::new();
+    case.flag("clickhouse-database", "a;b").flag("clickhouse-password", "a\nb");
+    assert!(
+        case.problems()[0].contains("clickhouse: The ClickHouse settings can't be used: "),
+        "{:?}",
+        case.problems()
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A whole oracle over a fake ledger: real HTTP, real stores, real signatures, made-up chain.
 
+mod clickhouse;
 mod endpoint;
 mod fake_chain;
 mod instances;

@@ -16,10 +16,48 @@ pub mod recorder;
 pub mod sqlite;
 pub mod writer;
 
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use causeway_interface::Code;
 use causeway_wire::telemetry::Batch;
 
+use tracing::warn;
+
 pub use commit::{Commit, Loader};
+
+use crate::config::StoreConfig;
+
+/// Time between two tries to open a store whose server is away.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// Opens the store that is asked for; `file` is where the embedded one is. Blocks: a server that is away, as one is that
+/// starts with the same machine, is waited for as long as for a commit.
+///
+/// # Errors
+/// The database can't be opened, or its server can't be asked.
+pub fn open(config: StoreConfig, file: &Path, bucket_ms: u64) -> Result<Arc<dyn TelemetryStore>, StoreError> {
+    let settings = match config {
+        StoreConfig::Sqlite => return Ok(Arc::new(sqlite::SqliteStore::open(file, bucket_ms)?)),
+        StoreConfig::ClickHouse(settings) => settings,
+    };
+    let (began, patience) = (Instant::now(), settings.patience);
+    loop {
+        match clickhouse::ClickHouseStore::open(settings.clone(), bucket_ms) {
+            Err(StoreError::ClickHouse(error))
+                if error.is_transient() && began.elapsed().saturating_add(OPEN_AGAIN) < patience =>
+            {
+                let cause = std::error::Error::source(&error);
+                warn!(%error, ?cause, "the telemetry store is waited for");
+                std::thread::sleep(OPEN_AGAIN);
+            }
+            opened => return Ok(Arc::new(opened?)),
+        }
+    }
+}
 
 /// A batch whose signature was verified.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,10 +96,12 @@ pub enum StoreError {
     #[error("the telemetry database refused")]
     Database(#[from] rusqlite::Error),
     /// The ClickHouse server refused, or could not be asked.
-    #[error("the telemetry database failed")]
+    #[error("the telemetry database in ClickHouse failed")]
     ClickHouse(#[from] clickhouse::ClickHouseError),
     /// The store was made with another width of buckets; its sums can't be read with this one.
-    #[error("the store holds buckets of {found} ms, {wanted} ms are configured; use another data directory")]
+    #[error(
+        "the store holds buckets of {found} ms, {wanted} ms are configured; use another data directory or database"
+    )]
     BucketWidth {
         /// What it holds.
         found: u64,
@@ -69,7 +109,7 @@ pub enum StoreError {
         wanted: u64,
     },
     /// It was made by a version that this build does not know.
-    #[error("the store has schema {found}, this build reads {known}; use another data directory")]
+    #[error("the store has schema {found}, this build reads {known}; use another data directory or database")]
     Schema {
         /// What it has.
         found: i64,

@@ -9,6 +9,9 @@ pub enum ClickHouseError {
     /// It could not be asked, or did not answer in time. Whether it did what was asked is not known.
     #[error("the ClickHouse server can't be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// There was no time left to wait for its answer. Whether it did what was asked is not known.
+    #[error("the ClickHouse server did not answer in time")]
+    Late,
     /// It answered that it won't or can't.
     #[error("the ClickHouse server refused with status {status}: {text}")]
     Refused {
@@ -48,7 +51,7 @@ impl ClickHouseError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_) => true,
+            Self::Unreachable(_) | Self::Late => true,
             Self::Refused { status, .. } => *status >= SERVER_FAULT,
             Self::Settings(_)
             | Self::TooLong { .. }

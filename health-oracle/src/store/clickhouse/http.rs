@@ -4,7 +4,10 @@
 //! is ever entered from theirs. Requests that are sent together run side by side, so that a server inserts into several
 //! tables on several cores. A request is sent once; whoever calls decides whether to ask again.
 
-use std::{sync::mpsc, time::Duration};
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 
@@ -39,6 +42,9 @@ pub struct Settings {
     /// Shortest time between the begins of two commits. Each makes a part of a few files in every table, and merging
     /// them is what a server can do only so often.
     pub pace: Duration,
+    /// Longest time that one commit may take, with everything that is tried again. Nothing is judged meanwhile, so that
+    /// it has to be well below the time between rounds.
+    pub patience: Duration,
 }
 
 impl Settings {
@@ -55,6 +61,7 @@ impl Settings {
             password: String::new(),
             timeout: Duration::from_secs(60),
             pace: Duration::from_millis(200),
+            patience: Duration::from_secs(20),
         }
     }
 
@@ -71,8 +78,11 @@ impl Settings {
         if !self.url.starts_with("http://") && !self.url.starts_with("https://") {
             return Err(ClickHouseError::Settings("the URL begins neither with http:// nor https://".to_owned()));
         }
-        if self.timeout.is_zero() {
+        if self.timeout.is_zero() || self.patience.is_zero() {
             return Err(ClickHouseError::Settings("a time-out of 0 answers nothing".to_owned()));
+        }
+        if [&self.user, &self.password].into_iter().any(|text| text.chars().any(char::is_control)) {
+            return Err(ClickHouseError::Settings("the user's name or password holds what can't be sent".to_owned()));
         }
         Ok(())
     }
@@ -86,6 +96,7 @@ impl std::fmt::Debug for Settings {
             .field("user", &self.user)
             .field("timeout", &self.timeout)
             .field("pace", &self.pace)
+            .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
 }
@@ -113,13 +124,16 @@ struct Job {
     requests: Vec<Request>,
     /// Whether the statements name tables of the database.
     in_database: bool,
+    /// When the interest in answers ends.
+    until: Option<Instant>,
     done: mpsc::SyncSender<Vec<Answer>>,
 }
 
-/// A client of one server. Dropping it ends its thread.
-#[derive(Debug)]
+/// A client of one server. Dropping it, and what [`Client::until`] made of it, ends its thread.
+#[derive(Clone, Debug)]
 pub struct Client {
     jobs: mpsc::SyncSender<Job>,
+    until: Option<Instant>,
 }
 
 impl Client {
@@ -141,7 +155,8 @@ impl Client {
         let (jobs, waiting) = mpsc::sync_channel::<Job>(QUEUE);
         let serve = move || {
             while let Ok(job) = waiting.recv() {
-                let asked = job.requests.into_iter().map(|request| ask(&http, &settings, request, job.in_database));
+                let (in_database, until) = (job.in_database, job.until);
+                let asked = job.requests.into_iter().map(|request| ask(&http, &settings, request, in_database, until));
                 // Who asked is waiting for it; if it is gone, so is the interest.
                 let _ = job.done.send(runtime.block_on(join_all(asked)));
             }
@@ -150,7 +165,19 @@ impl Client {
             .name("clickhouse-client".to_owned())
             .spawn(serve)
             .map_err(|_| ClickHouseError::Stopped)?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, until: None })
+    }
+
+    /// The same client, of which nobody waits for an answer beyond this time.
+    #[must_use]
+    pub fn until(&self, until: Instant) -> Self {
+        Self { until: Some(until), ..self.clone() }
+    }
+
+    /// Whether there is time left after waiting for so long.
+    #[must_use]
+    pub fn has_time_after(&self, wait: Duration) -> bool {
+        self.until.is_none_or(|until| until.saturating_duration_since(Instant::now()) > wait)
     }
 
     /// Sends statements side by side; one answer each, in their order.
@@ -179,12 +206,28 @@ impl Client {
 
     fn send(&self, requests: Vec<Request>, in_database: bool) -> Result<Vec<Answer>, ClickHouseError> {
         let (done, answers) = mpsc::sync_channel(1);
-        self.jobs.send(Job { requests, in_database, done }).map_err(|_| ClickHouseError::Stopped)?;
-        answers.recv().map_err(|_| ClickHouseError::Stopped)
+        let job = Job { requests, in_database, until: self.until, done };
+        self.jobs.send(job).map_err(|_| ClickHouseError::Stopped)?;
+        let Some(until) = self.until else { return answers.recv().map_err(|_| ClickHouseError::Stopped) };
+        // The thread may still be busy with what somebody else asked.
+        answers.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|error| match error {
+            mpsc::RecvTimeoutError::Timeout => ClickHouseError::Late,
+            mpsc::RecvTimeoutError::Disconnected => ClickHouseError::Stopped,
+        })
     }
 }
 
-async fn ask(http: &reqwest::Client, settings: &Settings, request: Request, in_database: bool) -> Answer {
+async fn ask(
+    http: &reqwest::Client,
+    settings: &Settings,
+    request: Request,
+    in_database: bool,
+    until: Option<Instant>,
+) -> Answer {
+    let left = until.map_or(settings.timeout, |until| until.saturating_duration_since(Instant::now()));
+    if left.is_zero() {
+        return Err(ClickHouseError::Late);
+    }
     // An answer is complete before its status is sent: otherwise a failure would come in the middle of a good one.
     let mut query = vec![("wait_end_of_query", "1")];
     if in_database {
@@ -202,6 +245,7 @@ async fn ask(http: &reqwest::Client, settings: &Settings, request: Request, in_d
         .query(&query)
         .header("X-ClickHouse-User", &settings.user)
         .header("X-ClickHouse-Key", &settings.password)
+        .timeout(left.min(settings.timeout))
         .body(body)
         .send()
         .await;
@@ -217,6 +261,7 @@ async fn ask(http: &reqwest::Client, settings: &Settings, request: Request, in_d
         Ok(bytes) => String::from_utf8_lossy(&bytes).trim().to_owned(),
         Err(_) => String::new(),
     };
+    let text = if settings.password.is_empty() { text } else { text.replace(&settings.password, "(hidden)") };
     Err(ClickHouseError::Refused { status: status.as_u16(), text })
 }
 

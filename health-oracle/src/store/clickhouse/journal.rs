@@ -27,8 +27,6 @@ use super::{
 const ATTEMPTS: u32 = 5;
 /// Wait after the first attempt; doubled after each.
 const FIRST_WAIT: Duration = Duration::from_millis(400);
-/// No attempt begins later than this after the first: whoever waits for the commit gives up about then.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Void commits that are compared with one by one, which costs a server less than looking them up in a set.
 const FEW: usize = 8;
 
@@ -83,17 +81,17 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes all of this, or nothing that counts. `requests` makes the inserts of a commit of this number.
+    /// Writes all of this, or nothing that counts. `requests` makes the inserts of a commit of this number. It ends when
+    /// the client's time does: what is open then is declared void by whoever comes next.
     ///
     /// # Errors
     /// The last attempt's, when none worked.
     pub fn commit(&mut self, client: &Client, requests: &dyn Fn(u32) -> Vec<Request>) -> Result<(), ClickHouseError> {
         let mut wait = FIRST_WAIT;
         let mut attempt = 1;
-        let began = Instant::now();
         loop {
             match self.attempt(client, requests) {
-                Err(error) if error.is_transient() && attempt < ATTEMPTS && began.elapsed() < PATIENCE => {
+                Err(error) if error.is_transient() && attempt < ATTEMPTS && client.has_time_after(wait) => {
                     let cause = std::error::Error::source(&error);
                     warn!(attempt, %error, ?cause, "a telemetry commit is tried again");
                     std::thread::sleep(wait);

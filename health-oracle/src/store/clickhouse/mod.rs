@@ -7,6 +7,8 @@
 //! What was reported as kept survives the death of the oracle and of the server. It survives a power cut where the server
 //! can sync inserts, which is asked of it from version 20.10 on; an older one leaves that to the operating system.
 
+#[doc(hidden)]
+pub mod bare;
 mod error;
 mod http;
 mod journal;
@@ -21,7 +23,10 @@ mod tail;
 mod tests;
 mod write;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 pub use error::ClickHouseError;
 pub use http::Settings;
@@ -36,6 +41,8 @@ use native::Rows;
 
 /// Most batches of one answer: a thousand of some kilobytes.
 const MAX_BATCHES: usize = 1_000;
+/// Longest time that forgetting may hold up a commit: half of what a commit waits by default.
+const HELD: Duration = Duration::from_secs(10);
 
 /// Telemetry in one database of a ClickHouse server.
 #[derive(Debug)]
@@ -65,7 +72,8 @@ impl ClickHouseStore {
     pub fn open(settings: Settings, bucket_ms: u64) -> Result<Self, StoreError> {
         let writing = Client::start(settings.clone())?;
         let reading = Client::start(settings.clone())?;
-        schema::prepare(&writing, &settings.database)?;
+        let client = writing.until(Instant::now() + settings.patience);
+        schema::prepare(&client, &settings.database)?;
         Ok(Self { writing, reading, settings, bucket_ms, writer: Mutex::default() })
     }
 
@@ -73,18 +81,28 @@ impl ClickHouseStore {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What writes, for as long as a commit may take from now.
+    fn patient(&self) -> Client {
+        self.writing.until(Instant::now() + self.settings.patience)
+    }
 }
 
 impl TelemetryStore for ClickHouseStore {
     fn append(&self, commit: &Commit) -> Result<(), StoreError> {
         debug_assert!(commit.series.iter().all(|row| row.id < MAX_SERIES));
-        self.writer().commit(self, &|number| write::requests(commit, number))
+        // From before the lock: forgetting may hold it.
+        let client = self.patient();
+        self.writer().commit(self, &client, &|number| write::requests(commit, number))
     }
 
     fn load(&self, from_ms: u64, into: &mut dyn Loader) -> Result<(), StoreError> {
+        // A server that hangs is found out before anything is asked that may take long.
+        self.check()?;
+        let client = self.patient();
         let mut writer = self.writer();
         if let Some(journal) = &mut writer.journal {
-            journal.settle(&self.writing)?;
+            journal.settle(&client)?;
         }
         // Held: what is read has to be what the next commit follows.
         writer.read = Some(load::load(&self.reading, self.bucket_ms, from_ms, into)?);
@@ -98,7 +116,8 @@ impl TelemetryStore for ClickHouseStore {
     fn check(&self) -> Result<(), StoreError> {
         let tables = ["commits", "device", "series"].into_iter().chain(schema::SAMPLES);
         let looks = tables.map(|table| Request::plain(format!("SELECT commit FROM {table} LIMIT 1")));
-        for answer in self.reading.all(looks.collect())? {
+        let client = self.reading.until(Instant::now() + self.settings.patience);
+        for answer in client.all(looks.collect())? {
             answer?;
         }
         Ok(())
@@ -133,12 +152,17 @@ impl TelemetryStore for ClickHouseStore {
 }
 
 impl Writer {
-    fn commit(&mut self, store: &ClickHouseStore, requests: &dyn Fn(u32) -> Vec<Request>) -> Result<(), StoreError> {
+    fn commit(
+        &mut self,
+        store: &ClickHouseStore,
+        client: &Client,
+        requests: &dyn Fn(u32) -> Vec<Request>,
+    ) -> Result<(), StoreError> {
         let journal = match &mut self.journal {
             Some(journal) => journal,
-            slot @ None => slot.insert(Journal::open(&store.writing, store.settings.pace, self.read)?),
+            slot @ None => slot.insert(Journal::open(client, store.settings.pace, self.read)?),
         };
-        let outcome = journal.commit(&store.writing, requests);
+        let outcome = journal.commit(client, requests);
         if let Err(ClickHouseError::TakenOver { .. }) = outcome {
             self.journal = None;
         }

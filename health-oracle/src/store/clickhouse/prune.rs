@@ -1,8 +1,10 @@
 //! Forgetting: whole partitions, so that nothing has to be written anew. What is older than asked by less than a
 //! partition stays.
 
+use std::time::Instant;
+
 use super::{
-    ClickHouseStore,
+    ClickHouseStore, HELD,
     error::ClickHouseError,
     http::{Client, Request},
     journal::{State, now_ms, say, voids},
@@ -24,8 +26,8 @@ pub fn prune(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> 
         store.writing.one(Request::plain(format!("INSERT INTO forgotten (before_ms) VALUES ({before_ms})")))?;
     }
     for table in SAMPLES.into_iter().chain(["batch"]) {
-        for partition in ended(store, table, before_ms)? {
-            drop_partition(store, table, partition)?;
+        for partition in ended(&store.writing, table, before_ms)? {
+            drop_partition(&store.writing, table, partition)?;
         }
     }
     devices(store, before_ms)?;
@@ -39,16 +41,16 @@ pub fn forgotten_ms(client: &Client) -> Result<u64, ClickHouseError> {
     if answer.is_empty() { Ok(0) } else { Rows::new(&answer).u64() }
 }
 
-fn ended(store: &ClickHouseStore, table: &str, before_ms: u64) -> Result<Vec<u64>, ClickHouseError> {
-    let all = partitions(&store.writing, table)?;
+fn ended(client: &Client, table: &str, before_ms: u64) -> Result<Vec<u64>, ClickHouseError> {
+    let all = partitions(client, table)?;
     Ok(all
         .into_iter()
         .filter(|partition| partition.saturating_add(1).saturating_mul(PARTITION_MS) <= before_ms)
         .collect())
 }
 
-fn drop_partition(store: &ClickHouseStore, table: &str, partition: u64) -> Result<(), ClickHouseError> {
-    store.writing.one(Request::plain(format!("ALTER TABLE {table} DROP PARTITION {partition}")))?;
+fn drop_partition(client: &Client, table: &str, partition: u64) -> Result<(), ClickHouseError> {
+    client.one(Request::plain(format!("ALTER TABLE {table} DROP PARTITION {partition}")))?;
     Ok(())
 }
 
@@ -56,21 +58,22 @@ fn drop_partition(store: &ClickHouseStore, table: &str, partition: u64) -> Resul
 /// could be replayed.
 fn devices(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
     // The younger row is written now, and has to stay.
-    let ended = ended(store, "device", before_ms.min(now_ms()))?;
+    let ended = ended(&store.writing, "device", before_ms.min(now_ms()))?;
     let Some(last) = ended.last() else { return Ok(()) };
     let end_ms = last.saturating_add(1).saturating_mul(PARTITION_MS);
     let mut writer = store.writer();
+    let client = store.writing.until(Instant::now() + HELD);
     if let Some(journal) = &mut writer.journal {
-        journal.settle(&store.writing)?;
+        journal.settle(&client)?;
     }
-    let (counting, _) = super::journal::counting(&store.writing)?;
+    let (counting, _) = super::journal::counting(&client)?;
     let latest = format!("SELECT id, max(commit) FROM device WHERE 1{counting} GROUP BY id");
     let old = format!("FROM device WHERE written_ms < {end_ms} AND (id, commit) IN ({latest})");
-    let answer = store.writing.one(Request::plain(format!("SELECT count() {old} FORMAT RowBinary")))?;
+    let answer = client.one(Request::plain(format!("SELECT count() {old} FORMAT RowBinary")))?;
     if !answer.is_empty() && Rows::new(&answer).u64()? > 0 {
         const REST: &str = "last_sequence, chain, lost_samples, config_at_ms, config_polled_ms, offered_generation,
             offered_sha256, applied_generation, applied_sha256, evaluated_slot, in_sync_ms";
-        writer.commit(store, &|number| {
+        writer.commit(store, &client, &|number| {
             vec![Request::plain(format!(
                 "INSERT INTO device (commit, id, code, written_ms, {REST})
                  SELECT toUInt32({number}), id, code, toUInt64({}), {REST} {old}",
@@ -79,7 +82,7 @@ fn devices(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
         })?;
     }
     for partition in ended {
-        drop_partition(store, "device", partition)?;
+        drop_partition(&client, "device", partition)?;
     }
     Ok(())
 }
@@ -87,13 +90,14 @@ fn devices(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
 /// What is known of old commits goes, but for the last one and for void ones of which rows are left.
 fn commits(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
     let _writer = store.writer();
+    let client = &store.writing.until(Instant::now() + HELD);
     let settled_ms = now_ms().saturating_sub(SETTLED_MS);
-    let void = voids(&store.writing, settled_ms)?;
+    let void = voids(client, settled_ms)?;
     if !void.is_empty() {
         let names: Vec<String> = void.iter().map(u32::to_string).collect();
         let mut left = std::collections::BTreeSet::new();
         for table in TABLES {
-            let answer = store.writing.one(Request::plain(format!(
+            let answer = client.one(Request::plain(format!(
                 "SELECT DISTINCT commit FROM {table} WHERE commit IN ({}) FORMAT RowBinary",
                 names.join(", ")
             )))?;
@@ -103,21 +107,21 @@ fn commits(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
             }
         }
         for commit in void.into_iter().filter(|commit| !left.contains(commit)) {
-            store.writing.one(say(commit, State::Empty))?;
+            client.one(say(commit, State::Empty))?;
         }
     }
-    let newest = partitions(&store.writing, "commits")?.last().copied();
+    let newest = partitions(client, "commits")?.last().copied();
     // A day more than samples: those of a commit may be taken a little before or after it.
-    let ended = ended(store, "commits", before_ms.saturating_sub(24 * SETTLED_MS))?;
+    let ended = ended(client, "commits", before_ms.saturating_sub(24 * SETTLED_MS))?;
     for partition in ended.into_iter().filter(|partition| Some(*partition) != newest) {
         let end_ms = partition.saturating_add(1).saturating_mul(PARTITION_MS);
-        store.writing.one(Request::plain(format!(
+        client.one(Request::plain(format!(
             "INSERT INTO commits (commit, state, at_ms)
              SELECT commit, state, toUInt64({}) FROM commits WHERE at_ms < {end_ms} AND state = 1
              AND commit NOT IN (SELECT commit FROM commits WHERE state = 2)",
             now_ms()
         )))?;
-        drop_partition(store, "commits", partition)?;
+        drop_partition(client, "commits", partition)?;
     }
     Ok(())
 }

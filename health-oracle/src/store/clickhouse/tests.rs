@@ -256,3 +256,39 @@ fn void_commits_without_rows_are_found_to_be_empty() {
     // The first was declared void just now: something of it may still arrive. Of the third there is a row.
     assert_eq!(journal::voids(&store.writing, u64::MAX).unwrap(), [1, 3]);
 }
+
+/// A server that takes connections and answers nothing holds a commit up no longer than it may, and forgetting too; what
+/// comes after it counts, once.
+#[test]
+fn a_server_that_hangs_holds_a_commit_up_no_longer_than_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).unwrap();
+    let patience = std::time::Duration::from_millis(1_500);
+    let store = Arc::new(ClickHouseStore::open(Settings { patience, ..server.settings() }, BUCKET_MS).unwrap());
+    let recorder = Recorder::new(store.clone(), BUCKET_MS);
+    recorder.append(vec![batch("hung", 1, vec![interface(1_000, "eth1", 1)])]).unwrap();
+    let signal = |name: &str| {
+        let process = server.process().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args([name, &process]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let second = || vec![batch("hung", 2, vec![interface(2_000, "eth1", 2)])];
+    // The first finds the fleet in memory, the second has to load it.
+    for _ in 0..2 {
+        let began = std::time::Instant::now();
+        let error = recorder.append(second()).unwrap_err();
+        let took = began.elapsed();
+        assert!(matches!(&error, StoreError::ClickHouse(error) if error.is_transient()), "{error:?}");
+        // What is on top is this machine's.
+        assert!(took < patience + std::time::Duration::from_secs(3), "{took:?}");
+    }
+    assert!(recorder.read(contract::at(0), 0, |_| ()).is_err());
+    signal("-CONT");
+    let answer = recorder.append(second()).unwrap();
+    assert!(answer == [STORED] || answer == [Append::Replay { last_sequence: 2 }], "{answer:?}");
+    let count = store.reading.one(Request::plain(format!(
+        "SELECT count() FROM interface_sample WHERE 1{}",
+        journal::counting(&store.reading).unwrap().0
+    )));
+    assert_eq!(String::from_utf8(count.unwrap()).unwrap().trim(), "2", "each once");
+}

@@ -1,0 +1,59 @@
+//! Benchmarks that hold promises: builds one in release mode and runs it. Its numbers are on stdout, everything else is
+//! on stderr.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::{
+    process, progress,
+    setup::{self, Need},
+    workspace::Workspace,
+};
+
+const FIRST_BUILD: &str = "in release mode, with SQLite's C code and Solana's libraries; 10 minutes on two cores";
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub enum Bench {
+    /// A fleet's telemetry at an oracle: signed ingest, a cold round, a steady round; see `bench oracle --help`
+    #[command(disable_help_flag = true)]
+    Oracle {
+        /// The bench's own
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+impl Bench {
+    /// What cargo calls it: the package and its bench.
+    const fn target(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Oracle { .. } => ("causeway-health-oracle", "fleet"),
+        }
+    }
+
+    fn arguments(&self) -> &[OsString] {
+        match self {
+            Self::Oracle { arguments } => arguments,
+        }
+    }
+}
+
+/// Builds the bench and runs it with its arguments; ends as it does.
+///
+/// # Errors
+/// Something is missing and can't be installed, or cargo can't be run. A bench that fails is no error but an exit code.
+pub fn run(workspace: &Workspace, bench: &Bench) -> Result<ExitCode> {
+    setup::ensure(&[Need::Native, Need::Databases])?;
+    let (package, target) = bench.target();
+    progress::step(&format!("building the bench {target}"));
+    if !workspace.target.join("release").exists() {
+        progress::note(&format!("the first time: {FIRST_BUILD}. After that, a minute."));
+    }
+    let mut command = process::cargo();
+    command.args(["bench", "--package", package, "--bench", target, "--target-dir"]).arg(&workspace.target);
+    command.arg("--").args(bench.arguments()).current_dir(&workspace.root);
+    process::exit_code_of(command)
+}
