@@ -34,9 +34,9 @@ impl Builder<'_> {
 
     /// Where telemetry is kept. What is said about a server is checked even if none is used.
     pub(super) fn store(&mut self) -> Option<StoreConfig> {
-        let chosen = self.checked("store", |value, form| match form {
-            Form::Choice(words) => words.iter().copied().find(|word| *word == value),
-            _ => None,
+        let chosen = self.checked("store", |value, form| {
+            let Form::Choice(words) = form else { return None };
+            words.iter().copied().find(|word| *word == value)
         });
         let (url, database) = (self.url("clickhouse.url"), self.text("clickhouse.database"));
         let (user, timeout) = (self.text("clickhouse.user"), self.number("clickhouse.timeout_seconds"));

@@ -55,8 +55,8 @@ pub fn example() -> String {
         "# The configuration of a health oracle, with every key. What is commented out is the default.\n\
          #\n\
          # A flag wins over its environment variable, that over this file, this over the default. The flag of a key is\n\
-         # its last part with dashes: --round-seconds; in [clickhouse] with that in front: --clickhouse-url. What has\n\
-         # to be set is marked.\n\
+         # its last part with dashes: --round-seconds. Those of [clickhouse] have its name in front:\n\
+         # --clickhouse-url. What has to be set is marked.\n\
          # `causeway-health-oracle --config FILE --check-config` prints what is in force and where it came from.\n",
     );
     let mut table = "";
