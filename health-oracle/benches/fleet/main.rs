@@ -3,7 +3,7 @@
 //! `cargo xtask bench oracle [--json] [--devices N] [--links N] [--hours H] [--signed-minutes M] [--store NAME]`
 //!
 //! 1. *Raw insert*: the rows of half an hour, made by the oracle's own code and given to the engine by a bare prepared batch
-//!    insert. Nothing is verified, decoded, compared, or kept beside the rows.
+//!    insert: samples, signed batches, states of devices. Nothing is verified, decoded or compared.
 //! 2. *Past*: the history up to the last minutes is stored by the oracle's own code, unsigned and untimed.
 //! 3. *Ingest*: the last minutes as signed batches: verified, decoded, taken, stored with their signatures and synced, into
 //!    the full tables. Samples a second, the same unit as the raw insert's rows.
@@ -309,8 +309,6 @@ fn raw(
                 let place = place(first * PAST_GROUP + offset, world.routers.len());
                 fleet.take(router.verified(minute(n), place), &mut commit);
             }
-            // Only the rows; the rest is what the store adds to them.
-            commit.batches.clear();
             commits.push(commit);
         }
     }

@@ -22,17 +22,29 @@ impl Engine for Sqlite<'_> {
         Ok(Arc::new(SqliteStore::open(&self.folder.join("telemetry.sqlite"), self.bucket_ms)?))
     }
 
-    /// One prepared statement a table, one transaction a commit, synced like the store's.
+    /// One prepared statement a table, one transaction a commit, synced like the store's: samples, signed batches as they
+    /// came, the states of devices.
     fn raw_insert(&self, commits: &[Commit]) -> anyhow::Result<f64> {
         let path = self.folder.join("raw.sqlite");
         drop(SqliteStore::open(&path, self.bucket_ms)?);
         let mut connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.execute_batch("CREATE TABLE batch (device INTEGER, sequence INTEGER, received_ms INTEGER, signature BLOB, bytes BLOB)")?;
         let began = std::time::Instant::now();
         for commit in commits {
             let transaction = connection.transaction()?;
             {
+                let mut insert = transaction.prepare_cached("INSERT INTO batch VALUES (?1, ?2, ?3, ?4, ?5)")?;
+                for row in &commit.batches {
+                    let (sequence, received) = (row.sequence as i64, row.received_ms as i64);
+                    insert.execute(params![row.device, sequence, received, row.signature, row.bytes])?;
+                }
+                let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+                for row in &commit.devices {
+                    let (sequence, lost) = (row.last_sequence as i64, row.lost_samples as i64);
+                    insert.execute(params![row.id, row.code.as_str(), sequence, row.chain.0, lost, [0_u8; 112]])?;
+                }
                 let key = |series: u32, at_ms: u64| (((at_ms - 1_704_067_200_000) << 24) | u64::from(series)) as i64;
                 let mut insert = transaction
                     .prepare_cached("INSERT INTO interface_sample VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;

@@ -38,7 +38,7 @@ pub fn evaluate_link(
 ) -> Verdict {
     let both = |judge: &dyn Fn(&DeviceTelemetry, &InterfaceName) -> Judgement| -> Vec<(String, Judgement)> {
         let ends = facts.ends.iter().zip(telemetry);
-        ends.map(|((device, interface), t)| (format!("{device} {interface}"), judge(t, interface))).collect()
+        ends.map(|((device, interface), t)| (name(device, interface), judge(t, interface))).collect()
     };
     let l1 = both(&|t, interface| series::interface(t.interfaces.get(interface), window, rules));
     let l2 = both(&|t, _| series::probes(t.probes.get(&(ProbeKind::Link, facts.code)), window, rules));
@@ -59,11 +59,19 @@ pub fn evaluate_link(
     Verdict { level: Level::Link(health), criteria }
 }
 
+fn name(device: &Code, interface: &InterfaceName) -> String {
+    [device.as_str(), " ", interface.as_str()].concat()
+}
+
 fn every(id: Criterion, ends: Vec<(String, Judgement)>, required: &str, rules: &Rules) -> CriterionResult {
     let passed = Outcome::all(ends.iter().map(|(_, judgement)| judgement.outcome));
-    let words: Vec<String> =
-        ends.into_iter().map(|(end, judgement)| format!("{end}: {}", judgement.observed)).collect();
-    let observed = words.join("; ");
+    let mut observed = String::with_capacity(160);
+    for (end, judgement) in ends {
+        observed.push_str(if observed.is_empty() { "" } else { "; " });
+        observed.push_str(&end);
+        observed.push_str(": ");
+        observed.push_str(&judgement.observed);
+    }
     CriterionResult { id, passed, observed, required: required.to_owned(), detail: coverage_words(rules) }
 }
 
@@ -103,6 +111,6 @@ fn l3(
     };
     let ends = facts.ends.iter().zip(telemetry);
     let judge = |t: &DeviceTelemetry, name| series::adjacency(t.adjacencies.get(name), &window, rules);
-    let judged = ends.map(|((device, name), t)| (format!("{device} {name}"), judge(t, name))).collect();
+    let judged = ends.map(|((device, at), t)| (name(device, at), judge(t, at))).collect();
     every(Criterion::L3, judged, required, rules)
 }

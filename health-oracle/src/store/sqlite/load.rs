@@ -10,6 +10,7 @@ use crate::{
         commit::{AdjacencyRow, BlockRow, DeviceRow, ProbeRow, SeriesRow},
     },
     telemetry::{
+        ConfigState,
         growth::{Counters, SeriesKey},
         track::{BLOCK, Masks},
     },
@@ -37,15 +38,14 @@ fn devices(transaction: &Transaction<'_>, into: &mut dyn Loader) -> Result<(), S
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let chain = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
-        let config: Option<String> = row.get(5)?;
-        let config = config.map(|text| serde_json::from_str(&text)).transpose();
+        let held = row.get_ref(5)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
         into.device(DeviceRow {
             id: row.get(0)?,
             code: row.get::<_, String>(1)?.parse().map_err(|_| StoreError::Corrupt("a code that is none"))?,
             last_sequence: unsigned(row.get(2)?)?,
             chain: chain.try_into().map(Digest).map_err(|_| StoreError::Corrupt("a digest that is not 32 bytes"))?,
             lost_samples: unsigned(row.get(4)?)?,
-            config: config.map_err(|_| StoreError::Corrupt("a configuration state that is none"))?,
+            config: held.map(config).transpose()?,
         });
     }
     Ok(())
@@ -65,6 +65,29 @@ fn series(transaction: &Transaction<'_>, into: &mut dyn Loader) -> Result<(), St
         });
     }
     Ok(())
+}
+
+fn config(bytes: &[u8]) -> Result<ConfigState, StoreError> {
+    let corrupt = || StoreError::Corrupt("a configuration state that is none");
+    let mut rest = bytes;
+    let mut numbers = [0; 6];
+    for number in &mut numbers {
+        let (head, tail) = rest.split_first_chunk::<8>().ok_or_else(corrupt)?;
+        (*number, rest) = (u64::from_le_bytes(*head), tail);
+    }
+    let (offered, rest) = rest.split_first_chunk::<32>().ok_or_else(corrupt)?;
+    let applied: [u8; 32] = rest.try_into().map_err(|_| corrupt())?;
+    let [at_ms, polled_ms, offered_generation, applied_generation, evaluated_slot, in_sync_ms] = numbers;
+    Ok(ConfigState {
+        at_ms,
+        polled_ms,
+        offered_generation,
+        offered_sha256: Digest(*offered),
+        applied_generation,
+        applied_sha256: Digest(applied),
+        evaluated_slot,
+        in_sync_ms,
+    })
 }
 
 fn counters(bytes: &[u8]) -> Result<Counters, StoreError> {

@@ -25,6 +25,8 @@ pub use received::Received;
 
 /// Version of the schema.
 const SCHEMA: i64 = 2;
+/// Each connection is behind a lock of its own: SQLite need not lock it again for every row.
+const UNSHARED: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
 /// Longest wait for a lock of the file: another process that reads it for a moment, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of a page. Rows are only added and read in order: large pages cost less upkeep.
@@ -52,14 +54,17 @@ impl SqliteStore {
     /// # Errors
     /// The file can't be opened or is no store of this schema and bucket width.
     pub fn open(path: &Path, bucket_ms: u64) -> Result<Self, StoreError> {
-        let mut connection = Connection::open(path)?;
+        let mut connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | UNSHARED,
+        )?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         prepare(&mut connection, bucket_ms)?;
-        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | UNSHARED)?;
         reader.busy_timeout(BUSY_TIMEOUT)?;
         Ok(Self { writer: Mutex::new(connection), reader: Mutex::new(reader), bucket_ms, path: path.to_owned() })
     }

@@ -8,7 +8,8 @@ CREATE TABLE device (
     last_sequence INTEGER NOT NULL,
     chain BLOB NOT NULL,
     lost_samples INTEGER NOT NULL,
-    config TEXT
+    -- The latest word about the configuration; write.rs says how.
+    config BLOB
 );
 -- Kind: 1 interface, 2 adjacency, 10 + n probes of kind n.
 CREATE TABLE series (

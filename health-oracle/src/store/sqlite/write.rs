@@ -8,7 +8,7 @@ use crate::{
         StoreError,
         commit::{BlockRow, Commit, DeviceRow, Note},
     },
-    telemetry::growth::Counters,
+    telemetry::{ConfigState, growth::Counters},
 };
 
 /// What a block's detail holds.
@@ -73,17 +73,38 @@ fn devices(transaction: &Transaction<'_>, rows: &[DeviceRow]) -> Result<(), Stor
          config = excluded.config",
     )?;
     for row in rows {
-        let config = row.config.as_ref().map(serde_json::to_string).transpose();
         upsert.execute(params![
             row.id,
             row.code.as_str(),
             signed(row.last_sequence),
             row.chain.0,
             signed(row.lost_samples),
-            config.map_err(|_| StoreError::Corrupt("a configuration that can't be written"))?
+            row.config.as_ref().map(config_bytes)
         ])?;
     }
     Ok(())
+}
+
+/// Six numbers (when it was said, last poll, generations offered and applied, slot evaluated, last in sync) and two hashes
+/// (offered, applied); numbers little-endian.
+pub(super) fn config_bytes(config: &ConfigState) -> Vec<u8> {
+    let ConfigState {
+        at_ms,
+        polled_ms,
+        offered_generation,
+        offered_sha256,
+        applied_generation,
+        applied_sha256,
+        evaluated_slot,
+        in_sync_ms,
+    } = config;
+    let mut bytes = Vec::with_capacity(6 * 8 + 2 * 32);
+    for number in [at_ms, polled_ms, offered_generation, applied_generation, evaluated_slot, in_sync_ms] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(&offered_sha256.0);
+    bytes.extend_from_slice(&applied_sha256.0);
+    bytes
 }
 
 pub(super) fn counters_bytes(counters: &Counters) -> Vec<u8> {
