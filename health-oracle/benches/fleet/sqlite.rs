@@ -30,7 +30,9 @@ impl Engine for Sqlite<'_> {
         let mut connection = Connection::open(&path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.execute_batch("CREATE TABLE batch (device INTEGER, sequence INTEGER, received_ms INTEGER, signature BLOB, bytes BLOB)")?;
+        connection.execute_batch(
+            "CREATE TABLE batch (device INTEGER, sequence INTEGER, received_ms INTEGER, signature BLOB, bytes BLOB)",
+        )?;
         let began = std::time::Instant::now();
         for commit in commits {
             let transaction = connection.transaction()?;
@@ -40,7 +42,8 @@ impl Engine for Sqlite<'_> {
                     let (sequence, received) = (row.sequence as i64, row.received_ms as i64);
                     insert.execute(params![row.device, sequence, received, row.signature, row.bytes])?;
                 }
-                let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+                let mut insert =
+                    transaction.prepare_cached("INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
                 for row in &commit.devices {
                     let (sequence, lost) = (row.last_sequence as i64, row.lost_samples as i64);
                     insert.execute(params![row.id, row.code.as_str(), sequence, row.chain.0, lost, [0_u8; 112]])?;

@@ -135,26 +135,32 @@ fn d3(facts: &DeviceFacts) -> CriterionResult {
     fact(Criterion::D3, holds, observed, "loopbacks 255 (vpnv4) and 256 (ipv4) with addresses")
 }
 
-/// At least one of several interfaces.
+/// At least one of several interfaces. The first that passes decides, and those after it are not looked at.
 fn any_interface(
     id: Criterion,
-    candidates: Vec<(String, Judgement)>,
+    candidates: impl Iterator<Item = (String, Judgement)>,
     none: &str,
     required: &str,
     rules: &Rules,
 ) -> CriterionResult {
-    let passed = Outcome::any(candidates.iter().map(|(_, judgement)| judgement.outcome));
-    let observed = if candidates.is_empty() {
-        none.to_owned()
-    } else {
-        list(candidates.into_iter().map(|(name, judgement)| format!("{name}: {}", judgement.observed)))
-    };
+    let (mut outcomes, mut words) = (Vec::new(), Vec::new());
+    for (name, judgement) in candidates {
+        let said = format!("{name}: {}", judgement.observed);
+        if judgement.outcome == Outcome::Passed {
+            (outcomes, words) = (vec![judgement.outcome], vec![said]);
+            break;
+        }
+        outcomes.push(judgement.outcome);
+        words.push(said);
+    }
+    let passed = Outcome::any(outcomes);
+    let observed = if words.is_empty() { none.to_owned() } else { words.join("; ") };
     CriterionResult { id, passed, observed, required: required.to_owned(), detail: coverage_words(rules) }
 }
 
 fn d4(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules) -> CriterionResult {
     let judge = |name: &InterfaceName| series::interface(telemetry.interfaces.get(name), window, rules);
-    let candidates = facts.dia.iter().map(|name| (name.to_string(), judge(name))).collect();
+    let candidates = facts.dia.iter().map(|name| (name.to_string(), judge(name)));
     let required = "a DIA interface up throughout, no errors, non-zero traffic";
     any_interface(Criterion::D4, candidates, "no DIA interface registered", required, rules)
 }
@@ -246,7 +252,7 @@ fn u2(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: 
         let window = window.since(Some(link.since_ms));
         series::interface(telemetry.interfaces.get(&link.interface), &window, rules)
     };
-    let candidates = facts.activated.iter().map(|l| (format!("{} on {}", l.code, l.interface), judge(l))).collect();
+    let candidates = facts.activated.iter().map(|l| (format!("{} on {}", l.code, l.interface), judge(l)));
     let required = "an activated link up throughout, no errors, non-zero traffic";
     any_interface(Criterion::U2, candidates, "no activated link", required, rules)
 }

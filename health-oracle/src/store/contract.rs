@@ -346,7 +346,7 @@ fn late_batches_of_one_commit_read_back_the_same(open: Open<'_>) {
     let answers = recorder.append((1..=BATCHES as u64).map(|n| batch("tardy", n, ports(n))).collect()).unwrap();
     assert_eq!(answers, vec![STORED; BATCHES]);
     let telemetry = known(open, &recorder, "tardy");
-    assert_eq!(present(&telemetry.interfaces[&eth1()]).len(), BATCHES);
+    assert_eq!(present(telemetry.interfaces.get(&eth1()).unwrap()).len(), BATCHES);
 }
 
 fn pruning_forgets_the_old_only(open: Open<'_>) {

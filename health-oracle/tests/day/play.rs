@@ -6,7 +6,7 @@ use causeway_health_oracle::{
     RuleBook, Rules,
     store::{Append, Commit, TelemetryStore, VerifiedBatch, sqlite::SqliteStore},
     subjects::{Court, Judged, Stages},
-    telemetry::fleet::{Fleet, FleetLoader},
+    telemetry::{fleet::Fleet, loader::FleetLoader},
 };
 use causeway_sdk::Snapshot;
 use causeway_wire::telemetry::Batch;

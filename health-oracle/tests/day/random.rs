@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use causeway_health_oracle::{Kind, criteria::Outcome, subjects::Judged};
+use causeway_health_oracle::{
+    Kind,
+    criteria::{Criterion, Outcome},
+    subjects::Judged,
+};
 use proptest::prelude::*;
 
 use crate::{
@@ -43,6 +47,11 @@ fn compare(minute: u64, judged: &[Judged], model: &Model, with_words: bool) -> R
                 let mut expected: Vec<&str> = words.split("; ").collect();
                 if code == "old-z" {
                     expected.sort_unstable();
+                }
+                // Of several interfaces the first that passes is enough, and the only one that is named.
+                if outcome == Outcome::Passed && matches!(id, Criterion::D4 | Criterion::U2) {
+                    prop_assert!(observed.len() == 1, "{}: {:?}", place, observed);
+                    expected.retain(|words| observed.contains(words));
                 }
                 prop_assert_eq!(observed, expected, "{}", place);
             }

@@ -245,7 +245,8 @@ async fn every_tampering_is_found_where_it_is() {
         change(&mut world.evidence);
         world.sign();
     }
-    let cases: Vec<(&str, Change, &[(&str, &str)])> = vec![
+    type Case = (&'static str, Change, &'static [(&'static str, &'static str)]);
+    let cases: Vec<Case> = vec![
         (
             "a byte of the document",
             |w| {

@@ -64,6 +64,9 @@ pub fn load(client: &Client, bucket_ms: u64, from_ms: u64, into: &mut dyn Loader
     Ok(last)
 }
 
+/// Bad buckets in full, by series and block.
+type Notes = HashMap<(u32, u64), Vec<(u64, Note)>>;
+
 impl Reading<'_> {
     pub(super) fn ask(&self, sql: String) -> Result<Vec<u8>, ClickHouseError> {
         self.client.one(Request::plain(sql + " FORMAT RowBinary"))
@@ -275,13 +278,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn notes(
-        &self,
-        kind: &Kind,
-        times: &Range<u64>,
-        part: &Range<u32>,
-        any: bool,
-    ) -> Result<HashMap<(u32, u64), Vec<(u64, Note)>>, StoreError> {
+    fn notes(&self, kind: &Kind, times: &Range<u64>, part: &Range<u32>, any: bool) -> Result<Notes, StoreError> {
         let mut notes: HashMap<_, Vec<_>> = HashMap::new();
         if !any {
             return Ok(notes);
