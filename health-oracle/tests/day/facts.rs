@@ -71,7 +71,11 @@ const CHANGES: [(Criterion, &str, bool, Change); 10] = [
     (D2, "a prefix just large enough", false, |s, _, on| {
         each(s, on, |d| d.dz_prefixes[0] = "198.18.9.0/29".parse().unwrap());
     }),
-    (D3, "no loopback 255", true, |s, _, on| each(s, on, |d| drop(d.interfaces.remove(0)))),
+    (D3, "no loopback 255", true, |s, _, on| {
+        each(s, on, |d| {
+            d.interfaces.remove(0);
+        })
+    }),
     (D3, "loopback 255 without address", true, |s, _, on| each(s, on, |d| d.interfaces[0].address = Prefix::NONE)),
     (U3, "no interface for users", true, |s, _, on| {
         each(s, on, |d| d.interfaces.retain(|i| i.role != InterfaceRole::Cyoa));

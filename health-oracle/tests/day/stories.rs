@@ -4,6 +4,9 @@
 //! `e - 1` is held until minute `e + 18` (18 min 20 s, the hold) and gone at `e + 19`. In service the window is 33 buckets,
 //! of which one may be missing; of a new subject 1 199, of which 11 may.
 
+// Stretches of minutes: most stories have one, some have several.
+#![allow(clippy::single_range_in_vec_init)]
+
 use causeway_health_oracle::criteria::{Criterion, Outcome};
 
 use Criterion::{D4, D5, D6, D7, L1, L2, L3, U2, U4};
