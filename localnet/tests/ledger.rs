@@ -34,6 +34,9 @@ mod lookup;
 /// Longest that anything here may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longer than a word takes to land on a machine that does other things as well: nothing here waits for one to expire.
+const MAX_AGE_SLOTS: u64 = 1_200;
+
 struct World {
     localnet: Localnet,
     sender: Sender,
@@ -55,7 +58,7 @@ impl World {
         let params = NetworkParams {
             burn_in_new_slots: 40,
             burn_in_maintenance_slots: 40,
-            attestation_max_age_slots: 40,
+            attestation_max_age_slots: MAX_AGE_SLOTS,
             oracles: oracles.iter().map(|k| to_key(&k.pubkey())).collect(),
             quorum: smallest_quorum(3),
             ..NetworkParams::default()
