@@ -135,21 +135,21 @@ pub struct RulesError {
     pub why: &'static str,
 }
 
-/// The rules of every kind of subject in one network.
+/// The rules of every kind of subject in one network, in this form or in another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RuleBook {
+pub struct RuleBook<T = Rules> {
     /// What is said for all: no subject is judged by it, but buckets and lag are its.
-    pub all: Rules,
+    pub all: T,
     /// Of devices of this type, and so on.
-    pub edge: Rules,
+    pub edge: T,
     /// See `edge`.
-    pub transit: Rules,
+    pub transit: T,
     /// See `edge`.
-    pub hybrid: Rules,
+    pub hybrid: T,
     /// Of links of this type.
-    pub wan: Rules,
+    pub wan: T,
     /// See `wan`.
-    pub dzx: Rules,
+    pub dzx: T,
 }
 
 impl From<Rules> for RuleBook {
@@ -208,30 +208,6 @@ impl RuleBook {
         problems
     }
 
-    /// The rules of a type.
-    #[must_use]
-    pub const fn of(&self, class: Class) -> &Rules {
-        match class {
-            Class::Edge => &self.edge,
-            Class::Transit => &self.transit,
-            Class::Hybrid => &self.hybrid,
-            Class::Wan => &self.wan,
-            Class::Dzx => &self.dzx,
-        }
-    }
-
-    /// What a device of this type is judged by.
-    #[must_use]
-    pub const fn for_device(&self, kind: DeviceType) -> &Rules {
-        self.of(Class::of_device(kind))
-    }
-
-    /// What a link of this type is judged by.
-    #[must_use]
-    pub const fn for_link(&self, kind: LinkType) -> &Rules {
-        self.of(Class::of_link(kind))
-    }
-
     /// What a subject of this snapshot is judged by; the rules for all where it is not in it.
     #[must_use]
     pub fn for_subject(&self, snapshot: &Snapshot, kind: Kind, key: &Key) -> &Rules {
@@ -247,16 +223,42 @@ impl RuleBook {
     pub fn held_ms(&self) -> u64 {
         self.members().map(|(_, rules)| rules.held_ms()).fold(self.all.held_ms(), u64::max)
     }
+}
+
+impl<T> RuleBook<T> {
+    /// The rules of a type.
+    #[must_use]
+    pub const fn of(&self, class: Class) -> &T {
+        match class {
+            Class::Edge => &self.edge,
+            Class::Transit => &self.transit,
+            Class::Hybrid => &self.hybrid,
+            Class::Wan => &self.wan,
+            Class::Dzx => &self.dzx,
+        }
+    }
+
+    /// What a device of this type is judged by.
+    #[must_use]
+    pub const fn for_device(&self, kind: DeviceType) -> &T {
+        self.of(Class::of_device(kind))
+    }
+
+    /// What a link of this type is judged by.
+    #[must_use]
+    pub const fn for_link(&self, kind: LinkType) -> &T {
+        self.of(Class::of_link(kind))
+    }
 
     /// Every type with its rules.
-    pub fn members(&self) -> impl Iterator<Item = (Class, &Rules)> {
+    pub fn members(&self) -> impl Iterator<Item = (Class, &T)> {
         Class::ALL.into_iter().map(|class| (class, self.of(class)))
     }
 
     /// The book with every member changed in the same way.
     #[must_use]
-    pub fn map(&self, change: impl Fn(&Rules) -> Rules) -> Self {
-        Self {
+    pub fn map<U>(&self, change: impl Fn(&T) -> U) -> RuleBook<U> {
+        RuleBook {
             all: change(&self.all),
             edge: change(&self.edge),
             transit: change(&self.transit),

@@ -58,7 +58,7 @@ impl Since {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::criteria::{CriterionResult, Level, Outcome};
+    use crate::criteria::{CriterionResult, Level, Outcome, text::Text};
     use causeway_interface::LinkHealth;
 
     fn verdict(health: LinkHealth, l1: Outcome, l2: Outcome) -> Verdict {
@@ -66,8 +66,8 @@ mod tests {
             id,
             passed,
             observed: String::new(),
-            required: String::new(),
-            detail: String::new(),
+            required: Text::default(),
+            detail: Text::default(),
         };
         let criteria = vec![result(Criterion::L1, l1), result(Criterion::L2, l2)];
         Verdict { level: Level::Link(health), criteria }

@@ -18,6 +18,7 @@ use crate::{
         coverage::{Rules, Window},
         device::{ActivatedLink, DeviceFacts, LoopbackFact, evaluate_device},
         link::{LinkFacts, evaluate_link},
+        standard::Standard,
     },
     evidence::{
         EvidenceWindow, TelemetryDigest,
@@ -202,6 +203,7 @@ impl Court<'_> {
         let asked = |key: &Key| only.is_none_or(|only| only.contains(key));
         let shown = only.is_some();
         let ends = ends_by_device(self.snapshot);
+        let standards = self.rules.map(|rules| Standard::from(rules));
         // Asked of new devices only, and a look at everything: made by the first that needs it.
         let made = OnceLock::new();
         let qa = || made.get_or_init(|| Qa::new(self.snapshot));
@@ -210,12 +212,14 @@ impl Court<'_> {
         let device = |(key, device): &(&Key, &Device)| {
             let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
             let facts = device_facts(key, device, links, qa, self.clock);
-            Some(self.judge_device(key, device, facts, telemetry(&device.code), shown))
+            let standard = standards.for_device(device.header.kind);
+            Some(self.judge_device(key, device, facts, telemetry(&device.code), standard, shown))
         };
         let link = |(key, link): &(&Key, &Link)| {
             let context = self.snapshot.link_context(link)?;
             let devices = [context.device_a, context.device_z];
-            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code)), shown))
+            let standard = standards.for_link(link.header.kind);
+            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code)), standard, shown))
         };
         let devices: Vec<_> = self
             .snapshot
@@ -236,11 +240,11 @@ impl Court<'_> {
         device: &Device,
         facts: DeviceFacts,
         telemetry: &DeviceTelemetry,
+        standard: &Standard,
         shown: bool,
     ) -> Judged {
         let window = self.device_window(key, device);
-        let verdict =
-            evaluate_device(&window, &facts, telemetry, self.rules.for_device(device.header.kind), self.now_ms);
+        let verdict = evaluate_device(&window, &facts, telemetry, standard, self.now_ms);
         let basis = shown.then(|| {
             let links = facts.activated.iter().map(|link| link.interface);
             let asked = Asked {
@@ -269,6 +273,7 @@ impl Court<'_> {
         link: &Link,
         devices: [&Device; 2],
         telemetry: [&DeviceTelemetry; 2],
+        standard: &Standard,
         shown: bool,
     ) -> Judged {
         let window = self.link_window(key, link);
@@ -279,7 +284,7 @@ impl Court<'_> {
             status_since_ms: self.clock.time_of(link.header.status_since_slot),
             ends: [(a.code, link.interface_a), (z.code, link.interface_z)],
         };
-        let verdict = evaluate_link(&window, &facts, telemetry, self.rules.for_link(link.header.kind), self.now_ms);
+        let verdict = evaluate_link(&window, &facts, telemetry, standard, self.now_ms);
         let basis = shown.then(|| {
             let shown = facts.ends.iter().zip(telemetry).map(|((device, interface), telemetry)| {
                 let (interfaces, adjacencies) = (vec![*interface], vec![*interface]);

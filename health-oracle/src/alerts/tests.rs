@@ -2,7 +2,7 @@ use causeway_interface::LinkHealth;
 
 use super::*;
 use crate::{
-    criteria::{Criterion, CriterionResult, Level, Verdict},
+    criteria::{Criterion, CriterionResult, Level, Verdict, text::Text},
     evidence::EvidenceWindow,
 };
 
@@ -17,7 +17,7 @@ pub(super) fn judged(health: LinkHealth, in_service: bool) -> Judged {
         passed,
         observed: "3 of 10 lost".into(),
         required: "no loss".into(),
-        detail: String::new(),
+        detail: Text::default(),
     };
     Judged {
         key: Key([1; 32]),

@@ -2,7 +2,7 @@
 
 use super::{Bench, Case};
 use crate::{
-    criteria::{Verdict, coverage::Rules, device::evaluate_device, link::evaluate_link},
+    criteria::{Verdict, coverage::Rules, device::evaluate_device, link::evaluate_link, standard::Standard},
     evidence::exhibit::Facts,
     store::{Commit, VerifiedBatch},
     telemetry::{DeviceTelemetry, fleet::Fleet},
@@ -30,13 +30,13 @@ impl Bench for FleetBench {
     }
 
     fn judge(&self, case: &Case, rules: &Rules, now_ms: u64) -> Verdict {
-        let window = case.window(now_ms, rules);
+        let (window, standard) = (case.window(now_ms, rules), Standard::from(rules));
         let telemetry = |code| self.fleet.device(code).unwrap_or(&self.silent);
         match &case.facts {
-            Facts::Device(facts) => evaluate_device(&window, facts, telemetry(&case.code), rules, now_ms),
+            Facts::Device(facts) => evaluate_device(&window, facts, telemetry(&case.code), &standard, now_ms),
             Facts::Link(facts) => {
                 let [(a, _), (z, _)] = &facts.ends;
-                evaluate_link(&window, facts, [telemetry(a), telemetry(z)], rules, now_ms)
+                evaluate_link(&window, facts, [telemetry(a), telemetry(z)], &standard, now_ms)
             }
         }
     }

@@ -2,7 +2,7 @@ use causeway_interface::{LinkHealth, LinkStatus};
 use causeway_wire::telemetry::Batch;
 
 use super::*;
-use crate::criteria::{Criterion, CriterionResult, Outcome, link::LinkFacts};
+use crate::criteria::{Criterion, CriterionResult, Outcome, link::LinkFacts, text::Text};
 
 const STEP: u64 = 60_000;
 /// A moment at which everything begins.
@@ -35,7 +35,13 @@ fn verdict(good: bool) -> Verdict {
     let passed = if good { Outcome::Passed } else { Outcome::Failed };
     let health = if good { LinkHealth::ReadyForService } else { LinkHealth::Impaired };
     let empty = String::new;
-    let l2 = CriterionResult { id: Criterion::L2, passed, observed: empty(), required: empty(), detail: empty() };
+    let l2 = CriterionResult {
+        id: Criterion::L2,
+        passed,
+        observed: empty(),
+        required: Text::default(),
+        detail: Text::default(),
+    };
     Verdict { level: Level::Link(health), criteria: vec![l2] }
 }
 

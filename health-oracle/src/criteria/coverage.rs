@@ -1,5 +1,7 @@
 //! When has a series been good throughout? Windows, gaps, breaks and the share of buckets; see the module above for why.
 
+use std::fmt::{self, Write as _};
+
 use serde::{Deserialize, Serialize};
 
 use super::Outcome;
@@ -212,10 +214,75 @@ pub struct Bits {
 pub trait Timeline {
     /// When its first sample ever was taken, in ms since 1970.
     fn first_ms(&self) -> Option<u64>;
+    /// Whether all buckets from `from` up to `to` are known to hold samples of which none is bad. Where that can't be said
+    /// at a glance, the blocks say it.
+    fn is_whole(&self, from: u64, to: u64) -> bool;
     /// A block of it; empty where nothing is known.
     fn bits(&self, block: u64) -> Bits;
     /// Why a bucket is bad, in words.
     fn why(&self, bucket: u64) -> String;
+}
+
+/// What was seen of a series over a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// No sample.
+    Nothing,
+    /// Something bad.
+    Bad {
+        /// What, in words.
+        why: String,
+        /// How long before the window's end, in s.
+        ago_s: u64,
+    },
+    /// Buckets that hold a sample.
+    Covered {
+        /// How many.
+        covered: u64,
+        /// Of how many.
+        total: u64,
+        /// What else is to be said of them.
+        and: And,
+    },
+}
+
+/// What else is to be said of buckets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum And {
+    /// Nothing.
+    Nothing,
+    /// A stretch without samples of so many seconds.
+    Gap(u64),
+    /// They are too few to be judged.
+    TooFewYet,
+    /// So many of them with traffic.
+    Traffic(u64),
+}
+
+impl Seen {
+    /// Says it at the end of what was said.
+    pub fn say(&self, words: &mut String) {
+        // Writing to a string never fails.
+        let _ = write!(words, "{self}");
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (covered, total, and) = match self {
+            Self::Nothing => return f.write_str("no samples"),
+            Self::Bad { why, ago_s } => return write!(f, "{why}, {ago_s} s ago"),
+            Self::Covered { covered, total, and } => (covered, total, and),
+        };
+        write!(f, "{covered} of {total} buckets")?;
+        match and {
+            And::Nothing => Ok(()),
+            And::Gap(seconds) => write!(f, ", a gap of {seconds} s"),
+            And::TooFewYet => f.write_str(", too few yet"),
+            And::Traffic(0) => f.write_str(", no traffic yet"),
+            And::Traffic(buckets) => write!(f, ", traffic in {buckets}"),
+        }
+    }
 }
 
 /// What a series says over a window.
@@ -224,7 +291,7 @@ pub struct Judgement {
     /// Whether it was good throughout.
     pub outcome: Outcome,
     /// What was seen.
-    pub observed: String,
+    pub observed: Seen,
     /// First bucket that was judged: the window's, or the one after the last break that is no longer held.
     pub judged_from: u64,
 }
@@ -259,9 +326,19 @@ fn stretches(timeline: &impl Timeline, from: u64, to: u64) -> impl Iterator<Item
     })
 }
 
-/// Judges a timeline over a window.
+/// Judges a timeline over a window. In the usual case, where nothing is missing and nothing was bad, its length does not
+/// matter.
 pub fn judge(timeline: &impl Timeline, window: &Window, rules: &Rules) -> Judgement {
     let window = window.since(timeline.first_ms());
+    let total = window.buckets();
+    if total > 0 && total >= rules.min_buckets && timeline.is_whole(window.start, window.end) {
+        let observed = Seen::Covered { covered: total, total, and: And::Nothing };
+        return Judgement { outcome: Outcome::Passed, observed, judged_from: window.start };
+    }
+    judge_blocks(timeline, window, rules)
+}
+
+fn judge_blocks(timeline: &impl Timeline, window: Window, rules: &Rules) -> Judgement {
     let mut run = Run::new(&window, rules);
     if window.fresh
         && let Some(good) = stretches(timeline, window.start, window.end).find(|stretch| !stretch.bad)
@@ -337,19 +414,20 @@ impl<'a> Run<'a> {
         let missing = total.saturating_sub(self.covered);
         let seconds = |buckets: u64| buckets.saturating_mul(self.window.bucket_ms) / 1_000;
         let covered = self.covered;
+        let seen = |and| Seen::Covered { covered, total, and };
         let (outcome, observed) = if let Some(bucket) = self.held_bad {
-            let ago = seconds(self.window.end.saturating_sub(bucket));
-            (Outcome::Failed, format!("{}, {ago} s ago", timeline.why(bucket)))
+            let ago_s = seconds(self.window.end.saturating_sub(bucket));
+            (Outcome::Failed, Seen::Bad { why: timeline.why(bucket), ago_s })
         } else if covered == 0 {
-            (Outcome::NotObserved, "no samples".to_owned())
+            (Outcome::NotObserved, Seen::Nothing)
         } else if let Some(length) = self.held_gap {
-            (Outcome::NotObserved, format!("{covered} of {total} buckets, a gap of {} s", seconds(length)))
+            (Outcome::NotObserved, seen(And::Gap(seconds(length))))
         } else if covered < self.rules.min_buckets {
-            (Outcome::NotObserved, format!("{covered} of {total} buckets, too few yet"))
+            (Outcome::NotObserved, seen(And::TooFewYet))
         } else if missing > self.rules.missing_allowed(total) {
-            (Outcome::NotObserved, format!("{covered} of {total} buckets"))
+            (Outcome::NotObserved, seen(And::Nothing))
         } else {
-            (Outcome::Passed, format!("{covered} of {total} buckets"))
+            (Outcome::Passed, seen(And::Nothing))
         };
         Judgement { outcome, observed, judged_from: self.from }
     }

@@ -10,6 +10,8 @@ use super::{
     Below, Criterion, CriterionResult, Level, Outcome, Verdict, below,
     coverage::{Judgement, Rules, Window},
     qa, series,
+    standard::Standard,
+    text::Text,
 };
 use crate::telemetry::DeviceTelemetry;
 
@@ -76,26 +78,27 @@ pub fn evaluate_device(
     window: &Window,
     facts: &DeviceFacts,
     telemetry: &DeviceTelemetry,
-    rules: &Rules,
+    standard: &Standard,
     now_ms: u64,
 ) -> Verdict {
+    let rules = &standard.rules;
+    let reported = |id, track, required: &'static str| {
+        let judgement = series::reported(track, window, rules);
+        let (observed, detail) = (judgement.observed.to_string(), standard.coverage.clone());
+        CriterionResult { id, passed: judgement.outcome, observed, required: required.into(), detail }
+    };
     let criteria = vec![
         d1(facts),
         d2(facts),
         d3(facts),
-        d4(window, facts, telemetry, rules),
-        reported(
-            Criterion::D5,
-            "interface counters",
-            series::reported(&telemetry.interface_reports, window, rules),
-            rules,
-        ),
+        d4(window, facts, telemetry, standard),
+        reported(Criterion::D5, &telemetry.interface_reports, "interface counters reported throughout"),
         d6(facts, telemetry, rules, now_ms),
-        reported(Criterion::D7, "probes", series::reported(&telemetry.probe_reports, window, rules), rules),
+        reported(Criterion::D7, &telemetry.probe_reports, "probes reported throughout"),
         u1(facts),
-        u2(window, facts, telemetry, rules),
+        u2(window, facts, telemetry, standard),
         u3(facts),
-        qa::u4(window, facts, telemetry, rules, now_ms),
+        qa::u4(window, facts, telemetry, standard, now_ms),
     ];
     let stage = |users: bool| Outcome::all(criteria.iter().filter(|c| c.id.is_for_users() == users).map(|c| c.passed));
     let health = match (below(stage(false)), stage(true)) {
@@ -107,9 +110,9 @@ pub fn evaluate_device(
     Verdict { level: Level::Device(health), criteria }
 }
 
-fn fact(id: Criterion, holds: bool, observed: String, required: &str) -> CriterionResult {
+fn fact(id: Criterion, holds: bool, observed: String, required: &'static str) -> CriterionResult {
     let passed = if holds { Outcome::Passed } else { Outcome::Failed };
-    CriterionResult { id, passed, observed, required: required.to_owned(), detail: String::new() }
+    CriterionResult { id, passed, observed, required: required.into(), detail: Text::default() }
 }
 
 fn d1(facts: &DeviceFacts) -> CriterionResult {
@@ -140,8 +143,8 @@ fn any_interface(
     id: Criterion,
     candidates: impl Iterator<Item = (String, Judgement)>,
     none: &str,
-    required: &str,
-    rules: &Rules,
+    required: &'static str,
+    standard: &Standard,
 ) -> CriterionResult {
     let (mut outcomes, mut words) = (Vec::new(), Vec::new());
     for (name, judgement) in candidates {
@@ -155,24 +158,14 @@ fn any_interface(
     }
     let passed = Outcome::any(outcomes);
     let observed = if words.is_empty() { none.to_owned() } else { words.join("; ") };
-    CriterionResult { id, passed, observed, required: required.to_owned(), detail: coverage_words(rules) }
+    CriterionResult { id, passed, observed, required: required.into(), detail: standard.coverage.clone() }
 }
 
-fn d4(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules) -> CriterionResult {
-    let judge = |name: &InterfaceName| series::interface(telemetry.interfaces.get(name), window, rules);
+fn d4(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, standard: &Standard) -> CriterionResult {
+    let judge = |name: &InterfaceName| series::interface(telemetry.interfaces.get(name), window, &standard.rules);
     let candidates = facts.dia.iter().map(|name| (name.to_string(), judge(name)));
     let required = "a DIA interface up throughout, no errors, non-zero traffic";
-    any_interface(Criterion::D4, candidates, "no DIA interface registered", required, rules)
-}
-
-fn reported(id: Criterion, what: &str, judgement: Judgement, rules: &Rules) -> CriterionResult {
-    CriterionResult {
-        id,
-        passed: judgement.outcome,
-        observed: judgement.observed,
-        required: format!("{what} reported throughout"),
-        detail: coverage_words(rules),
-    }
+    any_interface(Criterion::D4, candidates, "no DIA interface registered", required, standard)
 }
 
 /// Judged by the agent's latest word, not over the window: what matters is what runs now. Three questions: is the word
@@ -187,13 +180,13 @@ fn d6(facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules, now_ms: u
         0 => format!("generation at least {}", facts.shown_slot),
         _ => format!("of slot {} or later", facts.changed_slot),
     };
-    let required = format!("polled within {limit} s, applied is what is offered, {current}");
-    let result = |passed, observed: String, detail: &str| CriterionResult {
+    let required = Text::from(format!("polled within {limit} s, applied is what is offered, {current}"));
+    let result = |passed, observed: String, detail: &'static str| CriterionResult {
         id: Criterion::D6,
         passed,
         observed,
         required: required.clone(),
-        detail: detail.to_owned(),
+        detail: detail.into(),
     };
     let Some(config) = telemetry.config else {
         return result(Outcome::NotObserved, "no word about the configuration".to_owned(), "");
@@ -247,14 +240,14 @@ fn u1(facts: &DeviceFacts) -> CriterionResult {
 
 /// An activated link counts from its activation: what its interface was before is another matter. Which link it is that
 /// passes may change from round to round.
-fn u2(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules) -> CriterionResult {
+fn u2(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, standard: &Standard) -> CriterionResult {
     let judge = |link: &ActivatedLink| {
         let window = window.since(Some(link.since_ms));
-        series::interface(telemetry.interfaces.get(&link.interface), &window, rules)
+        series::interface(telemetry.interfaces.get(&link.interface), &window, &standard.rules)
     };
     let candidates = facts.activated.iter().map(|l| (format!("{} on {}", l.code, l.interface), judge(l)));
     let required = "an activated link up throughout, no errors, non-zero traffic";
-    any_interface(Criterion::U2, candidates, "no activated link", required, rules)
+    any_interface(Criterion::U2, candidates, "no activated link", required, standard)
 }
 
 fn u3(facts: &DeviceFacts) -> CriterionResult {
@@ -267,16 +260,6 @@ fn u3(facts: &DeviceFacts) -> CriterionResult {
         DeviceType::Hybrid => "hybrid: a CYOA interface and at least one WAN link",
     };
     fact(Criterion::U3, shape_holds(*device_type, *has_cyoa, *wan_in_service, *dzx_in_service), observed, required)
-}
-
-pub(super) fn coverage_words(rules: &Rules) -> String {
-    let (percent, rest) = (rules.min_share_ppm / 10_000, rules.min_share_ppm % 10_000);
-    let share = if rest == 0 { percent.to_string() } else { format!("{percent}.{rest:04}") };
-    format!(
-        "in at least {share} % of buckets of {} s, no gap over {} s",
-        rules.bucket_ms / 1_000,
-        rules.max_gap_ms / 1_000
-    )
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {

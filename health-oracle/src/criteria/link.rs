@@ -8,9 +8,10 @@ use causeway_interface::{Code, InterfaceName, LinkHealth, LinkStatus};
 
 use super::{
     Below, Criterion, CriterionResult, Level, Outcome, Verdict, below,
-    coverage::{Judgement, Rules, Window},
-    device::coverage_words,
+    coverage::{Judgement, Window},
     series,
+    standard::Standard,
+    text::Text,
 };
 use crate::telemetry::{DeviceTelemetry, ProbeKind};
 
@@ -33,23 +34,20 @@ pub fn evaluate_link(
     window: &Window,
     facts: &LinkFacts,
     telemetry: [&DeviceTelemetry; 2],
-    rules: &Rules,
+    standard: &Standard,
     now_ms: u64,
 ) -> Verdict {
-    let both = |judge: &dyn Fn(&DeviceTelemetry, &InterfaceName) -> Judgement| -> Vec<(String, Judgement)> {
-        let ends = facts.ends.iter().zip(telemetry);
-        ends.map(|((device, interface), t)| (name(device, interface), judge(t, interface))).collect()
-    };
-    let l1 = both(&|t, interface| series::interface(t.interfaces.get(interface), window, rules));
-    let l2 = both(&|t, _| series::probes(t.probes.get(&(ProbeKind::Link, facts.code)), window, rules));
-    let loss = match rules.loss_limit_ppm {
-        0 => "probed from both ends throughout, no loss".to_owned(),
-        ppm => format!("probed from both ends throughout, at most {ppm} in a million lost"),
-    };
+    let rules = &standard.rules;
+    let [(_, interface_a), (_, interface_z)] = &facts.ends;
+    let [a, z] = telemetry;
+    let l1 = [(a, interface_a), (z, interface_z)]
+        .map(|(end, interface)| series::interface(end.interfaces.get(interface), window, rules));
+    let l2 = [a, z].map(|end| series::probes(end.probes.get(&(ProbeKind::Link, facts.code)), window, rules));
+    let l1_required = Text::from("both interfaces up throughout, no errors, non-zero traffic");
     let criteria = vec![
-        every(Criterion::L1, l1, "both interfaces up throughout, no errors, non-zero traffic", rules),
-        every(Criterion::L2, l2, &loss, rules),
-        l3(window, facts, telemetry, rules, now_ms),
+        every(Criterion::L1, facts, &l1, l1_required, standard),
+        every(Criterion::L2, facts, &l2, standard.loss.clone(), standard),
+        l3(window, facts, telemetry, standard, now_ms),
     ];
     let health = match below(Outcome::all(criteria.iter().map(|c| c.passed))) {
         Below::Reached => LinkHealth::ReadyForService,
@@ -59,36 +57,43 @@ pub fn evaluate_link(
     Verdict { level: Level::Link(health), criteria }
 }
 
-fn name(device: &Code, interface: &InterfaceName) -> String {
-    [device.as_str(), " ", interface.as_str()].concat()
-}
+/// Bytes of what is seen at both ends, in the usual case.
+const USUAL_WORDS: usize = 128;
 
-fn every(id: Criterion, ends: Vec<(String, Judgement)>, required: &str, rules: &Rules) -> CriterionResult {
-    let passed = Outcome::all(ends.iter().map(|(_, judgement)| judgement.outcome));
-    let mut observed = String::with_capacity(160);
-    for (end, judgement) in ends {
-        observed.push_str(if observed.is_empty() { "" } else { "; " });
-        observed.push_str(&end);
-        observed.push_str(": ");
-        observed.push_str(&judgement.observed);
+fn every(
+    id: Criterion,
+    facts: &LinkFacts,
+    judged: &[Judgement; 2],
+    required: Text,
+    standard: &Standard,
+) -> CriterionResult {
+    let passed = Outcome::all(judged.iter().map(|judgement| judgement.outcome));
+    let mut observed = String::with_capacity(USUAL_WORDS);
+    for ((device, interface), judgement) in facts.ends.iter().zip(judged) {
+        let between = if observed.is_empty() { "" } else { "; " };
+        for part in [between, device.as_str(), " ", interface.as_str(), ": "] {
+            observed.push_str(part);
+        }
+        judgement.observed.say(&mut observed);
     }
-    CriterionResult { id, passed, observed, required: required.to_owned(), detail: coverage_words(rules) }
+    CriterionResult { id, passed, observed, required, detail: standard.coverage.clone() }
 }
 
 fn l3(
     window: &Window,
     facts: &LinkFacts,
     telemetry: [&DeviceTelemetry; 2],
-    rules: &Rules,
+    standard: &Standard,
     now_ms: u64,
 ) -> CriterionResult {
-    let required = "IS-IS adjacency up at both ends throughout";
-    let waived = |detail: &str| CriterionResult {
+    let rules = &standard.rules;
+    let required = Text::from("IS-IS adjacency up at both ends throughout");
+    let waived = |detail: &'static str| CriterionResult {
         id: Criterion::L3,
         passed: Outcome::Passed,
         observed: "not judged".to_owned(),
-        required: required.to_owned(),
-        detail: detail.to_owned(),
+        required: required.clone(),
+        detail: detail.into(),
     };
     let window = match facts.status {
         LinkStatus::HardDrained => return waived("hard-drained: the interfaces are passive by intent"),
@@ -109,8 +114,9 @@ fn l3(
         | LinkStatus::Requested
         | LinkStatus::Provisioning => *window,
     };
-    let ends = facts.ends.iter().zip(telemetry);
-    let judge = |t: &DeviceTelemetry, name| series::adjacency(t.adjacencies.get(name), &window, rules);
-    let judged = ends.map(|((device, at), t)| (name(device, at), judge(t, at))).collect();
-    every(Criterion::L3, judged, required, rules)
+    let [(_, interface_a), (_, interface_z)] = &facts.ends;
+    let [a, z] = telemetry;
+    let judged = [(a, interface_a), (z, interface_z)]
+        .map(|(end, interface)| series::adjacency(end.adjacencies.get(interface), &window, rules));
+    every(Criterion::L3, facts, &judged, required, standard)
 }

@@ -41,11 +41,14 @@ mod qa;
 #[cfg(test)]
 mod qa_tests;
 mod series;
+pub mod standard;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 use causeway_interface::{DeviceHealth, LinkHealth};
 use serde::{Deserialize, Serialize};
+use text::Text;
 
 /// A criterion. Its place in the bitmap is fixed: D1 to D7 are bits 0 to 6, U1 to U4 bits 8 to 11; of a link, L1 to L3
 /// are bits 0 to 2.
@@ -197,9 +200,9 @@ pub struct CriterionResult {
     /// What was seen.
     pub observed: String,
     /// What is asked.
-    pub required: String,
+    pub required: Text,
     /// What else a person should know; may be empty.
-    pub detail: String,
+    pub detail: Text,
 }
 
 /// The level that a verdict gives: the ledger's own health enums.

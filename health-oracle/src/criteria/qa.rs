@@ -11,9 +11,7 @@
 use causeway_interface::Code;
 
 use super::{
-    Criterion, CriterionResult, Outcome,
-    coverage::{Rules, Window},
-    device::DeviceFacts,
+    Criterion, CriterionResult, Outcome, coverage::Window, device::DeviceFacts, standard::Standard, text::Text,
 };
 use crate::telemetry::{DeviceTelemetry, ProbeKind, track::Masks};
 
@@ -31,11 +29,25 @@ pub(super) fn u4(
     window: &Window,
     facts: &DeviceFacts,
     telemetry: &DeviceTelemetry,
-    rules: &Rules,
+    standard: &Standard,
     now_ms: u64,
 ) -> CriterionResult {
+    let result = |passed, observed, detail: Text| CriterionResult {
+        id: Criterion::U4,
+        passed,
+        observed,
+        required: standard.qa.clone(),
+        detail,
+    };
+    if facts.in_service {
+        return result(Outcome::Passed, "in service".to_owned(), "asked of new devices only".into());
+    }
+    if facts.qa_targets.is_empty() {
+        let detail = "no other activated device is reachable by links in service".into();
+        return result(Outcome::Passed, "no targets".to_owned(), detail);
+    }
+    let rules = &standard.rules;
     let needed = u64::from(rules.qa_successes_min);
-    let required = format!("a new device: at least {needed} answered QA probes to other activated devices");
     let (mut sent, mut answered, mut answering) = (0u64, 0u64, 0u64);
     for target in &facts.qa_targets {
         let (target_sent, target_answered) = answered_buckets(telemetry, target, window);
@@ -46,29 +58,15 @@ pub(super) fn u4(
     let targets = facts.qa_targets.len();
     let observed = format!("answered in {answered} of {sent} buckets, by {answering} of {targets} targets");
     let joined = facts.qa_joined_ms.filter(|joined| now_ms.saturating_sub(*joined) <= rules.qa_grace_ms());
-    let result = |passed, observed, detail: String| CriterionResult {
-        id: Criterion::U4,
-        passed,
-        observed,
-        required: required.clone(),
-        detail,
-    };
-    if facts.in_service {
-        return result(Outcome::Passed, "in service".to_owned(), "asked of new devices only".to_owned());
-    }
-    if facts.qa_targets.is_empty() {
-        let detail = "no other activated device is reachable by links in service".to_owned();
-        return result(Outcome::Passed, "no targets".to_owned(), detail);
-    }
     if answered >= needed {
-        return result(Outcome::Passed, observed, String::new());
+        return result(Outcome::Passed, observed, Text::default());
     }
     // Until a moment ago there was nobody to probe, and that was no fault. The probe plan takes its time to arrive.
     if let Some(joined) = joined {
         let (age, limit) = (now_ms.saturating_sub(joined) / 1_000, rules.qa_grace_ms() / 1_000);
         let detail = format!("the first target came into reach {age} s ago, asked from {limit} s on");
-        return result(Outcome::Passed, observed, detail);
+        return result(Outcome::Passed, observed, detail.into());
     }
     let passed = if sent >= needed { Outcome::Failed } else { Outcome::NotObserved };
-    result(passed, observed, String::new())
+    result(passed, observed, Text::default())
 }

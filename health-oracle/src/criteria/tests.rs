@@ -7,6 +7,7 @@ use super::{
     coverage::{Rules, Window},
     device::{ActivatedLink, DeviceFacts, LoopbackFact, evaluate_device},
     link::{LinkFacts, evaluate_link},
+    standard::Standard,
     *,
 };
 use crate::telemetry::{
@@ -130,7 +131,7 @@ pub(super) fn facts() -> DeviceFacts {
 }
 
 fn judge(facts: &DeviceFacts, telemetry: &DeviceTelemetry) -> Verdict {
-    evaluate_device(&window(), facts, telemetry, &rules(), NOW)
+    evaluate_device(&window(), facts, telemetry, &Standard::from(&rules()), NOW)
 }
 
 fn of(verdict: &Verdict, id: Criterion) -> Outcome {
@@ -147,7 +148,7 @@ fn link_facts() -> LinkFacts {
 }
 
 fn judge_link(facts: &LinkFacts, a: &DeviceTelemetry, z: &DeviceTelemetry) -> Verdict {
-    evaluate_link(&window(), facts, [a, z], &rules(), NOW)
+    evaluate_link(&window(), facts, [a, z], &Standard::from(&rules()), NOW)
 }
 
 #[test]
@@ -384,7 +385,7 @@ fn probes_l2() {
     assert_eq!(of(&judge_link(&link_facts(), &t, &telemetry()), Criterion::L2), Outcome::NotObserved, "none sent");
     t.probes.insert((ProbeKind::Link, "l-1".parse().unwrap()), series(lossy).into());
     let tolerant = Rules { loss_limit_ppm: 50_000, ..rules() };
-    let verdict = evaluate_link(&window(), &link_facts(), [&t, &telemetry()], &tolerant, NOW);
+    let verdict = evaluate_link(&window(), &link_facts(), [&t, &telemetry()], &Standard::from(&tolerant), NOW);
     assert_eq!(of(&verdict, Criterion::L2), Outcome::Passed, "5 % lost, 5 % allowed");
 }
 
@@ -440,14 +441,14 @@ fn a_stage_begins_with_a_clean_slate() {
     t.interfaces.insert("eth1".parse().unwrap(), s.into());
     let facts = LinkFacts { status: LinkStatus::Provisioning, status_since_ms: NOW - 10_000, ..link_facts() };
     let stage = Window::new(NOW, 200_000, Some(facts.status_since_ms + rules.settle_ms), &rules);
-    let verdict = evaluate_link(&stage, &facts, [&t, &telemetry()], &rules, NOW);
+    let verdict = evaluate_link(&stage, &facts, [&t, &telemetry()], &Standard::from(&rules), NOW);
     assert_eq!(verdict.level, Level::Link(LinkHealth::ReadyForService), "{verdict:#?}");
     let unaware = Window::new(NOW, 200_000, None, &rules);
-    let verdict = evaluate_link(&unaware, &facts, [&t, &telemetry()], &rules, NOW);
+    let verdict = evaluate_link(&unaware, &facts, [&t, &telemetry()], &Standard::from(&rules), NOW);
     assert_eq!(verdict.level, Level::Link(LinkHealth::Impaired));
     // Just begun: nothing is known, nothing is bad.
     let begun = Window::new(NOW, 200_000, Some(NOW + 2_000), &rules);
-    let verdict = evaluate_link(&begun, &facts, [&t, &telemetry()], &rules, NOW);
+    let verdict = evaluate_link(&begun, &facts, [&t, &telemetry()], &Standard::from(&rules), NOW);
     assert_eq!(verdict.level, Level::Link(LinkHealth::Pending));
 }
 
@@ -501,10 +502,10 @@ proptest! {
     ) {
         let window = Window::new(now, burn_in, since, &rules);
         let silent = DeviceTelemetry::default();
-        let verdict = evaluate_device(&window, &facts(), &silent, &rules, now);
+        let verdict = evaluate_device(&window, &facts(), &silent, &Standard::from(&rules), now);
         prop_assert_eq!(verdict.level.rank(), 0);
         let facts = LinkFacts { status, ..link_facts() };
-        let verdict = evaluate_link(&window, &facts, [&silent, &telemetry()], &rules, now);
+        let verdict = evaluate_link(&window, &facts, [&silent, &telemetry()], &Standard::from(&rules), now);
         prop_assert_eq!(verdict.level.rank(), 0);
     }
 
@@ -526,7 +527,7 @@ proptest! {
         let mut t = telemetry();
         t.adjacencies.insert("eth1".parse().unwrap(), s.into());
         let window = Window::new(now, 200_000, None, &rules);
-        let verdict = evaluate_link(&window, &link_facts(), [&t, &telemetry()], &rules, now);
+        let verdict = evaluate_link(&window, &link_facts(), [&t, &telemetry()], &Standard::from(&rules), now);
         let expected = if gap { Outcome::NotObserved } else { Outcome::Failed };
         prop_assert_eq!(of(&verdict, Criterion::L3), expected);
     }
@@ -548,7 +549,7 @@ proptest! {
         let mut t = telemetry();
         t.adjacencies.insert("eth1".parse().unwrap(), s.into());
         let window = Window::new(now, 0, None, &rules);
-        let verdict = evaluate_link(&window, &link_facts(), [&t, &telemetry()], &rules, now);
+        let verdict = evaluate_link(&window, &link_facts(), [&t, &telemetry()], &Standard::from(&rules), now);
         let expected = if gap { Outcome::NotObserved } else { Outcome::Failed };
         prop_assert_eq!(of(&verdict, Criterion::L3), expected);
     }

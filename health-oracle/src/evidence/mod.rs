@@ -19,6 +19,7 @@ use crate::{
         coverage::{Rules, Window},
         device::evaluate_device,
         link::evaluate_link,
+        standard::Standard,
     },
     telemetry::Chain,
 };
@@ -115,13 +116,14 @@ impl Evidence {
         if self.version != VERSION {
             return Err(RecomputeError::Version(self.version));
         }
+        let standard = Standard::from(&self.rules);
         match (&self.facts, self.exhibits.as_slice()) {
             (Facts::Device(facts), [own]) => {
-                Ok(evaluate_device(&self.buckets, facts, &own.telemetry()?, &self.rules, self.at_ms))
+                Ok(evaluate_device(&self.buckets, facts, &own.telemetry()?, &standard, self.at_ms))
             }
             (Facts::Link(facts), [a, z]) => {
                 let (a, z) = (a.telemetry()?, z.telemetry()?);
-                Ok(evaluate_link(&self.buckets, facts, [&a, &z], &self.rules, self.at_ms))
+                Ok(evaluate_link(&self.buckets, facts, [&a, &z], &standard, self.at_ms))
             }
             (Facts::Device(_) | Facts::Link(_), exhibits) => Err(RecomputeError::Exhibits(exhibits.len())),
         }

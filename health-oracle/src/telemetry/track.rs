@@ -7,7 +7,7 @@
 //!
 //! Samples of a series only ever come in the order of their times, so a track only grows at its end.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
 
 use super::{AdjacencyBucket, InterfaceBucket, ProbeBucket, ReportBucket};
 
@@ -37,6 +37,11 @@ pub trait Bucket: Copy + Default + PartialEq + std::fmt::Debug {
     /// What it says.
     fn says(&self) -> Says;
 
+    /// Buckets of a block of which no criterion asks any further: they hold samples, and all of them are as they should be.
+    fn whole(masks: Masks) -> u64 {
+        masks.present & !masks.bad
+    }
+
     /// The share that was lost, in millionths, rounded up; none where nothing can be lost.
     fn loss_ppm(&self) -> Option<u32> {
         None
@@ -61,6 +66,11 @@ impl Bucket for InterfaceBucket {
             busy: self.octets > 0,
             uncompared: self.compared == 0,
         }
+    }
+
+    /// Traffic is asked for too.
+    fn whole(masks: Masks) -> u64 {
+        masks.present & !masks.bad & masks.busy
     }
 }
 
@@ -125,9 +135,19 @@ impl Masks {
     }
 }
 
+/// Buckets that follow each other, the second not included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Run {
+    from: u64,
+    to: u64,
+}
+
 /// One series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Track<T> {
+    /// The latest buckets that are [`Bucket::whole`] one after the other: a window within them is judged without a look at
+    /// its blocks. It follows from the masks.
+    whole: Run,
     /// When its first sample ever was taken.
     first_ms: Option<u64>,
     /// When its latest was.
@@ -145,9 +165,20 @@ pub struct Track<T> {
     losses: VecDeque<(u64, u32)>,
 }
 
+/// The same samples; what was kept of them to judge faster is no part of it.
+impl<T: PartialEq> PartialEq for Track<T> {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { whole: _, first_ms, last_ms, first_block, blocks, open, uncompared, notes, losses } = self;
+        (first_ms, last_ms, first_block) == (&other.first_ms, &other.last_ms, &other.first_block)
+            && (blocks, open, uncompared) == (&other.blocks, &other.open, &other.uncompared)
+            && (notes, losses) == (&other.notes, &other.losses)
+    }
+}
+
 impl<T: Default> Default for Track<T> {
     fn default() -> Self {
         Self {
+            whole: Run::default(),
             first_ms: None,
             last_ms: 0,
             first_block: 0,
@@ -226,6 +257,8 @@ impl<T: Bucket> Track<T> {
             set(&mut masks.present, says.present);
             set(&mut masks.bad, says.bad);
             set(&mut masks.busy, says.busy);
+            let whole = T::whole(*masks) & bit != 0;
+            self.whole_or_not(bucket, whole);
         }
         match (says.uncompared && says.present, self.uncompared == Some(bucket)) {
             (true, _) => self.uncompared = Some(bucket),
@@ -235,6 +268,67 @@ impl<T: Bucket> Track<T> {
         if says.bad {
             self.note(bucket, sum);
         }
+    }
+
+    /// The latest bucket is whole, or is not (any more).
+    fn whole_or_not(&mut self, bucket: u64, whole: bool) {
+        match (whole, bucket.cmp(&self.whole.to)) {
+            (true, Ordering::Equal) => self.whole.to = bucket + 1,
+            (true, Ordering::Greater) => self.whole = Run { from: bucket, to: bucket + 1 },
+            (false, Ordering::Less) => {
+                self.whole = Run { from: self.whole.from.min(bucket), to: bucket };
+            }
+            (true, Ordering::Less) | (false, Ordering::Equal | Ordering::Greater) => {}
+        }
+    }
+
+    /// A block's bits were set from elsewhere.
+    fn whole_in(&mut self, block: u64) {
+        let bits = T::whole(self.masks(block));
+        let start = block.saturating_mul(BLOCK);
+        if bits == 0 || start.saturating_add(BLOCK) < self.whole.from {
+            return;
+        }
+        let above = bits.leading_zeros();
+        let length = (bits << above).leading_ones();
+        let to = start + BLOCK - u64::from(above);
+        if to < self.whole.to {
+            self.whole_again();
+            return;
+        }
+        let from = to - u64::from(length);
+        let goes_on = from == start && (self.whole.from..=self.whole.to).contains(&start);
+        self.whole = Run { from: if goes_on { self.whole.from } else { from }, to };
+    }
+
+    /// The same from all blocks; where one was changed that is not the last.
+    fn whole_again(&mut self) {
+        self.whole = Run::default();
+        for block in self.held().rev() {
+            let bits = T::whole(self.masks(block));
+            let start = block.saturating_mul(BLOCK);
+            if self.whole.to == 0 {
+                if bits == 0 {
+                    continue;
+                }
+                let above = bits.leading_zeros();
+                let to = start + BLOCK - u64::from(above);
+                self.whole = Run { from: to - u64::from((bits << above).leading_ones()), to };
+            } else {
+                self.whole.from -= u64::from(bits.leading_ones());
+            }
+            if self.whole.from > start {
+                return;
+            }
+        }
+    }
+
+    /// Whether every bucket from `from` up to `to` is held and known to be [`Bucket::whole`]. Where not, the blocks say
+    /// more.
+    #[must_use]
+    pub fn is_whole(&self, from: u64, to: u64) -> bool {
+        let held = self.first_block.saturating_mul(BLOCK);
+        self.whole.from.max(held) <= from && to <= self.whole.to
     }
 
     fn note(&mut self, bucket: u64, sum: T) {
@@ -266,8 +360,12 @@ impl<T: Bucket> Track<T> {
             return;
         }
         self.began(at_ms);
-        if let Some(masks) = self.block_mut(bucket / BLOCK, keep) {
-            masks.present |= 1 << (bucket % BLOCK);
+        let bit = 1 << (bucket % BLOCK);
+        if let Some(masks) = self.block_mut(bucket / BLOCK, keep)
+            && masks.present & bit == 0
+        {
+            masks.present |= bit;
+            self.whole_again();
         }
     }
 
@@ -276,6 +374,7 @@ impl<T: Bucket> Track<T> {
         if let Some(held) = self.block_mut(block, keep) {
             *held = held.or(masks);
         }
+        self.whole_in(block);
         self.uncompared = uncompared.or(self.uncompared);
         self.losses.extend(losses);
         let last = block * BLOCK + (BLOCK - 1).saturating_sub(u64::from(masks.present.leading_zeros()));
@@ -302,6 +401,7 @@ impl<T: Bucket> Track<T> {
                 }
             }
         }
+        self.whole_again();
     }
 
     /// The block with this number, made if it lies at the end; none if it was forgotten.
@@ -406,6 +506,71 @@ mod tests {
         assert_eq!(bits_between(1, 100, 90), 0);
         assert_eq!(blocks_of(63, 65), 0..2);
         assert!(blocks_of(5, 5).is_empty());
+    }
+
+    /// What `is_whole` says is so, and it knows of the run that lasts, however the bits came.
+    fn whole_is_what_masks_say<T: Bucket>(track: &Track<T>) -> Result<(), TestCaseError> {
+        let bits: Vec<bool> = track
+            .held()
+            .flat_map(|block| (0..BLOCK).map(move |low| (block, low)))
+            .map(|(block, low)| T::whole(track.masks(block)) >> low & 1 == 1)
+            .collect();
+        let first = track.held().start * BLOCK;
+        for from in (0..bits.len()).step_by(3) {
+            for to in [from + 1, from + 40, bits.len().saturating_sub(3), bits.len()] {
+                let whole = bits.get(from..to).is_some_and(|bits| !bits.is_empty() && bits.iter().all(|bit| *bit));
+                let known = from < to && track.is_whole(first + from as u64, first + to as u64);
+                prop_assert!(whole || !known, "{}..{} is not whole", from, to);
+            }
+        }
+        // The run that lasts is known whole: of the latest bucket, as far back as it goes.
+        let present = |at: usize| track.masks((first + at as u64) / BLOCK).present >> (at as u64 % BLOCK) & 1 == 1;
+        if let Some(last) = (0..bits.len()).rev().find(|at| present(*at))
+            && bits[last]
+        {
+            let run = bits[..=last].iter().rev().take_while(|bit| **bit).count();
+            prop_assert!(
+                track.is_whole(first + (last + 1 - run) as u64, first + last as u64 + 1),
+                "{} of {}",
+                run,
+                last
+            );
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn whole_runs_follow_from_masks(
+            samples in proptest::collection::vec((0..2_500u64, 0..30u32, 0..20u64), 1..250),
+            keep in 1..6usize,
+            restored in proptest::collection::vec((0..5u64, any::<u64>(), any::<bool>()), 0..6),
+            late in proptest::collection::vec(0..400u64, 0..20),
+        ) {
+            let mut track = Track::<InterfaceBucket>::default();
+            let mut reports = Track::<ReportBucket>::default();
+            for (block, bits, all) in restored {
+                let present = if all { u64::MAX } else { bits };
+                let masks = Masks { present, bad: present & bits & bits >> 7 & bits << 9, busy: present };
+                track.restore(block, masks, None, &[], keep);
+                whole_is_what_masks_say(&track)?;
+            }
+            let mut at = 200_000;
+            for (step, down, octets) in samples {
+                // Mostly every second, as agents report.
+                at += if step > 2_200 { step } else { 1_000 };
+                let one = InterfaceBucket { samples: 1, down: u32::from(down == 29), compared: 1, octets, ..Default::default() };
+                track.add(at, &one, 1_000, keep);
+                reports.add_late(at, &ReportBucket { samples: 1 }, 1_000, keep);
+            }
+            whole_is_what_masks_say(&track)?;
+            for bucket in late {
+                reports.add_late((200 + bucket) * 1_000, &ReportBucket { samples: 1 }, 1_000, keep);
+                whole_is_what_masks_say(&reports)?;
+            }
+            reports.report(&track, keep);
+            whole_is_what_masks_say(&reports)?;
+        }
     }
 
     #[test]

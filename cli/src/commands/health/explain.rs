@@ -365,8 +365,8 @@ fn judged(answer: Answer, now: u64) -> Judged {
                 id: c.id,
                 result: c.passed,
                 observed: c.observed.clone(),
-                required: c.required.clone(),
-                detail: c.detail.clone(),
+                required: c.required.to_string(),
+                detail: c.detail.to_string(),
                 since: of(c.id).map(|ms| time(ms / 1_000)),
                 since_or_longer: of(c.id).is_some_and(from_start),
             })
