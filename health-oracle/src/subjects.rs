@@ -202,24 +202,22 @@ impl Court<'_> {
     pub fn judge(&self, fleet: &Fleet, only: Option<&HashSet<Key>>) -> Vec<Judged> {
         let asked = |key: &Key| only.is_none_or(|only| only.contains(key));
         let shown = only.is_some();
-        let ends = ends_by_device(self.snapshot);
+        let silent = DeviceTelemetry::default();
+        let seats = seats(self.snapshot, fleet, &silent, asked);
         let standards = self.rules.map(|rules| Standard::from(rules));
         // Asked of new devices only, and a look at everything: made by the first that needs it.
         let made = OnceLock::new();
         let qa = || made.get_or_init(|| Qa::new(self.snapshot));
-        let silent = DeviceTelemetry::default();
-        let telemetry = |code: &Code| fleet.device(code).unwrap_or(&silent);
         let device = |(key, device): &(&Key, &Device)| {
-            let links = ends.get(*key).map_or(&[][..], Vec::as_slice);
-            let facts = device_facts(key, device, links, qa, self.clock);
+            let seat = seats.get(*key)?;
+            let facts = device_facts(key, device, &seat.ends, qa, self.clock);
             let standard = standards.for_device(device.header.kind);
-            Some(self.judge_device(key, device, facts, telemetry(&device.code), standard, shown))
+            Some(self.judge_device(key, device, facts, seat.telemetry, standard, shown))
         };
         let link = |(key, link): &(&Key, &Link)| {
-            let context = self.snapshot.link_context(link)?;
-            let devices = [context.device_a, context.device_z];
+            let (a, z) = (seats.get(&link.device_a)?, seats.get(&link.device_z)?);
             let standard = standards.for_link(link.header.kind);
-            Some(self.judge_link(key, link, devices, devices.map(|device| telemetry(&device.code)), standard, shown))
+            Some(self.judge_link(key, link, [a.device, z.device], [a.telemetry, z.telemetry], standard, shown))
         };
         let devices: Vec<_> = self
             .snapshot
@@ -248,6 +246,7 @@ impl Court<'_> {
         let basis = shown.then(|| {
             let links = facts.activated.iter().map(|link| link.interface);
             let asked = Asked {
+                reports: true,
                 interfaces: facts.dia.iter().copied().chain(links).collect(),
                 devices: facts.qa_targets.clone(),
                 ..Asked::default()
@@ -350,14 +349,36 @@ impl End<'_> {
     }
 }
 
-fn ends_by_device(snapshot: &Snapshot) -> HashMap<Key, Vec<End<'_>>> {
-    let mut ends: HashMap<Key, Vec<End<'_>>> = HashMap::with_capacity(snapshot.devices.len());
+/// A device with what is known of it, so that each is looked up once.
+struct Seat<'a> {
+    device: &'a Device,
+    telemetry: &'a DeviceTelemetry,
+    /// Whether the device itself is judged; only then its ends are gathered.
+    is_asked: bool,
+    ends: Vec<End<'a>>,
+}
+
+/// Every device's; `silent` is what is known of one that never said anything.
+fn seats<'a>(
+    snapshot: &'a Snapshot,
+    fleet: &'a Fleet,
+    silent: &'a DeviceTelemetry,
+    is_asked: impl Fn(&Key) -> bool,
+) -> HashMap<&'a Key, Seat<'a>> {
+    let seat = |(key, device): (&'a Key, &'a Device)| {
+        let telemetry = fleet.device(&device.code).unwrap_or(silent);
+        (key, Seat { device, telemetry, is_asked: is_asked(key), ends: Vec::new() })
+    };
+    let mut seats: HashMap<_, _> = snapshot.devices.iter().map(seat).collect();
     for link in snapshot.links.values() {
-        for (device, is_a) in [(link.device_a, true), (link.device_z, false)] {
-            ends.entry(device).or_default().push(End { link, is_a });
+        for (device, is_a) in [(&link.device_a, true), (&link.device_z, false)] {
+            // Of a device that can't be read nothing is judged.
+            if let Some(seat) = seats.get_mut(device).filter(|seat| seat.is_asked) {
+                seat.ends.push(End { link, is_a });
+            }
         }
     }
-    ends
+    seats
 }
 
 fn device_facts<'a>(

@@ -47,7 +47,8 @@ impl Engine for ClickHouse {
         Ok(Arc::new(ClickHouseStore::open(self.server.settings(), self.bucket_ms)?))
     }
 
-    /// One insert a table and commit, of the three tables side by side, encoded like the store's.
+    /// One insert a table and commit, of all tables side by side, encoded like the store's: samples, signed batches as they
+    /// came, the states of devices.
     fn raw_insert(&self, commits: &[Commit]) -> anyhow::Result<f64> {
         let bare = self.bare(RAW)?;
         let began = Instant::now();

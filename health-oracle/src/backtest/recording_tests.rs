@@ -165,7 +165,7 @@ fn documents_of_an_older_form_and_damaged_ones_are_told_apart() {
     };
     insert(r#"{"version":1}"#);
     assert_eq!(Recording::open(folder.path()).unwrap().survey(|_| true).unwrap().without_facts, 1);
-    insert(r#"{"version":2}"#);
+    insert(r#"{"version":3}"#);
     let error = Recording::open(folder.path()).unwrap().survey(|_| true).unwrap_err();
     assert!(matches!(error, RecordingError::Document(_)), "{error}");
     let events: Result<Vec<_>, _> = Recording::open(folder.path()).unwrap().events(|_| true).collect();

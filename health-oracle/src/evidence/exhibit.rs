@@ -1,10 +1,10 @@
 //! What was seen, in a form that a document can hold and a person can read: a series over a window as runs of like
 //! buckets. From it, the facts and the rules anyone computes the verdict again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use causeway_interface::{Code, InterfaceName};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     criteria::{device::DeviceFacts, link::LinkFacts},
@@ -46,6 +46,42 @@ pub struct SeriesExhibit<T> {
     pub losses: Vec<(u64, u32)>,
 }
 
+/// Several series by name, in the order of their names; in JSON an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown<K, T>(Vec<(K, SeriesExhibit<T>)>);
+
+impl<K: Ord + Copy, T: Bucket> Shown<K, T> {
+    /// Those of these names that there are.
+    fn of<'a>(names: &[K], track: impl Fn(&K) -> Option<&'a Track<T>>, from: u64, to: u64) -> Self
+    where
+        T: 'a,
+    {
+        let mut shown = Vec::with_capacity(names.len());
+        shown.extend(names.iter().filter_map(|name| Some((*name, SeriesExhibit::of(track(name)?, from, to)))));
+        shown.sort_unstable_by_key(|(name, _)| *name);
+        shown.dedup_by_key(|(name, _)| *name);
+        Self(shown)
+    }
+
+    /// Names with what is shown of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &SeriesExhibit<T>)> {
+        self.0.iter().map(|(name, series)| (name, series))
+    }
+}
+
+impl<K: Serialize, T: Serialize> Serialize for Shown<K, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, series)| (name, series)))
+    }
+}
+
+impl<'de, K: Deserialize<'de> + Ord, T: Deserialize<'de>> Deserialize<'de> for Shown<K, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let shown = BTreeMap::<K, SeriesExhibit<T>>::deserialize(deserializer)?;
+        Ok(Self(shown.into_iter().collect()))
+    }
+}
+
 /// What was seen of one device, as far as the verdict asked for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exhibit {
@@ -53,23 +89,27 @@ pub struct Exhibit {
     pub device: Code,
     /// Its latest word about its configuration.
     pub config: Option<ConfigState>,
-    /// Interface samples of any interface.
-    pub interface_reports: SeriesExhibit<ReportBucket>,
-    /// Probe samples of any kind.
-    pub probe_reports: SeriesExhibit<ReportBucket>,
+    /// Interface samples of any interface; asked for of a device only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface_reports: Option<SeriesExhibit<ReportBucket>>,
+    /// Probe samples of any kind; asked for of a device only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_reports: Option<SeriesExhibit<ReportBucket>>,
     /// Interfaces by name.
-    pub interfaces: BTreeMap<InterfaceName, SeriesExhibit<InterfaceBucket>>,
+    pub interfaces: Shown<InterfaceName, InterfaceBucket>,
     /// Adjacencies by interface.
-    pub adjacencies: BTreeMap<InterfaceName, SeriesExhibit<AdjacencyBucket>>,
+    pub adjacencies: Shown<InterfaceName, AdjacencyBucket>,
     /// Probes by target: over links, then to other devices.
-    pub link_probes: BTreeMap<Code, SeriesExhibit<ProbeBucket>>,
+    pub link_probes: Shown<Code, ProbeBucket>,
     /// Probes to other devices.
-    pub qa_probes: BTreeMap<Code, SeriesExhibit<ProbeBucket>>,
+    pub qa_probes: Shown<Code, ProbeBucket>,
 }
 
 /// What a verdict asked of a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
+    /// Whether anything was reported at all.
+    pub reports: bool,
     /// Interfaces.
     pub interfaces: Vec<InterfaceName>,
     /// Adjacencies.
@@ -104,8 +144,8 @@ impl<T: Bucket> SeriesExhibit<T> {
         let mut open: Option<(char, u64)> = None;
         let mut close = |open: Option<(char, u64)>| {
             if let Some((letter, length)) = open {
-                runs.push_str(&length.to_string());
-                runs.push(letter);
+                // Writing to a string never fails.
+                let _ = write!(runs, "{length}{letter}");
             }
         };
         let mut bucket = from;
@@ -199,22 +239,16 @@ impl Exhibit {
     /// What is known of a device, from bucket `from` up to `to`, as far as it was asked for.
     #[must_use]
     pub fn of(device: Code, telemetry: &DeviceTelemetry, asked: &Asked, from: u64, to: u64) -> Self {
-        let probes = |kind, targets: &[Code]| {
-            let of =
-                |target: &Code| Some((*target, SeriesExhibit::of(telemetry.probes.get(&(kind, *target))?, from, to)));
-            targets.iter().filter_map(of).collect()
-        };
-        let interface =
-            |name: &InterfaceName| Some((*name, SeriesExhibit::of(telemetry.interfaces.get(name)?, from, to)));
-        let adjacency =
-            |name: &InterfaceName| Some((*name, SeriesExhibit::of(telemetry.adjacencies.get(name)?, from, to)));
+        let probes =
+            |kind, targets: &[Code]| Shown::of(targets, |target| telemetry.probes.get(&(kind, *target)), from, to);
+        let reports = |track| asked.reports.then(|| SeriesExhibit::of(track, from, to));
         Self {
             device,
             config: telemetry.config,
-            interface_reports: SeriesExhibit::of(&telemetry.interface_reports, from, to),
-            probe_reports: SeriesExhibit::of(&telemetry.probe_reports, from, to),
-            interfaces: asked.interfaces.iter().filter_map(interface).collect(),
-            adjacencies: asked.adjacencies.iter().filter_map(adjacency).collect(),
+            interface_reports: reports(&telemetry.interface_reports),
+            probe_reports: reports(&telemetry.probe_reports),
+            interfaces: Shown::of(&asked.interfaces, |name| telemetry.interfaces.get(name), from, to),
+            adjacencies: Shown::of(&asked.adjacencies, |name| telemetry.adjacencies.get(name), from, to),
             link_probes: probes(ProbeKind::Link, &asked.links),
             qa_probes: probes(ProbeKind::Qa, &asked.devices),
         }
@@ -225,22 +259,26 @@ impl Exhibit {
     /// # Errors
     /// See [`ExhibitError`].
     pub fn telemetry(&self) -> Result<DeviceTelemetry, ExhibitError> {
+        let reports = |shown: &Option<SeriesExhibit<_>>| match shown {
+            Some(series) => series.track(),
+            None => Ok(Track::default()),
+        };
         let mut telemetry = DeviceTelemetry {
-            interface_reports: self.interface_reports.track()?,
-            probe_reports: self.probe_reports.track()?,
+            interface_reports: reports(&self.interface_reports)?,
+            probe_reports: reports(&self.probe_reports)?,
             config: self.config,
             ..DeviceTelemetry::default()
         };
-        for (name, series) in &self.interfaces {
+        for (name, series) in self.interfaces.iter() {
             telemetry.interfaces.insert(*name, series.track()?);
         }
-        for (name, series) in &self.adjacencies {
+        for (name, series) in self.adjacencies.iter() {
             telemetry.adjacencies.insert(*name, series.track()?);
         }
-        for (target, series) in &self.link_probes {
+        for (target, series) in self.link_probes.iter() {
             telemetry.probes.insert((ProbeKind::Link, *target), series.track()?);
         }
-        for (target, series) in &self.qa_probes {
+        for (target, series) in self.qa_probes.iter() {
             telemetry.probes.insert((ProbeKind::Qa, *target), series.track()?);
         }
         Ok(telemetry)

@@ -26,7 +26,7 @@ use crate::{
 use exhibit::{Exhibit, ExhibitError, Facts};
 
 /// Version of the document's form.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What telemetry a verdict rests on: every batch of these devices up to these heads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

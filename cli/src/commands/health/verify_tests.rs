@@ -66,7 +66,13 @@ fn facts() -> DeviceFacts {
 
 /// What a device that has never sent anything shows.
 fn shown(device: Code, buckets: &Window) -> Exhibit {
-    Exhibit::of(device, &DeviceTelemetry::default(), &Asked::default(), buckets.start, buckets.end)
+    Exhibit::of(
+        device,
+        &DeviceTelemetry::default(),
+        &Asked { reports: true, ..Asked::default() },
+        buckets.start,
+        buckets.end,
+    )
 }
 
 impl World {
@@ -452,7 +458,7 @@ async fn every_tampering_is_found_where_it_is() {
         ),
         (
             "an exhibit that is none",
-            |w| signed(w, |e| e.exhibits[0].probe_reports.runs = "9z".into()),
+            |w| signed(w, |e| e.exhibits[0].probe_reports.as_mut().unwrap().runs = "9z".into()),
             &[("recomputed", "exhibit of a series")],
         ),
         (

@@ -28,12 +28,12 @@ impl Bare {
         Ok(Self { client, database })
     }
 
-    /// Inserts the samples, and nothing that makes them count.
+    /// Inserts all rows of a commit, and nothing that makes them count.
     ///
     /// # Errors
     /// The server can't be asked or refuses.
     pub fn insert(&self, commit: &Commit) -> Result<(), StoreError> {
-        for answer in self.client.all(write::samples(commit, 1))? {
+        for answer in self.client.all(write::requests(commit, 1))? {
             answer?;
         }
         Ok(())

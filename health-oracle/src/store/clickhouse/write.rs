@@ -13,23 +13,14 @@ use crate::store::commit::{Commit, DeviceRow};
 
 /// The inserts of a commit of this number.
 pub fn requests(commit: &Commit, number: u32) -> Vec<Request> {
-    let blocks =
-        [("device", devices(commit, number)), ("series", series(commit, number)), ("batch", batches(commit, number))];
-    let mut requests = inserts(blocks);
-    requests.extend(samples(commit, number));
-    requests
-}
-
-/// The inserts of its samples alone.
-pub fn samples(commit: &Commit, number: u32) -> Vec<Request> {
-    inserts([
+    let blocks = [
+        ("device", devices(commit, number)),
+        ("series", series(commit, number)),
+        ("batch", batches(commit, number)),
         ("interface_sample", interfaces(commit, number)),
         ("adjacency_sample", adjacencies(commit, number)),
         ("probe_sample", probes(commit, number)),
-    ])
-}
-
-fn inserts<const N: usize>(blocks: [(&'static str, Block); N]) -> Vec<Request> {
+    ];
     let filled = blocks.into_iter().filter(|(_, block)| !block.is_empty());
     filled.map(|(table, block)| block.insert_into(table)).collect()
 }
