@@ -364,10 +364,10 @@ fn seats<'a>(
     fleet: &'a Fleet,
     silent: &'a DeviceTelemetry,
     is_asked: impl Fn(&Key) -> bool,
-) -> HashMap<&'a Key, Seat<'a>> {
+) -> HashMap<Key, Seat<'a>> {
     let seat = |(key, device): (&'a Key, &'a Device)| {
         let telemetry = fleet.device(&device.code).unwrap_or(silent);
-        (key, Seat { device, telemetry, is_asked: is_asked(key), ends: Vec::new() })
+        (*key, Seat { device, telemetry, is_asked: is_asked(key), ends: Vec::new() })
     };
     let mut seats: HashMap<_, _> = snapshot.devices.iter().map(seat).collect();
     for link in snapshot.links.values() {

@@ -19,11 +19,7 @@ mod clickhouse;
 mod sqlite;
 mod world;
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use causeway_health_oracle::criteria::Level;
@@ -32,7 +28,7 @@ use causeway_health_oracle::{
     ingest::{self, Directory, Limits},
     store::{Append, Commit, TelemetryStore, recorder::Recorder, writer::Writer},
     subjects::{Court, Judged, Stages},
-    telemetry::fleet::Fleet,
+    telemetry::{fleet::Fleet, track::BLOCK},
     time::SlotClock,
 };
 use causeway_interface::{DeviceHealth, LinkHealth};
@@ -205,8 +201,9 @@ fn run(args: &Args, engine: &dyn Engine) -> anyhow::Result<Report> {
     let burn_in_slots = minutes * MINUTE_MS / SLOT_MS;
     let world = World::new(args.devices, args.links, burn_in_slots);
     let per_minute = world.samples_per_minute() as u64;
-    // The history ends now: batches are taken as they would be.
-    let now_ms = Duration::from_millis(unix_ms()).as_millis() as u64 / MINUTE_MS * MINUTE_MS;
+    // The history ends within the last hour, half a block after sums were last kept: a start reads the samples since then,
+    // and so what it reads is the mean of all starts, whenever the bench runs.
+    let now_ms = mid_block(unix_ms());
     let first_ms = now_ms - minutes * MINUTE_MS;
     let minute = |n: u64| first_ms + n * MINUTE_MS;
 
@@ -434,6 +431,12 @@ fn round(world: &World, recorder: &Recorder, now_ms: u64, shown_one_in: usize) -
         anyhow::ensure!(shown.len() == due.len() && shown.iter().all(|judged| judged.basis.is_some()), "not all shown");
     }
     Ok(found)
+}
+
+/// The latest middle of a block of minutes.
+fn mid_block(at_ms: u64) -> u64 {
+    let block_ms = BLOCK * MINUTE_MS;
+    (at_ms - block_ms / 2) / block_ms * block_ms + block_ms / 2
 }
 
 fn unix_ms() -> u64 {

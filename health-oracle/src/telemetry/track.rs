@@ -142,18 +142,19 @@ struct Run {
     to: u64,
 }
 
-/// One series.
+/// One series. The first three fields are what a glance at it needs, and lie together.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Track<T> {
     /// The latest buckets that are [`Bucket::whole`] one after the other: a window within them is judged without a look at
     /// its blocks. It follows from the masks.
     whole: Run,
     /// When its first sample ever was taken.
     first_ms: Option<u64>,
-    /// When its latest was.
-    last_ms: u64,
     /// Number of the block at the front.
     first_block: u64,
+    /// When its latest sample was taken.
+    last_ms: u64,
     blocks: VecDeque<Masks>,
     /// The latest bucket, to which samples are still added.
     open: (u64, T),
