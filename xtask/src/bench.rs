@@ -14,6 +14,9 @@ use crate::{
 
 const FIRST_BUILD: &str = "in release mode, with SQLite's C code and Solana's libraries; 10 minutes on two cores";
 
+/// Memory in large pages, where the kernel offers them.
+const LARGE_PAGES: &str = "glibc.malloc.hugetlb=1";
+
 /// What can be measured.
 #[derive(Subcommand)]
 pub enum Bench {
@@ -55,5 +58,7 @@ pub fn run(workspace: &Workspace, bench: &Bench) -> Result<ExitCode> {
     let mut command = process::cargo();
     command.args(["bench", "--package", package, "--bench", target, "--target-dir"]).arg(&workspace.target);
     command.arg("--").args(bench.arguments()).current_dir(&workspace.root);
+    // As the service runs by its systemd unit.
+    command.env("GLIBC_TUNABLES", LARGE_PAGES);
     process::exit_code_of(command)
 }

@@ -1,6 +1,6 @@
 //! When has a series been good throughout? Windows, gaps, breaks and the share of buckets; see the module above for why.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -260,28 +260,54 @@ pub enum And {
 }
 
 impl Seen {
-    /// Says it at the end of what was said.
+    /// Says it at the end of what was said. Some hundred thousand of these are said in a round, so numbers are written
+    /// without the machinery of formats.
     pub fn say(&self, words: &mut String) {
-        // Writing to a string never fails.
-        let _ = write!(words, "{self}");
+        let (covered, total, and) = match self {
+            Self::Nothing => return words.push_str("no samples"),
+            Self::Bad { why, ago_s } => {
+                words.push_str(why);
+                words.push_str(", ");
+                say_number(*ago_s, words);
+                return words.push_str(" s ago");
+            }
+            Self::Covered { covered, total, and } => (*covered, *total, *and),
+        };
+        say_number(covered, words);
+        words.push_str(" of ");
+        say_number(total, words);
+        words.push_str(" buckets");
+        let (before, number, after) = match and {
+            And::Nothing => return,
+            And::TooFewYet => return words.push_str(", too few yet"),
+            And::Traffic(0) => return words.push_str(", no traffic yet"),
+            And::Gap(seconds) => (", a gap of ", seconds, " s"),
+            And::Traffic(buckets) => (", traffic in ", buckets, ""),
+        };
+        words.push_str(before);
+        say_number(number, words);
+        words.push_str(after);
+    }
+}
+
+/// Its digits.
+fn say_number(number: u64, words: &mut String) {
+    let mut power = 1;
+    while number / power >= 10 {
+        power *= 10;
+    }
+    while power > 0 {
+        // A digit is below ten.
+        words.push(char::from(b'0' + u8::try_from(number / power % 10).unwrap_or(0)));
+        power /= 10;
     }
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (covered, total, and) = match self {
-            Self::Nothing => return f.write_str("no samples"),
-            Self::Bad { why, ago_s } => return write!(f, "{why}, {ago_s} s ago"),
-            Self::Covered { covered, total, and } => (covered, total, and),
-        };
-        write!(f, "{covered} of {total} buckets")?;
-        match and {
-            And::Nothing => Ok(()),
-            And::Gap(seconds) => write!(f, ", a gap of {seconds} s"),
-            And::TooFewYet => f.write_str(", too few yet"),
-            And::Traffic(0) => f.write_str(", no traffic yet"),
-            And::Traffic(buckets) => write!(f, ", traffic in {buckets}"),
-        }
+        let mut words = String::new();
+        self.say(&mut words);
+        f.write_str(&words)
     }
 }
 
@@ -430,5 +456,19 @@ impl<'a> Run<'a> {
             (Outcome::Passed, seen(And::Nothing))
         };
         Judgement { outcome, observed, judged_from: self.from }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_said_as_they_are() {
+        for number in [0, 1, 9, 10, 99, 100, 1_200, 86_399, u64::MAX] {
+            let mut words = String::from("x");
+            say_number(number, &mut words);
+            assert_eq!(words, format!("x{number}"));
+        }
     }
 }

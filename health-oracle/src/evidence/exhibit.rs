@@ -141,6 +141,8 @@ impl<T: Bucket> SeriesExhibit<T> {
     #[must_use]
     pub fn of(track: &Track<T>, from: u64, to: u64) -> Self {
         let mut runs = String::new();
+        // In the usual case all buckets are alike, and are not looked at one by one.
+        let whole = from < to && track.is_whole(from, to);
         let mut open: Option<(char, u64)> = None;
         let mut close = |open: Option<(char, u64)>| {
             if let Some((letter, length)) = open {
@@ -149,6 +151,10 @@ impl<T: Bucket> SeriesExhibit<T> {
             }
         };
         let mut bucket = from;
+        if whole {
+            open = Some((if T::WHOLE_IS_BUSY { 'g' } else { 'q' }, to - from));
+            bucket = to;
+        }
         while bucket < to {
             let (masks, low) = (track.masks(bucket / BLOCK), bucket % BLOCK);
             let like = letter(masks, 1 << low);

@@ -31,6 +31,9 @@ pub struct Says {
 
 /// What can be summed into a bucket.
 pub trait Bucket: Copy + Default + PartialEq + std::fmt::Debug {
+    /// Whether every bucket that is as it should be has traffic, or an answer; else none has.
+    const WHOLE_IS_BUSY: bool;
+
     /// Adds another of the same bucket; sums saturate.
     fn add(&mut self, more: &Self);
 
@@ -39,7 +42,7 @@ pub trait Bucket: Copy + Default + PartialEq + std::fmt::Debug {
 
     /// Buckets of a block of which no criterion asks any further: they hold samples, and all of them are as they should be.
     fn whole(masks: Masks) -> u64 {
-        masks.present & !masks.bad
+        masks.present & !masks.bad & if Self::WHOLE_IS_BUSY { masks.busy } else { !masks.busy }
     }
 
     /// The share that was lost, in millionths, rounded up; none where nothing can be lost.
@@ -49,6 +52,8 @@ pub trait Bucket: Copy + Default + PartialEq + std::fmt::Debug {
 }
 
 impl Bucket for InterfaceBucket {
+    const WHOLE_IS_BUSY: bool = true;
+
     fn add(&mut self, more: &Self) {
         self.samples = self.samples.saturating_add(more.samples);
         self.down = self.down.saturating_add(more.down);
@@ -67,14 +72,11 @@ impl Bucket for InterfaceBucket {
             uncompared: self.compared == 0,
         }
     }
-
-    /// Traffic is asked for too.
-    fn whole(masks: Masks) -> u64 {
-        masks.present & !masks.bad & masks.busy
-    }
 }
 
 impl Bucket for AdjacencyBucket {
+    const WHOLE_IS_BUSY: bool = false;
+
     fn add(&mut self, more: &Self) {
         self.samples = self.samples.saturating_add(more.samples);
         self.down = self.down.saturating_add(more.down);
@@ -86,6 +88,8 @@ impl Bucket for AdjacencyBucket {
 }
 
 impl Bucket for ProbeBucket {
+    const WHOLE_IS_BUSY: bool = true;
+
     fn add(&mut self, more: &Self) {
         self.samples = self.samples.saturating_add(more.samples);
         self.sent = self.sent.saturating_add(more.sent);
@@ -107,6 +111,8 @@ impl Bucket for ProbeBucket {
 }
 
 impl Bucket for ReportBucket {
+    const WHOLE_IS_BUSY: bool = false;
+
     fn add(&mut self, more: &Self) {
         self.samples = self.samples.saturating_add(more.samples);
     }
