@@ -56,7 +56,7 @@ impl Words<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_of_words_is_one_transaction_by_tables_that_are_found_again() {
-    let world = World::start().await;
+    let world = World::with_slots(LONG_SLOTS).await;
     world.registry().await;
     let names: Vec<String> = (0..MAX_ATTEST_BATCH).map(|n| format!("d{n}")).collect();
     let creates = names.iter().zip(0..).map(|(name, n)| world.create_device(name, n));
