@@ -26,7 +26,7 @@ use crate::{
     http,
     prepare::Settings,
     render::{
-        Family,
+        Family, Renderer,
         site::{Site, SiteError},
     },
     shared::Shared,
@@ -172,7 +172,7 @@ impl Controller {
         rand::RngCore::try_fill_bytes(&mut rand::rngs::OsRng, &mut secret).map_err(StartError::Random)?;
         let (stop, stopping) = watch::channel(false);
         let signer = Signer { key: config.key, program_id: config.program_id };
-        let settings = Settings { family: config.family, site, limits: config.limits };
+        let settings = Settings { renderer: Renderer::new(config.family, site), limits: config.limits };
         let shared = Arc::new(Shared::new(signer, settings, config.operator_token, secret, stopping.clone()));
 
         let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     auth::{AuthError, Gate},
+    change::{self, Announced},
     events::{Change, EventLog},
     metrics::Metrics,
     prepare::{Settings, prepare},
@@ -120,14 +121,40 @@ impl Shared {
     pub fn ingest(&self, snapshot: Arc<Snapshot>) {
         let slot = snapshot.slot;
         let basis = self.store().basis();
-        let changes = match prepare(&basis, snapshot, &self.settings) {
-            Ok(prepared) => self.store_mut().commit(prepared, &self.signer, &self.settings.limits),
+        let changes = match prepare(&basis, &snapshot, &self.settings) {
+            Ok(prepared) => {
+                drop(basis);
+                self.store_mut().commit(prepared, &self.signer, &self.settings.limits)
+            }
             Err(error) => {
                 tracing::warn!(slot, code = error.code(), %error, "ledger not acted on");
                 self.store_mut().refuse(error.code(), error.to_string())
             }
         };
         self.tell(slot, changes);
+    }
+
+    /// Takes a small change in and says whether it could: one that is not small changes nothing here, and comes with the next
+    /// snapshot. Only one caller at a time may take changes and snapshots in.
+    #[must_use]
+    pub fn ingest_change(&self, announced: &Announced) -> bool {
+        let prepared = {
+            let store = self.store();
+            store.served().and_then(|served| {
+                change::prepare(&served, announced, |device| store.plan(device), &self.settings.renderer)
+            })
+        };
+        let Some(prepared) = prepared else { return false };
+        let reprobe = prepared.probes;
+        let changes = self.store_mut().commit_change(prepared, &self.signer, &self.settings.limits);
+        self.tell(announced.slot, changes);
+        if reprobe {
+            // Who probes whom depends on the whole network's shape; configurations don't wait for it.
+            let probes = self.store().probes();
+            self.store_mut().take_probes(probes);
+            self.tell(announced.slot, Vec::new());
+        }
+        true
     }
 
     /// Serves a held text.

@@ -3,7 +3,7 @@
 // Helpers of tests may panic like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use causeway_controller::{
     events::Change,
@@ -31,7 +31,7 @@ impl Serving {
     }
 
     fn take(&mut self, snapshot: &Snapshot) -> Result<Vec<Change>, Unreadable> {
-        let prepared = prepare(&self.store.basis(), Arc::new(snapshot.clone()), &self.settings)?;
+        let prepared = prepare(&self.store.basis(), snapshot, &self.settings)?;
         Ok(self.store.commit(prepared, &self.signer, &self.settings.limits))
     }
 
@@ -100,7 +100,7 @@ fn a_text_holds_as_of_the_latest_slot_unless_something_stands_in_its_way() {
     let mut ledger = SyntheticLedger::ring(Family::Frr);
     let mut serving = Serving::new();
     let as_of = |serving: &Serving| {
-        ["ams", "fra", "lon"].map(|device| serving.store.entry(&code(device)).unwrap().evaluated_slot)
+        ["ams", "fra", "lon"].map(|device| serving.store.evaluated_slot(serving.store.entry(&code(device)).unwrap()))
     };
     serving.take(&ledger.snapshot).unwrap();
     assert_eq!(as_of(&serving), [1_000; 3]);

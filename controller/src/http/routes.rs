@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     daemon::Peer,
-    render::{Family, render_device_at},
+    render::Family,
     shared::Shared,
     store::{ApproveError, Store, unified},
 };
@@ -162,7 +162,10 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
         }
         (Arc::clone(served(&store)?), code)
     };
-    let rendered = render_device_at(&snapshot, &code, family, &shared.settings.site)
+    let rendered = shared
+        .settings
+        .renderer
+        .render_of(&snapshot, &code, family)
         .map_err(|e| ApiError::new(StatusCode::CONFLICT, e.code(), e.to_string(), e.remedy()))?;
     Ok(ConfigView {
         device: code.to_string(),

@@ -13,9 +13,9 @@
 //! when the VRF changes.
 
 use super::{
-    Capabilities, DeviceFamily, Family, Removal, RenderError,
+    Capabilities, DeviceFamily, Family, Removal,
     compare::{ConfigTree, Difference},
-    fill,
+    token::TokenError,
     view::{Loopbacks, View},
 };
 use crate::plan::DevicePlan;
@@ -23,7 +23,7 @@ use crate::plan::DevicePlan;
 const TEMPLATE: &str = include_str!("../../templates/eos.j2");
 
 /// Sections that are Causeway's as a whole.
-const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp "];
+const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "ip access-list CAUSEWAY-"];
 
 /// Arista EOS.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +38,12 @@ impl DeviceFamily for Eos {
         Capabilities { sets_mtu: true, segment_routing: true, pim: true, removal: Removal::Session }
     }
 
-    fn render(&self, plan: &DevicePlan, site: &[String]) -> Result<String, RenderError> {
-        fill(Family::Eos, TEMPLATE, &View::new(plan, Loopbacks::Separate, site)?)
+    fn template(&self) -> &'static str {
+        TEMPLATE
+    }
+
+    fn view(&self, plan: &DevicePlan, site: &[String]) -> Result<View, TokenError> {
+        View::new(plan, Loopbacks::Separate, site)
     }
 
     fn parse(&self, text: &str) -> ConfigTree {

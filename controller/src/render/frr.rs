@@ -11,9 +11,9 @@
 //! want of MPLS forwarding that can be counted on.
 
 use super::{
-    Capabilities, DeviceFamily, Family, Removal, RenderError,
+    Capabilities, DeviceFamily, Family, Removal,
     compare::{ConfigTree, Difference},
-    fill,
+    token::TokenError,
     view::{Loopbacks, View},
 };
 use crate::plan::DevicePlan;
@@ -21,7 +21,7 @@ use crate::plan::DevicePlan;
 const TEMPLATE: &str = include_str!("../../templates/frr.j2");
 
 /// Sections that are Causeway's as a whole.
-const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp "];
+const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "bfd"];
 
 /// FRRouting.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,12 @@ impl DeviceFamily for Frr {
         Capabilities { sets_mtu: false, segment_routing: false, pim: false, removal: Removal::Replacement }
     }
 
-    fn render(&self, plan: &DevicePlan, site: &[String]) -> Result<String, RenderError> {
-        fill(Family::Frr, TEMPLATE, &View::new(plan, Loopbacks::Shared, site)?)
+    fn template(&self) -> &'static str {
+        TEMPLATE
+    }
+
+    fn view(&self, plan: &DevicePlan, site: &[String]) -> Result<View, TokenError> {
+        View::new(plan, Loopbacks::Shared, site)
     }
 
     fn parse(&self, text: &str) -> ConfigTree {

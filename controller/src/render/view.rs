@@ -3,8 +3,11 @@
 use causeway_interface::{InterfaceKind, InterfaceRole, LoopbackType};
 use serde::Serialize;
 
-use super::token::{Token, TokenError};
-use crate::plan::{DevicePlan, InterfacePlan, Routing, UserSessions};
+use super::{
+    timers::{TIMERS, Timers},
+    token::{Token, TokenError},
+};
+use crate::plan::{Access, DevicePlan, InterfacePlan, Routing, UserSessions};
 
 /// A device.
 #[derive(Debug, Serialize)]
@@ -17,8 +20,20 @@ pub struct View {
     /// Interfaces that are set back to their defaults first.
     resets: Vec<Token>,
     interfaces: Vec<InterfaceView>,
+    access: AccessView,
+    timers: Timers,
     /// Lines of the operator's snippets, checked by `site`.
     site: Vec<String>,
+}
+
+/// What the router itself listens to.
+#[derive(Debug, Serialize)]
+struct AccessView {
+    loopbacks: Token,
+    links: Token,
+    users: Token,
+    /// People may come in through the default VRF: nothing here put the management interface elsewhere.
+    management: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -28,6 +43,7 @@ struct RoutingView {
     asn: u32,
     overload: bool,
     shut_users: bool,
+    reflects: bool,
     users: Vec<UserView>,
     peers: Vec<PeerView>,
 }
@@ -48,6 +64,8 @@ struct PeerView {
     /// Name of the matching loopback of this device.
     source_interface: Token,
     vpnv4: bool,
+    /// Routes are reflected to it.
+    client: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,6 +109,8 @@ impl View {
             loopbacks: Vec::new(),
             resets: Vec::new(),
             interfaces: Vec::new(),
+            access: access(plan, &plan.access)?,
+            timers: TIMERS,
             site: site.to_vec(),
         };
         for interface in &plan.interfaces {
@@ -108,6 +128,17 @@ impl View {
     }
 }
 
+fn access(plan: &DevicePlan, access: &Access) -> Result<AccessView, TokenError> {
+    let in_vrf = |i: &InterfacePlan| i.kind == InterfaceKind::Management && i.address.is_some();
+    let away = plan.management_vrf.is_some() && plan.interfaces.iter().any(in_vrf);
+    Ok(AccessView {
+        loopbacks: Token::new("address block", access.loopbacks)?,
+        links: Token::new("address block", access.links)?,
+        users: Token::new("address block", access.users)?,
+        management: !away,
+    })
+}
+
 fn address(interface: &InterfacePlan) -> Result<Option<Token>, TokenError> {
     interface.address.map(|a| Token::new("address", a)).transpose()
 }
@@ -118,17 +149,24 @@ fn routing(plan: &DevicePlan, routing: &Routing) -> Result<RoutingView, TokenErr
         Token::new("loopback", found.map_or("", |i| i.name.as_str()))
     };
     let (vpnv4_name, ipv4_name) = (source_interface(LoopbackType::Vpnv4)?, source_interface(LoopbackType::Ipv4)?);
-    let mut peers = Vec::with_capacity(routing.peers.len() * 2);
-    for peer in routing.peers.iter().filter(|p| p.code != plan.code) {
-        for (address, source, source_interface, vpnv4) in
-            [(peer.ipv4, routing.ipv4_source, &ipv4_name, false), (peer.vpnv4, routing.router_id, &vpnv4_name, true)]
-        {
+    let sessions = &routing.sessions;
+    let own = [
+        (Token::new("address", routing.ipv4_source)?, ipv4_name, false),
+        (Token::new("address", routing.router_id)?, vpnv4_name, true),
+    ];
+    let mut peers = Vec::with_capacity((sessions.peers.len() + sessions.clients.len()) * own.len());
+    let both = sessions.peers.iter().map(|p| (p, false)).chain(sessions.clients.iter().map(|p| (p, true)));
+    for (peer, client) in both.filter(|(p, _)| p.code != plan.code) {
+        let code = Token::new("device code", peer.code)?;
+        for (source, source_interface, vpnv4) in &own {
+            let address = if *vpnv4 { peer.vpnv4 } else { peer.ipv4 };
             peers.push(PeerView {
-                code: Token::new("device code", peer.code)?,
+                code: code.clone(),
                 address: Token::new("address", address)?,
-                source: Token::new("address", source)?,
+                source: source.clone(),
                 source_interface: source_interface.clone(),
-                vpnv4,
+                vpnv4: *vpnv4,
+                client,
             });
         }
     }
@@ -138,6 +176,7 @@ fn routing(plan: &DevicePlan, routing: &Routing) -> Result<RoutingView, TokenErr
         asn: routing.asn,
         overload: routing.overload,
         shut_users: routing.users == UserSessions::Shut,
+        reflects: sessions.reflects,
         users: Vec::new(),
         peers,
     })
