@@ -19,9 +19,10 @@ use crate::{
     change::{self, Announced},
     events::{Change, EventLog},
     metrics::Metrics,
-    prepare::{Settings, prepare},
+    prepare::{Settings, device_codes, prepare, probes},
     rate::RateLimit,
     store::{ApproveError, Report, Signer, Store},
+    topology::Topology,
 };
 
 /// Calls of a session: an agent that asks each second and reports has room tenfold.
@@ -134,27 +135,31 @@ impl Shared {
         self.tell(slot, changes);
     }
 
-    /// Takes a small change in and says whether it could: one that is not small changes nothing here, and comes with the next
-    /// snapshot. Only one caller at a time may take changes and snapshots in.
+    /// Takes a small change in; none for one that is not small, which changes nothing here and comes with the next snapshot.
+    /// Says whether [`Shared::reprobe`] is due. Only one caller at a time may take changes and snapshots in.
     #[must_use]
-    pub fn ingest_change(&self, announced: &Announced) -> bool {
+    pub fn ingest_change(&self, announced: &Announced) -> Option<bool> {
         let prepared = {
             let store = self.store();
-            store.served().and_then(|served| {
-                change::prepare(&served, announced, |device| store.plan(device), &self.settings.renderer)
-            })
+            let served = store.served()?;
+            change::prepare(&served, announced, |device| store.plan(device), &self.settings.renderer)?
         };
-        let Some(prepared) = prepared else { return false };
         let reprobe = prepared.probes;
         let changes = self.store_mut().commit_change(prepared, &self.signer, &self.settings.limits);
         self.tell(announced.slot, changes);
-        if reprobe {
-            // Who probes whom depends on the whole network's shape; configurations don't wait for it.
-            let probes = self.store().probes();
-            self.store_mut().take_probes(probes);
-            self.tell(announced.slot, Vec::new());
-        }
-        true
+        Some(reprobe)
+    }
+
+    /// Makes the probe plans anew by what is served. Who probes whom depends on the whole network's shape; configurations
+    /// don't wait for it.
+    pub fn reprobe(&self) {
+        // Not under a lock, and let go of before the next change is taken in.
+        let Some(effective) = self.store().effective().cloned() else { return };
+        let probes = probes(&Topology::new(&effective), &device_codes(&effective));
+        let slot = effective.slot;
+        drop(effective);
+        self.store_mut().take_probes(probes);
+        self.tell(slot, Vec::new());
     }
 
     /// Serves a held text.

@@ -22,10 +22,10 @@ use crate::{
     events::Change,
     guards::{self, Limits, Removal},
     plan::DevicePlan,
-    prepare::{Basis, Index, Outcome, Prepared, device_codes, probes},
+    prepare::{Basis, Index, Outcome, Prepared},
     probes::Plan as ProbePlan,
     render::{Extent, Family, RenderError, Rendered},
-    topology::{Fault, Topology, is_configured},
+    topology::{Fault, is_configured},
 };
 
 /// Configurations kept per device: enough to look back over a busy maintenance night.
@@ -461,12 +461,6 @@ impl Store {
                 entry.probes = Arc::new(probes);
             }
         }
-    }
-
-    /// What every device is to probe, by what is served.
-    #[must_use]
-    pub fn probes(&self) -> BTreeMap<Code, ProbePlan> {
-        self.effective.as_deref().map(|s| probes(&Topology::new(s), &device_codes(s))).unwrap_or_default()
     }
 
     fn take_outcomes(

@@ -70,7 +70,7 @@ const ROWS: &[(&str, Change)] = &[
 ];
 
 /// Devices of a network in which routes are reflected, and what they are there.
-const REFLECTED: &[(&str, &str)] = &[("d000", "reflector"), ("d004", "reflectors-client")];
+const REFLECTED: &[(&str, &str)] = &[("d000", "reflector"), ("d006", "reflectors-client")];
 
 #[test]
 fn every_row_of_the_status_table_has_its_text() {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use causeway_controller::{
     change::{self, Announced},
     events::Change,
-    prepare::{Settings, prepare},
+    prepare::{Settings, device_codes, prepare, probes},
     render::Family,
     store::{Signer, Store},
     testing::{PROGRAM_ID, SyntheticLedger},
+    topology::Topology,
 };
 use causeway_interface::{Code, Key, accounts::Record};
 use causeway_sdk::snapshot::Snapshot;
@@ -47,7 +48,8 @@ impl Serving {
         let reprobe = change.probes;
         let changes = self.store.commit_change(change, &self.signer, &self.settings.limits);
         if reprobe {
-            let probes = self.store.probes();
+            let effective = self.store.effective().unwrap();
+            let probes = probes(&Topology::new(effective), &device_codes(effective));
             self.store.take_probes(probes);
         }
         Some(changes)
