@@ -6,10 +6,7 @@
 //! or renamed object, a device that joins or leaves the routing or moves its loopbacks, the network's or a location's
 //! account. [`crate::prepare`] then looks at everything; both ways give the same texts, which a property test holds them to.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_interface::{
     Code, Key, LoopbackType,
@@ -19,8 +16,8 @@ use causeway_sdk::{qa, snapshot::Snapshot};
 
 use crate::{
     backbone::Backbone,
-    plan::{DevicePlan, PlanError, Planner, Source},
-    prepare::{self, Index, Outcome},
+    plan::{PlanError, Planner, Source},
+    prepare::{self, Index, Made, Outcome},
     render::{Renderer, network_key},
     topology::{Circuit, Fault, Node, interfaces_fault, is_configured, is_routing, link_fault, loopback},
 };
@@ -59,12 +56,12 @@ pub struct Change {
     pub probes: bool,
 }
 
-/// Prepares a small change; none where it is not small. `known` is a device's served plan, none for a device that had
+/// Prepares a small change; none where it is not small. `known` is what a device's text was made of, none for a device that had
 /// trouble.
 pub fn prepare(
     served: &Served<'_>,
     announced: &Announced,
-    known: impl Fn(&Code) -> Option<Arc<DevicePlan>>,
+    known: impl Fn(&Code) -> Option<Made>,
     renderer: &Renderer,
 ) -> Option<Change> {
     let records = decode(served, announced)?;
@@ -87,7 +84,7 @@ pub fn prepare(
     for code in touched {
         // A device that had trouble may have it from elsewhere than these records.
         let known = known(&code)?;
-        let outcome = prepare::outcome(&planner, &code, Some(&known), network, renderer);
+        let outcome = prepare::outcome(&planner, &code, Some(&known), false, network, renderer);
         if matches!(outcome, Outcome::Failed(_)) {
             return None;
         }

@@ -16,7 +16,7 @@ use crate::{
     guards::{self, Limits, Unreadable},
     plan::{DevicePlan, PlanError, Planner},
     probes::{Plan as ProbePlan, ProbePlanner},
-    render::{RenderError, Rendered, Renderer, network_key},
+    render::{RenderError, Rendered, Renderer, Section, network_key},
     topology::{Fault, Topology, is_configured},
 };
 
@@ -25,12 +25,21 @@ use crate::{
 pub struct Basis {
     /// The snapshot that it was made from, faulty records replaced by their last good ones.
     pub effective: Option<Arc<Snapshot>>,
-    /// Plans by device.
-    pub plans: BTreeMap<Code, Arc<DevicePlan>>,
+    /// What the latest texts were made of, by device.
+    pub made: BTreeMap<Code, Made>,
     /// Everybody's sessions.
     pub backbone: Arc<Backbone>,
     /// Devices that could not be planned or rendered last time.
     pub troubled: BTreeSet<Code>,
+}
+
+/// What a text was made of, for the next one.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The plan.
+    pub plan: Arc<DevicePlan>,
+    /// The part that is long and seldom changes.
+    pub section: Option<Arc<Section>>,
 }
 
 /// How configurations are made.
@@ -117,8 +126,8 @@ pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Pr
         let outcome = match faulty.get(code) {
             Some(fault) => Outcome::Failed(PlanError::Device { device: *code, fault: (*fault).clone() }.into()),
             None => {
-                let known = basis.plans.get(code).filter(|_| !basis.troubled.contains(code));
-                outcome(&planner, code, known, network, &settings.renderer)
+                let troubled = basis.troubled.contains(code);
+                outcome(&planner, code, basis.made.get(code), troubled, network, &settings.renderer)
             }
         };
         outcomes.insert(*code, outcome);
@@ -145,21 +154,25 @@ pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Pr
     Ok(Prepared { effective, index, faults, outcomes, probes, backbone, devices })
 }
 
-/// One device, planned, and rendered when its plan is not the known one.
+/// One device, planned, and rendered when its plan is not the known one or it had trouble.
 pub fn outcome(
     planner: &Planner<'_, '_>,
     code: &Code,
-    known: Option<&Arc<DevicePlan>>,
+    known: Option<&Made>,
+    troubled: bool,
     network: Key,
     renderer: &Renderer,
 ) -> Outcome {
     match planner.plan(code) {
         Err(error) => Outcome::Failed(error.into()),
-        Ok(plan) if known.is_some_and(|known| **known == plan) => Outcome::Unchanged,
-        Ok(plan) => match renderer.render(&plan, planner.inputs(code, Some(network))) {
-            Ok(rendered) => Outcome::Rendered(Arc::new(plan), Box::new(rendered)),
-            Err(error) => Outcome::Failed(error),
-        },
+        Ok(plan) if !troubled && known.is_some_and(|known| *known.plan == plan) => Outcome::Unchanged,
+        Ok(plan) => {
+            let section = known.and_then(|known| known.section.as_ref());
+            match renderer.render(&plan, planner.inputs(code, Some(network)), section) {
+                Ok(rendered) => Outcome::Rendered(Arc::new(plan), Box::new(rendered)),
+                Err(error) => Outcome::Failed(error),
+            }
+        }
     }
 }
 

@@ -142,7 +142,7 @@ impl Shared {
         let prepared = {
             let store = self.store();
             let served = store.served()?;
-            change::prepare(&served, announced, |device| store.plan(device), &self.settings.renderer)?
+            change::prepare(&served, announced, |device| store.made_of(device), &self.settings.renderer)?
         };
         let reprobe = prepared.probes;
         let changes = self.store_mut().commit_change(prepared, &self.signer, &self.settings.limits);

@@ -21,8 +21,7 @@ use crate::{
     change::{self, Served},
     events::Change,
     guards::{self, Limits, Removal},
-    plan::DevicePlan,
-    prepare::{Basis, Index, Outcome, Prepared},
+    prepare::{Basis, Index, Made, Outcome, Prepared},
     probes::Plan as ProbePlan,
     render::{Extent, Family, RenderError, Rendered},
     topology::{Fault, is_configured},
@@ -52,11 +51,24 @@ pub struct Bundle {
     pub sha256: [u8; 32],
     /// The controller's signature over `signing::bundle_message`.
     pub signature: [u8; 64],
-    /// Unified diff from the configuration before it; of the first, from nothing.
-    pub diff: String,
+    /// Generation and text of the configuration before it.
+    before: Option<(u64, String)>,
     /// Accounts that it was made from.
     pub inputs: BTreeSet<Key>,
     extent: Extent,
+}
+
+impl Bundle {
+    /// Unified diff from the configuration before it; of the first, from nothing. Made when it is asked for: agents don't wait
+    /// for what people may look at.
+    #[must_use]
+    pub fn diff(&self) -> String {
+        let (from, old) = match &self.before {
+            Some((generation, text)) => (generation.to_string(), text.as_str()),
+            None => ("none".to_string(), ""),
+        };
+        unified(old, &self.text, &from, &self.generation.to_string())
+    }
 }
 
 /// A text that waits for a person.
@@ -204,8 +216,8 @@ pub struct Entry {
     pub held: Option<Held>,
     /// Why the latest could not be made.
     pub problem: Option<Problem>,
-    /// The plan of the latest text, served or held.
-    plan: Option<Arc<DevicePlan>>,
+    /// What the latest text was made of, served or held.
+    made_of: Option<Made>,
     /// What the agent is to probe.
     pub probes: Arc<ProbePlan>,
     /// Other devices whose routes the device learns, as of the latest snapshot that nothing stood in the way of.
@@ -318,10 +330,10 @@ impl Store {
     #[must_use]
     pub fn basis(&self) -> Basis {
         let troubled = self.entries.iter().filter(|(_, e)| e.problem.is_some()).map(|(code, _)| *code);
-        let plans = self.entries.iter().filter_map(|(code, e)| Some((*code, Arc::clone(e.plan.as_ref()?))));
+        let made = self.entries.iter().filter_map(|(code, e)| Some((*code, e.made_of.clone()?)));
         Basis {
             effective: self.effective.clone(),
-            plans: plans.collect(),
+            made: made.collect(),
             backbone: Arc::clone(&self.backbone),
             troubled: troubled.collect(),
         }
@@ -335,10 +347,10 @@ impl Store {
         Some(Served { effective, index: &self.index, faults: &self.faults, backbone: &self.backbone })
     }
 
-    /// A device's plan, when its latest text could be made.
+    /// What a device's latest text was made of, when it could be made.
     #[must_use]
-    pub fn plan(&self, device: &Code) -> Option<Arc<DevicePlan>> {
-        self.entries.get(device).filter(|e| e.problem.is_none())?.plan.clone()
+    pub fn made_of(&self, device: &Code) -> Option<Made> {
+        self.entries.get(device).filter(|e| e.problem.is_none())?.made_of.clone()
     }
 
     /// The snapshot that is served: the ledger as last read, with faulty records replaced by their last good ones.
@@ -479,7 +491,7 @@ impl Store {
                 Outcome::Failed(error) => set_problem(entry, code, &error, slot, changes),
                 Outcome::Rendered(plan, rendered) => {
                     self.renders += 1;
-                    entry.plan = Some(plan);
+                    entry.made_of = Some(Made { plan, section: rendered.section.clone() });
                     clear_problem(entry, code, changes);
                     take(entry, *rendered, slot, signer, Some(limits), changes);
                 }
@@ -615,8 +627,6 @@ fn take(
 }
 
 fn sign(rendered: Rendered, generation: u64, before: Option<&Bundle>, signer: &Signer) -> Bundle {
-    let old = before.map_or("", |b| b.text.as_str());
-    let from = before.map_or_else(|| "none".to_string(), |b| b.generation.to_string());
     let message = signing::bundle_message(
         &signer.program_id.0,
         rendered.device.as_str(),
@@ -628,7 +638,7 @@ fn sign(rendered: Rendered, generation: u64, before: Option<&Bundle>, signer: &S
         device: rendered.device,
         generation,
         family: rendered.family,
-        diff: unified(old, &rendered.text, &from, &generation.to_string()),
+        before: before.map(|b| (b.generation, b.text.clone())),
         text: rendered.text,
         sha256: rendered.sha256,
         signature: signing::sign(&signer.key, &message),

@@ -74,7 +74,7 @@ fn only_the_ends_of_a_changed_link_are_rendered_and_get_a_new_generation() {
     assert_eq!(serving.store.renders(), 6);
     assert_eq!((serving.generation("ams"), serving.generation("lon")), (2_000, 1_000));
     let bundle = serving.store.entry(&code("ams")).unwrap().current.clone().unwrap();
-    assert!(bundle.diff.contains("- isis metric 4000\n+ isis metric 1000000\n"), "{}", bundle.diff);
+    assert!(bundle.diff().contains("- isis metric 4000\n+ isis metric 1000000\n"), "{}", bundle.diff());
     let message = signing::bundle_message(&PROGRAM_ID.0, "ams", 2_000, "frr", &bundle.sha256);
     let key = serving.signer.key.verifying_key().to_bytes();
     assert_eq!(signing::verify(&key, &message, &bundle.signature), Ok(()));

@@ -249,7 +249,7 @@ fn render_one(world: &World) -> f64 {
     for device in &world.devices {
         let device = code(device);
         let plan = planner.plan(&device).unwrap();
-        std::hint::black_box(renderer.render(&plan, planner.inputs(&device, Some(network))).unwrap());
+        std::hint::black_box(renderer.render(&plan, planner.inputs(&device, Some(network)), None).unwrap());
     }
     began.elapsed().as_secs_f64() * 1e3 / world.devices.len() as f64
 }

@@ -13,12 +13,10 @@
 use super::{
     Capabilities, DeviceFamily, Family, Removal,
     compare::{ConfigTree, Difference},
-    token::TokenError,
-    view::{Loopbacks, View},
+    view::Loopbacks,
 };
-use crate::plan::DevicePlan;
 
-const TEMPLATE: &str = include_str!("../../templates/frr.j2");
+const TEMPLATES: [&str; 2] = [include_str!("../../templates/frr.j2"), include_str!("../../templates/frr-bgp.j2")];
 
 /// Sections that are Causeway's as a whole.
 const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "bfd"];
@@ -36,12 +34,16 @@ impl DeviceFamily for Frr {
         Capabilities { sets_mtu: false, segment_routing: false, pim: false, removal: Removal::Replacement }
     }
 
-    fn template(&self) -> &'static str {
-        TEMPLATE
+    fn templates(&self) -> [&'static str; 2] {
+        TEMPLATES
     }
 
-    fn view(&self, plan: &DevicePlan, site: &[String]) -> Result<View, TokenError> {
-        View::new(plan, Loopbacks::Shared, site)
+    fn tail(&self) -> &'static str {
+        "end\n"
+    }
+
+    fn loopbacks(&self) -> Loopbacks {
+        Loopbacks::Shared
     }
 
     fn parse(&self, text: &str) -> ConfigTree {

@@ -13,7 +13,7 @@ pub mod timers;
 pub mod token;
 mod view;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub use causeway_interface::Platform as Family;
 use causeway_interface::{Code, Key};
@@ -22,13 +22,13 @@ use minijinja::{Environment, UndefinedBehavior};
 
 use crate::{
     backbone::Backbone,
-    plan::{DevicePlan, PlanError, Planner},
+    plan::{DevicePlan, PlanError, Planner, Routing},
     topology::Topology,
 };
 use compare::{ConfigTree, Difference};
 use site::{Site, SiteError};
 use token::TokenError;
-use view::View;
+use view::{Loopbacks, Neighbors, View};
 
 /// What a family of routers can be told by text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +58,12 @@ pub trait DeviceFamily: Send + Sync {
     fn family(&self) -> Family;
     /// What its text can say.
     fn capabilities(&self) -> Capabilities;
-    /// The template of its text.
-    fn template(&self) -> &'static str;
-    /// What the template sees of a plan.
-    ///
-    /// # Errors
-    /// A value that can't be written.
-    fn view(&self, plan: &DevicePlan, site: &[String]) -> Result<View, TokenError>;
+    /// The template of its text up to the section of BGP, and that of this section.
+    fn templates(&self) -> [&'static str; 2];
+    /// What follows the site's lines at the end.
+    fn tail(&self) -> &'static str;
+    /// How it names loopbacks.
+    fn loopbacks(&self) -> Loopbacks;
     /// What a router of this family says it runs, or a text made here, as a tree of sections.
     fn parse(&self, text: &str) -> ConfigTree;
     /// What a running configuration lacks of an intended one, and what its managed sections have beyond it.
@@ -95,6 +94,19 @@ pub struct Rendered {
     pub inputs: BTreeSet<Key>,
     /// What it configures, for the guards.
     pub extent: Extent,
+    /// The section of BGP, for the next text of this device; none without routing.
+    pub section: Option<Arc<Section>>,
+}
+
+/// The section of BGP: a reflector's is nearly all of its text, and no link changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    family: Family,
+    code: Code,
+    routing: Routing,
+    /// Names of the two routing loopbacks.
+    loopbacks: [String; 2],
+    text: String,
 }
 
 /// How much a configuration configures.
@@ -226,17 +238,24 @@ impl Renderer {
         let mut templates = strict();
         for family in [Family::Eos, Family::Frr] {
             // One that can't be compiled is missing, and every attempt to render with it says so; tests render both.
-            let _ = templates.add_template(family.name(), strategy(family).template());
+            let [head, section] = strategy(family).templates();
+            let _ = templates.add_template(family.name(), head);
+            let _ = templates.add_template(section_name(family), section);
         }
         Self { templates, family, site }
     }
 
-    /// The text of a plan.
+    /// The text of a plan. `before` is the section of the text before it, which is taken over where it is still right.
     ///
     /// # Errors
     /// A value that can't be written, or a template or snippet that fails.
-    pub fn render(&self, plan: &DevicePlan, inputs: BTreeSet<Key>) -> Result<Rendered, RenderError> {
-        self.render_as(plan, self.family.unwrap_or(plan.platform), inputs)
+    pub fn render(
+        &self,
+        plan: &DevicePlan,
+        inputs: BTreeSet<Key>,
+        before: Option<&Arc<Section>>,
+    ) -> Result<Rendered, RenderError> {
+        self.render_as(plan, self.family.unwrap_or(plan.platform), inputs, before)
     }
 
     /// One device of a snapshot, in `family` or else this renderer's choice.
@@ -254,18 +273,25 @@ impl Renderer {
         let planner = Planner::new(&topology, &backbone);
         let plan = planner.plan(device)?;
         let family = family.or(self.family).unwrap_or(plan.platform);
-        self.render_as(&plan, family, planner.inputs(device, Some(network_key(&snapshot.program_id))))
+        self.render_as(&plan, family, planner.inputs(device, Some(network_key(&snapshot.program_id))), None)
     }
 
-    fn render_as(&self, plan: &DevicePlan, family: Family, inputs: BTreeSet<Key>) -> Result<Rendered, RenderError> {
+    fn render_as(
+        &self,
+        plan: &DevicePlan,
+        family: Family,
+        inputs: BTreeSet<Key>,
+        before: Option<&Arc<Section>>,
+    ) -> Result<Rendered, RenderError> {
         let snippets = self.site.lines(family, plan)?;
-        let view = strategy(family).view(plan, &snippets)?;
-        let text = self
-            .templates
-            .get_template(family.name())
-            .and_then(|template| template.render(minijinja::value::Serde(&view)))
-            .map_err(|source| RenderError::Template { family, source })?;
-        let text = format!("{}\n", text.trim());
+        let head = self.fill(family, family.name(), &View::new(plan, strategy(family).loopbacks())?)?;
+        let section = plan.routing.as_ref().map(|routing| self.section(plan, routing, family, before)).transpose()?;
+        let mut text = head;
+        for part in section.iter().map(|s| s.text.as_str()).chain(snippets.iter().map(String::as_str)) {
+            text.push_str(part);
+            text.push('\n');
+        }
+        text.push_str(strategy(family).tail());
         Ok(Rendered {
             device: plan.code,
             family,
@@ -273,7 +299,45 @@ impl Renderer {
             text,
             inputs,
             extent: Extent::of(plan),
+            section,
         })
+    }
+
+    fn section(
+        &self,
+        plan: &DevicePlan,
+        routing: &Routing,
+        family: Family,
+        before: Option<&Arc<Section>>,
+    ) -> Result<Arc<Section>, RenderError> {
+        let loopbacks = view::loopback_names(plan);
+        if let Some(known) = before
+            && (known.family, known.code) == (family, plan.code)
+            && known.routing == *routing
+            && known.loopbacks == loopbacks
+        {
+            return Ok(Arc::clone(known));
+        }
+        let text = self.fill(family, section_name(family), &Neighbors::new(plan, routing, &loopbacks)?)?;
+        let text = text.trim_end().to_string();
+        Ok(Arc::new(Section { family, code: plan.code, routing: routing.clone(), loopbacks, text }))
+    }
+
+    /// Fills a template; what it gives ends with one line's end.
+    fn fill(&self, family: Family, name: &str, view: &impl serde::Serialize) -> Result<String, RenderError> {
+        let text = self
+            .templates
+            .get_template(name)
+            .and_then(|template| template.render(minijinja::value::Serde(view)))
+            .map_err(|source| RenderError::Template { family, source })?;
+        Ok(format!("{}\n", text.trim()))
+    }
+}
+
+const fn section_name(family: Family) -> &'static str {
+    match family {
+        Family::Eos => "eos-bgp",
+        Family::Frr => "frr-bgp",
     }
 }
 

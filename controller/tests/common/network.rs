@@ -44,7 +44,7 @@ impl Serving {
         let store = &self.store;
         let change = store
             .served()
-            .and_then(|served| change::prepare(&served, announced, |d| store.plan(d), &self.settings.renderer))?;
+            .and_then(|served| change::prepare(&served, announced, |d| store.made_of(d), &self.settings.renderer))?;
         let reprobe = change.probes;
         let changes = self.store.commit_change(change, &self.signer, &self.settings.limits);
         if reprobe {
