@@ -21,8 +21,7 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
 
 use crate::{
     change::Announced,
@@ -202,7 +201,8 @@ impl Controller {
         let mut tasks = JoinSet::new();
         let stopped = stop_signal(stopping.clone());
         tasks.spawn(async move {
-            let incoming = TcpListenerStream::new(grpc);
+            // A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.
+            let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
             let served = server.add_service(service).serve_with_incoming_shutdown(incoming, stopped).await;
             if let Err(error) = served {
                 tracing::error!(%error, "gRPC server ended");

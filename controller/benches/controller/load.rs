@@ -16,8 +16,11 @@ use causeway_wire::{
     signing,
 };
 use tokio::{io::AsyncBufReadExt, net::TcpListener, sync::Semaphore, task::JoinSet};
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tonic::{Request, Response, Status, transport::Channel};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Request, Response, Status,
+    transport::{Channel, server::TcpIncoming},
+};
 
 use crate::world::agent_key;
 
@@ -80,7 +83,8 @@ pub async fn echo() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = tonic::transport::Server::builder().add_service(ConfigServer::new(Echo));
-    tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+    // As the controller does.
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true))));
     Ok(address)
 }
 
@@ -170,19 +174,30 @@ pub async fn watch(address: SocketAddr, files: usize) -> anyhow::Result<()> {
         tokens.push(line);
     }
     let per_connection = tokens.len().div_ceil(files.max(1)).max(1);
-    let (mut streams, mut client) = (Vec::new(), None);
-    for (n, token) in tokens.iter().enumerate() {
-        if n % per_connection == 0 {
-            client = Some(connect(address).await?);
-        }
-        let mut request = Request::new(WatchConfigRequest {});
-        request.metadata_mut().insert("authorization", token.parse()?);
-        let mut stream = client.as_mut().unwrap().watch_config(request).await?.into_inner();
-        let first = tokio::time::timeout(PATIENCE, stream.message()).await??;
-        anyhow::ensure!(first.is_some(), "a watch without a first notice");
-        streams.push(stream);
+    let room = Arc::new(Semaphore::new(OPENING));
+    let mut tasks = JoinSet::new();
+    for tokens in tokens.chunks(per_connection).map(<[String]>::to_vec) {
+        let room = Arc::clone(&room);
+        tasks.spawn(async move {
+            let _permit = room.acquire().await?;
+            let mut client = connect(address).await?;
+            let mut streams = Vec::new();
+            for token in tokens {
+                let mut request = Request::new(WatchConfigRequest {});
+                request.metadata_mut().insert("authorization", token.parse()?);
+                let mut stream = client.watch_config(request).await?.into_inner();
+                let first = tokio::time::timeout(PATIENCE, stream.message()).await??;
+                anyhow::ensure!(first.is_some(), "a watch without a first notice");
+                streams.push(stream);
+            }
+            anyhow::Ok((client, streams))
+        });
     }
-    println!("{} {}", streams.len(), streams.len().div_ceil(per_connection));
+    let mut open = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        open.push(done??);
+    }
+    println!("{} {}", open.iter().map(|(_, streams)| streams.len()).sum::<usize>(), open.len());
     lines.next_line().await?;
     Ok(())
 }
