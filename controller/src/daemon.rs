@@ -11,22 +11,26 @@ use causeway_sdk::{
     address::to_pubkey,
     client::{Ledger, REQUEST_TIMEOUT},
     snapshot::Snapshot,
-    watch::{WatchConfig, Watcher},
+    watch::{Update, WatchConfig, Watcher},
 };
 use causeway_wire::{MAX_MESSAGE_BYTES, controller::config_server::ConfigServer};
 use ed25519_dalek::SigningKey;
 use solana_commitment_config::CommitmentConfig;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
 
 use crate::{
+    change::Announced,
     grpc::ConfigService,
     guards::Limits,
     http,
     prepare::Settings,
     render::{
-        Family,
+        Family, Renderer,
         site::{Site, SiteError},
     },
     shared::Shared,
@@ -43,6 +47,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 const AGENT_KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Longest that a call may take; streams are answered at once and go on.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Small changes that wait to be taken in, a tenth of a second of the ledger each; with more, the next snapshot has them.
+const UPDATES: usize = 64;
 
 /// What a controller needs.
 #[derive(Clone)]
@@ -143,10 +150,11 @@ impl Controller {
     pub async fn start(config: Config) -> Result<ControllerHandle, StartError> {
         let program_id = to_pubkey(&config.program_id);
         let ledger = Ledger::new(&config.rpc_url, program_id);
-        let watcher = Watcher::start(ledger.clone(), &config.ws_url, WatchConfig::default());
-        let (sender, snapshots) = watch::channel(None);
-        let mut handle = Self::start_from(config, snapshots).await?;
-        handle.tasks.spawn(relay(watcher, sender, handle.shared.stopping.clone()));
+        let (sender, updates) = mpsc::channel(UPDATES);
+        let watch = WatchConfig::default();
+        let watcher = Watcher::start_telling(ledger.clone(), &config.ws_url, watch, Some(sender));
+        let mut handle = Self::serve(config).await?;
+        handle.tasks.spawn(follow_ledger(watcher, updates, Arc::clone(&handle.shared)));
         handle.tasks.spawn(follow_finality(ledger, Arc::clone(&handle.shared)));
         Ok(handle)
     }
@@ -159,6 +167,13 @@ impl Controller {
         config: Config,
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     ) -> Result<ControllerHandle, StartError> {
+        let mut handle = Self::serve(config).await?;
+        handle.tasks.spawn(take_in(snapshots, Arc::clone(&handle.shared)));
+        Ok(handle)
+    }
+
+    /// Serves what there is, which is nothing yet.
+    async fn serve(config: Config) -> Result<ControllerHandle, StartError> {
         let site = config.site_dir.as_deref().map(Site::read).transpose()?.unwrap_or_default();
         let tls = config.tls.as_ref().map(TlsFiles::load).transpose()?;
         for (what, address) in [("gRPC", config.grpc_addr), ("HTTP", config.http_addr)] {
@@ -172,7 +187,7 @@ impl Controller {
         rand::RngCore::try_fill_bytes(&mut rand::rngs::OsRng, &mut secret).map_err(StartError::Random)?;
         let (stop, stopping) = watch::channel(false);
         let signer = Signer { key: config.key, program_id: config.program_id };
-        let settings = Settings { family: config.family, site, limits: config.limits };
+        let settings = Settings { renderer: Renderer::new(config.family, site), limits: config.limits };
         let shared = Arc::new(Shared::new(signer, settings, config.operator_token, secret, stopping.clone()));
 
         let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));
@@ -186,7 +201,8 @@ impl Controller {
         let mut tasks = JoinSet::new();
         let stopped = stop_signal(stopping.clone());
         tasks.spawn(async move {
-            let incoming = TcpListenerStream::new(grpc);
+            // A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.
+            let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
             let served = server.add_service(service).serve_with_incoming_shutdown(incoming, stopped).await;
             if let Err(error) = served {
                 tracing::error!(%error, "gRPC server ended");
@@ -205,7 +221,6 @@ impl Controller {
                 })
             }
         };
-        tasks.spawn(take_in(snapshots, Arc::clone(&shared)));
         tracing::info!(%grpc_addr, %http_addr, program_id = %config.program_id, "controller started");
         Ok(ControllerHandle { grpc_addr, http_addr, shared, stop, tasks })
     }
@@ -299,10 +314,7 @@ async fn take_in(mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, shared: 
         let snapshot = snapshots.borrow_and_update().clone();
         if let Some(snapshot) = snapshot {
             let shared = Arc::clone(&shared);
-            // Thousands of texts are minutes of nobody else's time otherwise.
-            if let Err(error) = tokio::task::spawn_blocking(move || shared.ingest(snapshot)).await {
-                tracing::error!(%error, "a snapshot could not be taken in; what is served stays");
-            }
+            blocking(move || shared.ingest(snapshot)).await;
         }
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
@@ -314,26 +326,58 @@ async fn take_in(mut snapshots: watch::Receiver<Option<Arc<Snapshot>>>, shared: 
     }
 }
 
-/// Passes snapshots on; holds the watcher, which ends with this.
-async fn relay(watcher: Watcher, sender: watch::Sender<Option<Arc<Snapshot>>>, mut stopping: watch::Receiver<bool>) {
+/// Takes the ledger in as it changes: small changes as they are told, anything else as whole snapshots. Holds the watcher,
+/// which ends with this.
+async fn follow_ledger(watcher: Watcher, mut updates: mpsc::Receiver<Update>, shared: Arc<Shared>) {
+    let mut stopping = shared.stopping.clone();
     let mut watched = watcher.receiver();
+    // Version of the snapshot that is taken in; 0 before the first.
+    let mut taken = 0;
+    let mut reprobe = false;
     loop {
-        let snapshot = watched.borrow_and_update().snapshot.clone();
-        // The watcher also tells of failures, which are its to log; only another snapshot is passed on.
-        sender.send_if_modified(|known| {
-            let same = match (known.as_ref(), snapshot.as_ref()) {
-                (Some(known), Some(snapshot)) => Arc::ptr_eq(known, snapshot),
-                (_, None) => true,
-                (None, Some(_)) => false,
-            };
-            if !same {
-                *known = snapshot;
-            }
-            !same
-        });
-        tokio::select! {
+        if std::mem::take(&mut reprobe) && updates.is_empty() {
+            let shared = Arc::clone(&shared);
+            blocking(move || shared.reprobe()).await;
+        }
+        let news = tokio::select! {
+            biased;
             _ = stopping.wait_for(|stop| *stop) => return,
-            more = watched.changed() => if more.is_err() { return },
+            Some(update) = updates.recv() => Some(update),
+            more = watched.changed() => if more.is_ok() { None } else { return },
+        };
+        let shared = Arc::clone(&shared);
+        match news {
+            Some(update) if taken != 0 && update.version == taken + 1 => {
+                let announced = Announced { slot: update.slot, accounts: update.accounts };
+                if let Some(Some(stale)) = blocking(move || shared.ingest_change(&announced)).await {
+                    taken = update.version;
+                    reprobe |= stale;
+                }
+            }
+            // Not the next one: the snapshot that it led to has it.
+            Some(_) => {}
+            None => {
+                let (version, snapshot) = {
+                    let watched = watched.borrow_and_update();
+                    (watched.version, watched.snapshot.clone())
+                };
+                // The watcher also tells of failures, which are its to log, and of what was taken in as an update.
+                let Some(snapshot) = snapshot.filter(|_| version > taken) else { continue };
+                if blocking(move || shared.ingest(snapshot)).await.is_some() {
+                    taken = version;
+                }
+            }
+        }
+    }
+}
+
+/// Does what takes a while where it keeps nobody waiting; none when it panicked.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Some(done),
+        Err(error) => {
+            tracing::error!(%error, "the ledger's news could not be taken in; what is served stays");
+            None
         }
     }
 }

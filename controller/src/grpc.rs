@@ -105,7 +105,7 @@ fn notice(shared: &Shared, device: &Code) -> Option<Told> {
         sha256: bundle.sha256.to_vec(),
         finalized_slot,
         probe_plan_sha256: entry.probes.sha256.to_vec(),
-        evaluated_slot: entry.evaluated_slot,
+        evaluated_slot: store.evaluated_slot(entry),
     };
     Some(Told { notice, touched_slot: entry.touched_slot })
 }
@@ -182,7 +182,7 @@ impl Config for ConfigService {
                 finalized_slot,
                 bundle: body,
                 probe_plan,
-                evaluated_slot: entry.evaluated_slot,
+                evaluated_slot: store.evaluated_slot(entry),
             }
         };
         self.shared.polled(&device);

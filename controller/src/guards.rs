@@ -121,6 +121,9 @@ pub fn readable(snapshot: &Snapshot, served: Option<(Key, u64)>, limits: &Limits
 pub fn carry_over(last_good: Option<&Snapshot>, new: &Snapshot) -> (Snapshot, BTreeMap<Key, Fault>) {
     let mut carried = new.clone();
     let mut faults = Topology::new(new).faults;
+    if faults.is_empty() {
+        return (carried, faults);
+    }
     faults.retain(|key, _| !new.links.contains_key(key) || new.undecodable.iter().any(|u| u.address == *key));
     restore(last_good, &mut carried, faults.keys());
     let mut links = Topology::new(&carried).faults;
@@ -137,6 +140,9 @@ fn restore<'k>(last_good: Option<&Snapshot>, carried: &mut Snapshot, keys: impl 
             carried.devices.insert(*key, device.clone());
         } else if let Some(link) = last.links.get(key) {
             carried.links.insert(*key, link.clone());
+        } else if let Some(location) = last.locations.get(key) {
+            // Where devices stand decides who reflects routes to whom: nobody is moved by a record that can't be read.
+            carried.locations.insert(*key, location.clone());
         } else {
             continue;
         }
@@ -157,20 +163,24 @@ pub struct Removal {
     pub of_link_interfaces: usize,
 }
 
-/// Whether a text has to be held for approval.
+/// Whether a text has to be held for approval. `reach` is the number of other devices whose routes the device learns now,
+/// which grows without a new text where they are reflected.
 ///
 /// The guard is against accidents in derived values. A device that its own record takes out of routing (suspended,
-/// rejected, deleting) is not held: that is an authority's signed word about this one device.
+/// rejected, deleting) is not held: that is an authority's signed word about this one device. Sessions that go because
+/// a reflector gives the same routes take nothing away; what counts then is how many devices are out of reach.
 #[must_use]
-pub fn removal(current: &Extent, new: &Extent, limits: &Limits) -> Option<Removal> {
+pub fn removal(current: &Extent, reach: usize, new: &Extent, limits: &Limits) -> Option<Removal> {
     if current.routing && !new.routing {
         return None;
     }
-    let peers = current.peers.difference(&new.peers).count();
+    let out_of_reach = reach.saturating_sub(new.reach);
+    let gone = current.peers.difference(&new.peers).count();
+    let peers = if new.by_reflection { out_of_reach } else { gone.max(out_of_reach) };
     let link_interfaces = current.link_interfaces.difference(&new.link_interfaces).count();
     let too_many =
         |gone: usize, of: usize| gone >= limits.removed_at_least && gone as f64 > of as f64 * limits.removed_share;
-    let (of_peers, of_link_interfaces) = (current.peers.len(), current.link_interfaces.len());
+    let (of_peers, of_link_interfaces) = (reach.max(current.peers.len()), current.link_interfaces.len());
     (too_many(peers, of_peers) || too_many(link_interfaces, of_link_interfaces)).then_some(Removal {
         peers,
         of_peers,

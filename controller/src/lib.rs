@@ -1,11 +1,13 @@
 //! The controller: turns the ledger into router configurations and serves them.
 //!
-//! `watch -> topology -> plan -> render -> serve`. The middle is pure: [`topology`], [`plan`], [`probes`], [`render`]
-//! and [`guards`] know no clock, socket or storage, and the CLI renders offline through the very same function.
+//! `watch -> topology -> plan -> render -> serve`. The middle is pure: [`topology`], [`backbone`], [`plan`], [`probes`],
+//! [`render`] and [`guards`] know no clock, socket or storage, and the CLI renders offline through the very same function.
 //!
 //! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run.
 
 pub mod auth;
+pub mod backbone;
+pub mod change;
 pub mod daemon;
 pub mod events;
 pub mod grpc;

@@ -4,16 +4,20 @@
 //! that a device's plan depends on the device's own record, the links that hold its interfaces, the network's account
 //! and the shared table of peers, and on nothing else.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use causeway_interface::{
-    Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, Ip4, Key, LinkStatus, LoopbackType, Prefix,
-    accounts::{Interface, Link},
+    Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, Ip4, Key, LinkStatus, LoopbackType, Platform,
+    Prefix,
+    accounts::{Interface, Link, Network},
     values,
 };
 use serde::Serialize;
 
-use crate::topology::{Circuit, Fault, Node, Topology, is_configured, is_routing, parent_of};
+use crate::{
+    backbone::{Backbone, Sessions},
+    topology::{Circuit, Fault, Node, Topology, is_configured, parent_of},
+};
 
 /// Metric of a link that traffic should avoid if it can: above any that a delay gives, but that of a whole second.
 pub const DRAINED_METRIC: u32 = 1_000_000;
@@ -26,12 +30,27 @@ const NS_PER_METRIC: u64 = 1_000;
 pub struct DevicePlan {
     /// The device.
     pub code: Code,
+    /// What kind of router it is, unless the controller is told another.
+    pub platform: Platform,
     /// VRF of the management interface, unless it is the default one.
     pub management_vrf: Option<String>,
+    /// Whom the router itself listens to.
+    pub access: Access,
     /// Every interface that the ledger lists, in natural order of names, and the parents of sub-interfaces.
     pub interfaces: Vec<InterfacePlan>,
     /// Routing; none for a device that runs management and loopbacks only.
     pub routing: Option<Routing>,
+}
+
+/// The address blocks of the network's account, by which a router tells whom it listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Access {
+    /// Loopbacks of devices: iBGP comes from here.
+    pub loopbacks: Prefix,
+    /// Nets of links.
+    pub links: Prefix,
+    /// Users: eBGP comes from here.
+    pub users: Prefix,
 }
 
 /// The device's part in the backbone's routing.
@@ -49,8 +68,8 @@ pub struct Routing {
     pub asn: u32,
     /// What becomes of user sessions.
     pub users: UserSessions,
-    /// Every device that takes part, this one too, sorted; shared by all plans of a topology.
-    pub peers: Arc<Vec<Peer>>,
+    /// iBGP.
+    pub sessions: Sessions,
 }
 
 /// Whether users' BGP sessions are up. The ledger has no users yet; the choice is made here all the same.
@@ -61,19 +80,6 @@ pub enum UserSessions {
     Open,
     /// Each is shut down.
     Shut,
-}
-
-/// A device that others hold iBGP sessions with.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Peer {
-    /// Its code.
-    pub code: Code,
-    /// Its address on the ledger.
-    pub key: Key,
-    /// Its VPNv4 loopback.
-    pub vpnv4: Ip4,
-    /// Its IPv4 loopback.
-    pub ipv4: Ip4,
 }
 
 /// One interface.
@@ -214,34 +220,62 @@ pub const fn mtu(kind: InterfaceKind, role: InterfaceRole) -> Option<u16> {
     }
 }
 
-/// Plans devices of one topology. The table of peers is made once.
-#[derive(Clone, Debug)]
+/// Where a plan's records come from: sound ones only.
+pub trait Source<'a> {
+    /// The network's account.
+    fn network(&self) -> Option<&'a Network>;
+
+    /// A device.
+    ///
+    /// # Errors
+    /// There is none, or its record is not sound.
+    fn node(&self, code: &Code) -> Result<Node<'a>, PlanError>;
+
+    /// The link at an address, for the device that it ends at.
+    ///
+    /// # Errors
+    /// The link's record is not sound.
+    fn circuit(&self, device: &Code, link: &Key) -> Result<Option<Circuit<'a>>, PlanError>;
+}
+
+impl<'a> Source<'a> for Topology<'a> {
+    fn network(&self) -> Option<&'a Network> {
+        self.network
+    }
+
+    fn node(&self, code: &Code) -> Result<Node<'a>, PlanError> {
+        match self.devices.get(code) {
+            Some(node) => match self.faults.get(&node.key) {
+                None => Ok(*node),
+                Some(fault) => Err(PlanError::Device { device: *code, fault: fault.clone() }),
+            },
+            None => match self.faulty_device(code) {
+                Some(fault) => Err(PlanError::Device { device: *code, fault: fault.clone() }),
+                None => Err(PlanError::UnknownDevice(*code)),
+            },
+        }
+    }
+
+    fn circuit(&self, device: &Code, link: &Key) -> Result<Option<Circuit<'a>>, PlanError> {
+        match self.faults.get(link) {
+            Some(fault) => Err(PlanError::Link { device: *device, link: self.link_name(link), fault: fault.clone() }),
+            None => Ok(self.link(link).copied()),
+        }
+    }
+}
+
+/// Plans the devices of one source.
+#[derive(Clone, Copy)]
 pub struct Planner<'t, 'a> {
-    topology: &'t Topology<'a>,
-    peers: Arc<Vec<Peer>>,
+    source: &'t dyn Source<'a>,
+    backbone: &'t Backbone,
 }
 
 impl<'t, 'a> Planner<'t, 'a> {
-    /// Over a topology.
+    /// Over records and the sessions of all devices.
     #[must_use]
-    pub fn new(topology: &'t Topology<'a>) -> Self {
-        let peers = topology.devices.values().filter(|n| is_routing(n.record.header.status));
-        let peers = peers.filter_map(|node| {
-            Some(Peer {
-                code: node.record.code,
-                key: node.key,
-                vpnv4: node.loopback(LoopbackType::Vpnv4)?,
-                ipv4: node.loopback(LoopbackType::Ipv4)?,
-            })
-        });
-        // By code, because the topology is.
-        Self { topology, peers: Arc::new(peers.collect()) }
-    }
-
-    /// The table of peers.
-    #[must_use]
-    pub fn peers(&self) -> &Arc<Vec<Peer>> {
-        &self.peers
+    pub fn new(source: &'t dyn Source<'a>, backbone: &'t Backbone) -> Self {
+        Self { source, backbone }
     }
 
     /// The plan of one device.
@@ -249,8 +283,8 @@ impl<'t, 'a> Planner<'t, 'a> {
     /// # Errors
     /// No network account, no such device, or a record of it or of one of its links that is not sound.
     pub fn plan(&self, code: &Code) -> Result<DevicePlan, PlanError> {
-        let network = self.topology.network.ok_or(PlanError::NoNetwork)?;
-        let node = self.node(code)?;
+        let network = self.source.network().ok_or(PlanError::NoNetwork)?;
+        let node = self.source.node(code)?;
         let stance = stance(node.record.header.status, node.record.header.desired);
         let mut interfaces = Vec::with_capacity(node.record.interfaces.len());
         for interface in &node.record.interfaces {
@@ -260,49 +294,38 @@ impl<'t, 'a> Planner<'t, 'a> {
         }
         add_parents(&mut interfaces);
         interfaces.sort_by_cached_key(|i| natural(&i.name));
-        let routing = match (stance, node.loopback(LoopbackType::Vpnv4), node.loopback(LoopbackType::Ipv4)) {
-            (Some((overload, users)), Some(router_id), Some(ipv4_source)) => Some(Routing {
+        let loopbacks = (node.loopback(LoopbackType::Vpnv4), node.loopback(LoopbackType::Ipv4));
+        let routing = match (stance, loopbacks) {
+            (Some((overload, users)), (Some(router_id), Some(ipv4_source))) => Some(Routing {
                 net: net(router_id),
                 router_id,
                 ipv4_source,
                 overload,
                 asn: network.core_asn,
                 users,
-                peers: Arc::clone(&self.peers),
+                sessions: self.backbone.sessions(code).unwrap_or_default(),
             }),
-            // The topology found both loopbacks of every device that has a stance.
-            (Some(_) | None, _, _) => None,
+            // A source gives no device that has a stance and lacks a loopback.
+            (Some(_) | None, _) => None,
         };
         let vrf = node.record.management_vrf.as_str();
         let management_vrf = (!vrf.is_empty() && vrf != "default").then(|| vrf.to_string());
-        Ok(DevicePlan { code: *code, management_vrf, interfaces, routing })
+        let access = Access { loopbacks: network.loopback_block, links: network.link_block, users: network.user_block };
+        Ok(DevicePlan { code: *code, platform: node.record.platform, management_vrf, access, interfaces, routing })
     }
 
-    /// Addresses of the accounts that the device's plan depends on.
+    /// Addresses of the accounts whose values the device's plan holds: the network, the device, its links, its peers. Who
+    /// its peers are follows from the table of all devices besides, which is compared as a whole.
     #[must_use]
     pub fn inputs(&self, code: &Code, network: Option<Key>) -> BTreeSet<Key> {
         let mut inputs: BTreeSet<Key> = network.into_iter().collect();
-        let Some(node) = self.topology.devices.get(code) else { return inputs };
+        let Ok(node) = self.source.node(code) else { return inputs };
         inputs.insert(node.key);
         inputs.extend(node.record.interfaces.iter().map(|i| i.link).filter(|link| !link.is_zero()));
-        if is_routing(node.record.header.status) {
-            inputs.extend(self.peers.iter().map(|p| p.key));
+        if let Some(sessions) = self.backbone.sessions(code) {
+            inputs.extend(sessions.peers.iter().chain(sessions.clients.iter()).map(|p| p.key));
         }
         inputs
-    }
-
-    fn node(&self, code: &Code) -> Result<Node<'a>, PlanError> {
-        let faults = &self.topology.faults;
-        match self.topology.devices.get(code) {
-            Some(node) => match faults.get(&node.key) {
-                None => Ok(*node),
-                Some(fault) => Err(PlanError::Device { device: *code, fault: fault.clone() }),
-            },
-            None => match self.topology.faulty_device(code) {
-                Some(fault) => Err(PlanError::Device { device: *code, fault: fault.clone() }),
-                None => Err(PlanError::UnknownDevice(*code)),
-            },
-        }
     }
 
     /// The link that holds an interface, where its status asks for configuration.
@@ -310,11 +333,7 @@ impl<'t, 'a> Planner<'t, 'a> {
         if interface.link.is_zero() {
             return Ok(None);
         }
-        if let Some(fault) = self.topology.faults.get(&interface.link) {
-            let link = self.topology.link_name(&interface.link);
-            return Err(PlanError::Link { device: node.record.code, link, fault: fault.clone() });
-        }
-        let circuit = self.topology.link(&interface.link).copied();
+        let circuit = self.source.circuit(&node.record.code, &interface.link)?;
         Ok(circuit.filter(|c| is_configured(c.record.header.status)).and_then(|c| Some((c, link_plan(c.record)?))))
     }
 }

@@ -8,15 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use causeway_interface::{Code, Key};
+use causeway_interface::{Code, Key, Prefix};
 use causeway_sdk::snapshot::Snapshot;
 
 use crate::{
+    backbone::Backbone,
     guards::{self, Limits, Unreadable},
-    plan::{DevicePlan, Peer, PlanError},
+    plan::{DevicePlan, PlanError, Planner},
     probes::{Plan as ProbePlan, ProbePlanner},
-    render::{Family, RenderError, Rendered, Renderer, site::Site},
-    topology::{Fault, Topology},
+    render::{RenderError, Rendered, Renderer, Section, network_key},
+    topology::{Fault, Topology, is_configured},
 };
 
 /// What is served now, as far as preparing needs it.
@@ -24,21 +25,28 @@ use crate::{
 pub struct Basis {
     /// The snapshot that it was made from, faulty records replaced by their last good ones.
     pub effective: Option<Arc<Snapshot>>,
-    /// Plans by device.
-    pub plans: Arc<BTreeMap<Code, DevicePlan>>,
-    /// The table of peers.
-    pub peers: Arc<Vec<Peer>>,
+    /// What the latest texts were made of, by device.
+    pub made: BTreeMap<Code, Made>,
+    /// Everybody's sessions.
+    pub backbone: Arc<Backbone>,
     /// Devices that could not be planned or rendered last time.
     pub troubled: BTreeSet<Code>,
+}
+
+/// What a text was made of, for the next one.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The plan.
+    pub plan: Arc<DevicePlan>,
+    /// The part that is long and seldom changes.
+    pub section: Option<Arc<Section>>,
 }
 
 /// How configurations are made.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// Overrides every device's platform.
-    pub family: Option<Family>,
-    /// The operator's snippets.
-    pub site: Site,
+    /// Family, snippets and compiled templates.
+    pub renderer: Renderer,
     /// Limits of the guards.
     pub limits: Limits,
 }
@@ -47,28 +55,37 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Outcome {
     /// It has a new text, or the first.
-    Rendered(Box<DevicePlan>, Box<Rendered>),
+    Rendered(Arc<DevicePlan>, Box<Rendered>),
     /// Its plan is the same as before.
     Unchanged,
     /// It has none.
     Failed(RenderError),
 }
 
+/// Where things are in a snapshot, for what has to be looked up without looking at all of it.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    /// Address of each device.
+    pub devices: BTreeMap<Code, Key>,
+    /// Which sound, configured link has a net.
+    pub nets: BTreeMap<Prefix, Key>,
+}
+
 /// What would be served.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The snapshot as read.
-    pub live: Arc<Snapshot>,
     /// The snapshot to render from.
     pub effective: Arc<Snapshot>,
+    /// Where things are in it.
+    pub index: Index,
     /// Faults on the ledger, by address.
     pub faults: BTreeMap<Key, Fault>,
     /// Outcomes of the devices that were looked at.
     pub outcomes: BTreeMap<Code, Outcome>,
     /// Probe plans of every device.
     pub probes: BTreeMap<Code, ProbePlan>,
-    /// The table of peers.
-    pub peers: Arc<Vec<Peer>>,
+    /// Everybody's sessions.
+    pub backbone: Arc<Backbone>,
     /// Codes of the devices that exist, sound or not.
     pub devices: BTreeSet<Code>,
 }
@@ -77,23 +94,26 @@ pub struct Prepared {
 ///
 /// # Errors
 /// The snapshot can't be trusted to be whole; nothing is to change.
-pub fn prepare(basis: &Basis, live: Arc<Snapshot>, settings: &Settings) -> Result<Prepared, Unreadable> {
+pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Prepared, Unreadable> {
     let served = basis.effective.as_ref().map(|s| (s.program_id, s.slot));
-    guards::readable(&live, served, &settings.limits)?;
-    let (effective, faults) = guards::carry_over(basis.effective.as_deref(), &live);
+    guards::readable(live, served, &settings.limits)?;
+    let (effective, faults) = guards::carry_over(basis.effective.as_deref(), live);
+    let effective = Arc::new(effective);
     let topology = Topology::new(&effective);
-    let renderer = Renderer::new(&topology, &effective, settings.family, &settings.site);
-    let planner = renderer.planner();
+    let backbone = Arc::new(Backbone::new(&topology).sharing(&basis.backbone));
+    let planner = Planner::new(&topology, &backbone);
+    let network = network_key(&effective.program_id);
     let devices = device_codes(&effective);
-    let peers_same = **planner.peers() == *basis.peers;
     let touched = match basis.effective.as_deref() {
-        Some(before) if peers_same && asn(before) == asn(&effective) => {
-            touched(before, &effective, &basis.troubled, &devices)
+        Some(before) if common(before) == common(&effective) => {
+            let mut touched = touched(before, &effective, &basis.troubled, &devices);
+            if *backbone != *basis.backbone {
+                touched.extend(devices.iter().filter(|code| basis.backbone.sessions(code) != backbone.sessions(code)));
+            }
+            touched
         }
         Some(_) | None => devices.clone(),
     };
-    // Kept where equal, so that comparing plans compares one pointer and not thousands of peers.
-    let peers = if peers_same { Arc::clone(&basis.peers) } else { Arc::clone(planner.peers()) };
     // What is wrong on the ledger is said of a device also while its last good record stands in.
     let faulty: BTreeMap<Code, &Fault> = effective
         .devices
@@ -105,37 +125,72 @@ pub fn prepare(basis: &Basis, live: Arc<Snapshot>, settings: &Settings) -> Resul
     for code in touched.iter().chain(faulty.keys()) {
         let outcome = match faulty.get(code) {
             Some(fault) => Outcome::Failed(PlanError::Device { device: *code, fault: (*fault).clone() }.into()),
-            None => match planner.plan(code) {
-                Err(error) => Outcome::Failed(error.into()),
-                Ok(plan) if basis.plans.get(code) == Some(&plan) && !basis.troubled.contains(code) => {
-                    Outcome::Unchanged
-                }
-                Ok(plan) => match renderer.render(code) {
-                    Ok(rendered) => Outcome::Rendered(Box::new(plan), Box::new(rendered)),
-                    Err(error) => Outcome::Failed(error),
-                },
-            },
+            None => {
+                let troubled = basis.troubled.contains(code);
+                outcome(&planner, code, basis.made.get(code), troubled, network, &settings.renderer)
+            }
         };
         outcomes.insert(*code, outcome);
     }
     // A link at fault on the ledger is carried over as it was; its ends are not told anything new, and that is said.
-    for (code, node) in &topology.devices {
+    for (code, node) in topology.devices.iter().filter(|_| !faults.is_empty()) {
         let at_fault = node.record.interfaces.iter().find(|i| !i.link.is_zero() && faults.contains_key(&i.link));
         if let Some((link, fault)) = at_fault.and_then(|i| Some((i.link, faults.get(&i.link)?.clone()))) {
             let error = PlanError::Link { device: *code, link: topology.link_name(&link), fault };
             outcomes.insert(*code, Outcome::Failed(error.into()));
         }
     }
-    let probing = ProbePlanner::new(&topology);
-    let probes = devices.iter().map(|code| (*code, probing.plan(code))).collect();
-    Ok(Prepared { live, effective: Arc::new(effective.clone()), faults, outcomes, probes, peers, devices })
+    let probes = probes(&topology, &devices);
+    let index = Index {
+        devices: effective.devices.iter().map(|(key, device)| (device.code, *key)).collect(),
+        nets: topology
+            .links
+            .values()
+            .filter(|link| is_configured(link.record.header.status))
+            .map(|link| (link.record.tunnel_net, link.key))
+            .collect(),
+    };
+    drop(topology);
+    Ok(Prepared { effective, index, faults, outcomes, probes, backbone, devices })
 }
 
-fn asn(snapshot: &Snapshot) -> Option<u32> {
-    snapshot.network.as_ref().map(|n| n.core_asn)
+/// One device, planned, and rendered when its plan is not the known one or it had trouble.
+pub fn outcome(
+    planner: &Planner<'_, '_>,
+    code: &Code,
+    known: Option<&Made>,
+    troubled: bool,
+    network: Key,
+    renderer: &Renderer,
+) -> Outcome {
+    match planner.plan(code) {
+        Err(error) => Outcome::Failed(error.into()),
+        Ok(plan) if !troubled && known.is_some_and(|known| *known.plan == plan) => Outcome::Unchanged,
+        Ok(plan) => {
+            let section = known.and_then(|known| known.section.as_ref());
+            match renderer.render(&plan, planner.inputs(code, Some(network)), section) {
+                Ok(rendered) => Outcome::Rendered(Arc::new(plan), Box::new(rendered)),
+                Err(error) => Outcome::Failed(error),
+            }
+        }
+    }
 }
 
-fn device_codes(snapshot: &Snapshot) -> BTreeSet<Code> {
+/// What every device is to probe.
+#[must_use]
+pub fn probes(topology: &Topology<'_>, devices: &BTreeSet<Code>) -> BTreeMap<Code, ProbePlan> {
+    let probing = ProbePlanner::new(topology);
+    devices.iter().map(|code| (*code, probing.plan(code))).collect()
+}
+
+/// What every device's plan has of the network's account.
+fn common(snapshot: &Snapshot) -> Option<(u32, [Prefix; 3])> {
+    snapshot.network.as_ref().map(|n| (n.core_asn, [n.loopback_block, n.link_block, n.user_block]))
+}
+
+/// Codes of the devices of a snapshot, sound or not.
+#[must_use]
+pub fn device_codes(snapshot: &Snapshot) -> BTreeSet<Code> {
     snapshot.devices.values().map(|d| d.code).filter(Code::is_valid).collect()
 }
 

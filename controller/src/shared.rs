@@ -16,11 +16,13 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     auth::{AuthError, Gate},
+    change::{self, Announced},
     events::{Change, EventLog},
     metrics::Metrics,
-    prepare::{Settings, prepare},
+    prepare::{Settings, device_codes, prepare, probes},
     rate::RateLimit,
     store::{ApproveError, Report, Signer, Store},
+    topology::Topology,
 };
 
 /// Calls of a session: an agent that asks each second and reports has room tenfold.
@@ -120,14 +122,44 @@ impl Shared {
     pub fn ingest(&self, snapshot: Arc<Snapshot>) {
         let slot = snapshot.slot;
         let basis = self.store().basis();
-        let changes = match prepare(&basis, snapshot, &self.settings) {
-            Ok(prepared) => self.store_mut().commit(prepared, &self.signer, &self.settings.limits),
+        let changes = match prepare(&basis, &snapshot, &self.settings) {
+            Ok(prepared) => {
+                drop(basis);
+                self.store_mut().commit(prepared, &self.signer, &self.settings.limits)
+            }
             Err(error) => {
                 tracing::warn!(slot, code = error.code(), %error, "ledger not acted on");
                 self.store_mut().refuse(error.code(), error.to_string())
             }
         };
         self.tell(slot, changes);
+    }
+
+    /// Takes a small change in; none for one that is not small, which changes nothing here and comes with the next snapshot.
+    /// Says whether [`Shared::reprobe`] is due. Only one caller at a time may take changes and snapshots in.
+    #[must_use]
+    pub fn ingest_change(&self, announced: &Announced) -> Option<bool> {
+        let prepared = {
+            let store = self.store();
+            let served = store.served()?;
+            change::prepare(&served, announced, |device| store.made_of(device), &self.settings.renderer)?
+        };
+        let reprobe = prepared.probes;
+        let changes = self.store_mut().commit_change(prepared, &self.signer, &self.settings.limits);
+        self.tell(announced.slot, changes);
+        Some(reprobe)
+    }
+
+    /// Makes the probe plans anew by what is served. Who probes whom depends on the whole network's shape; configurations
+    /// don't wait for it.
+    pub fn reprobe(&self) {
+        // Not under a lock, and let go of before the next change is taken in.
+        let Some(effective) = self.store().effective().cloned() else { return };
+        let probes = probes(&Topology::new(&effective), &device_codes(&effective));
+        let slot = effective.slot;
+        drop(effective);
+        self.store_mut().take_probes(probes);
+        self.tell(slot, Vec::new());
     }
 
     /// Serves a held text.

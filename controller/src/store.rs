@@ -17,13 +17,14 @@ use ed25519_dalek::SigningKey;
 use similar::TextDiff;
 
 use crate::{
+    backbone::Backbone,
+    change::{self, Served},
     events::Change,
     guards::{self, Limits, Removal},
-    plan::DevicePlan,
-    prepare::{Basis, Outcome, Prepared},
+    prepare::{Basis, Index, Made, Outcome, Prepared},
     probes::Plan as ProbePlan,
     render::{Extent, Family, RenderError, Rendered},
-    topology::Fault,
+    topology::{Fault, is_configured},
 };
 
 /// Configurations kept per device: enough to look back over a busy maintenance night.
@@ -50,11 +51,24 @@ pub struct Bundle {
     pub sha256: [u8; 32],
     /// The controller's signature over `signing::bundle_message`.
     pub signature: [u8; 64],
-    /// Unified diff from the configuration before it; of the first, from nothing.
-    pub diff: String,
+    /// Generation and text of the configuration before it.
+    before: Option<(u64, String)>,
     /// Accounts that it was made from.
     pub inputs: BTreeSet<Key>,
     extent: Extent,
+}
+
+impl Bundle {
+    /// Unified diff from the configuration before it; of the first, from nothing. Made when it is asked for: agents don't wait
+    /// for what people may look at.
+    #[must_use]
+    pub fn diff(&self) -> String {
+        let (from, old) = match &self.before {
+            Some((generation, text)) => (generation.to_string(), text.as_str()),
+            None => ("none".to_string(), ""),
+        };
+        unified(old, &self.text, &from, &self.generation.to_string())
+    }
 }
 
 /// A text that waits for a person.
@@ -202,11 +216,14 @@ pub struct Entry {
     pub held: Option<Held>,
     /// Why the latest could not be made.
     pub problem: Option<Problem>,
+    /// What the latest text was made of, served or held.
+    made_of: Option<Made>,
     /// What the agent is to probe.
     pub probes: Arc<ProbePlan>,
-    /// Slot up to which [`Entry::current`] is what the ledger asks for, also where its text did not have to change. It
-    /// stays behind while a text can't be made or waits for approval.
-    pub evaluated_slot: u64,
+    /// Other devices whose routes the device learns, as of the latest snapshot that nothing stood in the way of.
+    reach: usize,
+    /// What [`Store::evaluated_slot`] was when something came into the way.
+    stopped_slot: u64,
     /// Slot of the latest such snapshot in which something that the device depends on had changed.
     pub touched_slot: u64,
     /// When the agent last asked.
@@ -216,13 +233,20 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What is served is what the ledger asks for as of this snapshot, unless something stands in the way.
-    fn evaluated(&mut self, slot: u64, touched: bool) {
-        if self.current.is_some() && self.held.is_none() && self.problem.is_none() {
-            self.evaluated_slot = slot;
-            if touched {
-                self.touched_slot = slot;
-            }
+    /// What is served is what the ledger asks for: nothing stands in the way.
+    #[must_use]
+    pub fn is_clear(&self) -> bool {
+        self.current.is_some() && self.held.is_none() && self.problem.is_none()
+    }
+
+    /// Makes a change as of `slot`, given the slot before it, and notes what became of it.
+    fn change(&mut self, before_slot: u64, slot: u64, make: impl FnOnce(&mut Self)) {
+        if self.is_clear() {
+            self.stopped_slot = before_slot;
+        }
+        make(self);
+        if self.is_clear() {
+            self.touched_slot = slot;
         }
     }
 
@@ -284,10 +308,9 @@ pub enum ApproveError {
 #[derive(Debug, Default)]
 pub struct Store {
     entries: BTreeMap<Code, Entry>,
-    plans: Arc<BTreeMap<Code, DevicePlan>>,
-    basis: Basis,
-    live: Option<Arc<Snapshot>>,
-    keys: BTreeMap<Code, Key>,
+    effective: Option<Arc<Snapshot>>,
+    index: Index,
+    backbone: Arc<Backbone>,
     faults: BTreeMap<Key, Fault>,
     unreadable: Option<(&'static str, String)>,
     renders: u64,
@@ -307,31 +330,52 @@ impl Store {
     #[must_use]
     pub fn basis(&self) -> Basis {
         let troubled = self.entries.iter().filter(|(_, e)| e.problem.is_some()).map(|(code, _)| *code);
-        Basis { plans: Arc::clone(&self.plans), troubled: troubled.collect(), ..self.basis.clone() }
+        let made = self.entries.iter().filter_map(|(code, e)| Some((*code, e.made_of.clone()?)));
+        Basis {
+            effective: self.effective.clone(),
+            made: made.collect(),
+            backbone: Arc::clone(&self.backbone),
+            troubled: troubled.collect(),
+        }
     }
 
-    /// The snapshot as last read.
+    /// What preparing a small change needs; none before the first snapshot, or when the ledger as last read is not to be
+    /// acted on.
     #[must_use]
-    pub fn live(&self) -> Option<&Arc<Snapshot>> {
-        self.live.as_ref()
+    pub fn served(&self) -> Option<Served<'_>> {
+        let effective = self.effective.as_deref().filter(|_| self.unreadable.is_none())?;
+        Some(Served { effective, index: &self.index, faults: &self.faults, backbone: &self.backbone })
     }
 
-    /// The snapshot that is served: [`Store::live`] with faulty records replaced by their last good ones.
+    /// What a device's latest text was made of, when it could be made.
+    #[must_use]
+    pub fn made_of(&self, device: &Code) -> Option<Made> {
+        self.entries.get(device).filter(|e| e.problem.is_none())?.made_of.clone()
+    }
+
+    /// The snapshot that is served: the ledger as last read, with faulty records replaced by their last good ones.
     #[must_use]
     pub fn effective(&self) -> Option<&Arc<Snapshot>> {
-        self.basis.effective.as_ref()
+        self.effective.as_ref()
     }
 
     /// The served record of a device.
     #[must_use]
     pub fn device(&self, code: &Code) -> Option<&Device> {
-        self.basis.effective.as_ref()?.devices.get(self.keys.get(code)?)
+        self.effective.as_ref()?.devices.get(self.index.devices.get(code)?)
+    }
+
+    /// Slot up to which a device's current configuration is what the ledger asks for, also where its text did not have to
+    /// change. It stays behind while a text can't be made or waits for approval.
+    #[must_use]
+    pub fn evaluated_slot(&self, entry: &Entry) -> u64 {
+        if entry.is_clear() { self.slot() } else { entry.stopped_slot }
     }
 
     /// Slot of what is served; 0 before the first.
     #[must_use]
     pub fn slot(&self) -> u64 {
-        self.basis.effective.as_ref().map_or(0, |s| s.slot)
+        self.effective.as_ref().map_or(0, |s| s.slot)
     }
 
     /// Faults on the ledger.
@@ -377,45 +421,82 @@ impl Store {
         if self.unreadable.take().is_some() {
             changes.push(Change::LedgerReadable {});
         }
-        let slot = prepared.effective.slot;
+        let (before_slot, slot) = (self.slot(), prepared.effective.slot);
         self.entries.retain(|code, _| prepared.devices.contains(code));
-        let mut plans = BTreeMap::clone(&self.plans);
-        plans.retain(|code, _| prepared.devices.contains(code));
         for code in &prepared.devices {
             self.entries.entry(*code).or_default();
         }
-        let touched: BTreeSet<Code> = prepared.outcomes.keys().copied().collect();
-        for (code, outcome) in prepared.outcomes {
-            let entry = self.entries.entry(code).or_default();
-            match outcome {
-                Outcome::Unchanged => clear_problem(entry, code, &mut changes),
-                Outcome::Failed(error) => set_problem(entry, code, &error, slot, &mut changes),
-                Outcome::Rendered(plan, rendered) => {
-                    self.renders += 1;
-                    plans.insert(code, *plan);
-                    clear_problem(entry, code, &mut changes);
-                    take(entry, *rendered, slot, signer, Some(limits), &mut changes);
+        self.take_outcomes(prepared.outcomes, before_slot, slot, signer, limits, &mut changes);
+        // What a text takes away is measured by what the device has now, and that grows without texts.
+        let reach = prepared.backbone.table().len().saturating_sub(1);
+        for entry in self.entries.values_mut().filter(|e| e.is_clear()) {
+            entry.reach = reach;
+        }
+        self.take_probes(prepared.probes);
+        if let Some(before) = &self.effective {
+            changes.extend(transitions(before, &prepared.effective));
+        }
+        self.index = prepared.index;
+        self.effective = Some(prepared.effective);
+        self.backbone = prepared.backbone;
+        self.faults = prepared.faults;
+        changes
+    }
+
+    /// Serves a small change. Returns what changed. Costs what the change costs, as long as nobody else holds the snapshot.
+    pub fn commit_change(&mut self, change: change::Change, signer: &Signer, limits: &Limits) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let before_slot = self.slot();
+        let slot = change.slot.max(before_slot);
+        self.take_outcomes(change.outcomes, before_slot, slot, signer, limits, &mut changes);
+        if let Some(effective) = &mut self.effective {
+            for (key, link) in &change.records.links {
+                if let Some(old) =
+                    effective.links.get(key).filter(|old| self.index.nets.get(&old.tunnel_net) == Some(key))
+                {
+                    self.index.nets.remove(&old.tunnel_net);
+                }
+                if is_configured(link.header.status) {
+                    self.index.nets.insert(link.tunnel_net, *key);
                 }
             }
+            changes.extend(changed_records(effective, &change.records));
+            change::merge(Arc::make_mut(effective), change.records);
         }
-        for (code, entry) in &mut self.entries {
-            entry.evaluated(slot, touched.contains(code));
-        }
-        for (code, probes) in prepared.probes {
+        changes
+    }
+
+    /// Makes every device's probe plan anew.
+    pub fn take_probes(&mut self, probes: BTreeMap<Code, ProbePlan>) {
+        for (code, probes) in probes {
             if let Some(entry) = self.entries.get_mut(&code).filter(|e| e.probes.sha256 != probes.sha256) {
                 entry.probes = Arc::new(probes);
             }
         }
-        if let Some(before) = &self.basis.effective {
-            changes.extend(transitions(before, &prepared.effective));
+    }
+
+    fn take_outcomes(
+        &mut self,
+        outcomes: BTreeMap<Code, Outcome>,
+        before_slot: u64,
+        slot: u64,
+        signer: &Signer,
+        limits: &Limits,
+        changes: &mut Vec<Change>,
+    ) {
+        for (code, outcome) in outcomes {
+            let entry = self.entries.entry(code).or_default();
+            entry.change(before_slot, slot, |entry| match outcome {
+                Outcome::Unchanged => clear_problem(entry, code, changes),
+                Outcome::Failed(error) => set_problem(entry, code, &error, slot, changes),
+                Outcome::Rendered(plan, rendered) => {
+                    self.renders += 1;
+                    entry.made_of = Some(Made { plan, section: rendered.section.clone() });
+                    clear_problem(entry, code, changes);
+                    take(entry, *rendered, slot, signer, Some(limits), changes);
+                }
+            });
         }
-        self.plans = Arc::new(plans);
-        self.keys = prepared.effective.devices.iter().map(|(key, device)| (device.code, *key)).collect();
-        self.basis.effective = Some(prepared.effective);
-        self.basis.peers = prepared.peers;
-        self.live = Some(prepared.live);
-        self.faults = prepared.faults;
-        changes
     }
 
     /// Serves a held text, on a person's word about exactly this text.
@@ -432,8 +513,10 @@ impl Store {
             return Err(error);
         }
         let mut changes = Vec::new();
-        take(entry, held.rendered, slot, signer, None, &mut changes);
-        entry.evaluated(slot, true);
+        entry.change(slot, slot, |entry| take(entry, held.rendered, slot, signer, None, &mut changes));
+        if entry.is_clear() {
+            entry.reach = self.backbone.table().len().saturating_sub(1);
+        }
         Ok(changes)
     }
 
@@ -517,7 +600,8 @@ fn take(
         entry.held = None;
         return;
     }
-    let removal = before.zip(limits).and_then(|(b, limits)| guards::removal(&b.extent, &rendered.extent, limits));
+    let removal =
+        before.zip(limits).and_then(|(b, limits)| guards::removal(&b.extent, entry.reach, &rendered.extent, limits));
     if let Some(removal) = removal {
         if entry.held.as_ref().is_none_or(|h| h.rendered.sha256 != rendered.sha256) {
             changes.push(Change::ConfigHeld { device: rendered.device, sha256: hex::encode(rendered.sha256) });
@@ -543,8 +627,6 @@ fn take(
 }
 
 fn sign(rendered: Rendered, generation: u64, before: Option<&Bundle>, signer: &Signer) -> Bundle {
-    let old = before.map_or("", |b| b.text.as_str());
-    let from = before.map_or_else(|| "none".to_string(), |b| b.generation.to_string());
     let message = signing::bundle_message(
         &signer.program_id.0,
         rendered.device.as_str(),
@@ -556,7 +638,7 @@ fn sign(rendered: Rendered, generation: u64, before: Option<&Bundle>, signer: &S
         device: rendered.device,
         generation,
         family: rendered.family,
-        diff: unified(old, &rendered.text, &from, &generation.to_string()),
+        before: before.map(|b| (b.generation, b.text.clone())),
         text: rendered.text,
         sha256: rendered.sha256,
         signature: signing::sign(&signer.key, &message),
@@ -575,6 +657,18 @@ pub fn unified(old: &str, new: &str, from: &str, to: &str) -> String {
 
 /// Changes of status and health between two snapshots.
 fn transitions(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
+    let mut changes = changed_records(before, after);
+    for (_, device) in before.devices.iter().filter(|(key, _)| !after.devices.contains_key(*key)) {
+        changes.push(Change::DeviceStatus { device: device.code, from: Some(device.header.status), to: None });
+    }
+    for (_, link) in before.links.iter().filter(|(key, _)| !after.links.contains_key(*key)) {
+        changes.push(Change::LinkStatus { link: link.code, from: Some(link.header.status), to: None });
+    }
+    changes
+}
+
+/// Changes of status and health of the records of `after`.
+fn changed_records(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
     let mut changes = Vec::new();
     for (key, device) in &after.devices {
         let known = before.devices.get(key);
@@ -586,9 +680,6 @@ fn transitions(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
             changes.push(Change::DeviceHealth { device: device.code, from, to: device.header.health });
         }
     }
-    for (_, device) in before.devices.iter().filter(|(key, _)| !after.devices.contains_key(*key)) {
-        changes.push(Change::DeviceStatus { device: device.code, from: Some(device.header.status), to: None });
-    }
     for (key, link) in &after.links {
         let known = before.links.get(key);
         let (from, to) = (known.map(|l| l.header.status), link.header.status);
@@ -598,9 +689,6 @@ fn transitions(before: &Snapshot, after: &Snapshot) -> Vec<Change> {
         if let Some(from) = known.map(|l| l.header.health).filter(|from| *from != link.header.health) {
             changes.push(Change::LinkHealth { link: link.code, from, to: link.header.health });
         }
-    }
-    for (_, link) in before.links.iter().filter(|(key, _)| !after.links.contains_key(*key)) {
-        changes.push(Change::LinkStatus { link: link.code, from: Some(link.header.status), to: None });
     }
     changes
 }

@@ -129,6 +129,16 @@ impl SyntheticLedger {
         Self { snapshot, addresses, platform, next_loopback: 1, next_link: 0 }
     }
 
+    /// Adds a location at these millionths of a degree, or finds the one that has this code; its address.
+    pub fn location(&mut self, name: &str, lat_e6: i32, lng_e6: i32) -> Key {
+        let key = to_key(&self.addresses.location(&code(name)));
+        let first = self.snapshot.locations.values().next().cloned();
+        if let Some(like) = first {
+            self.snapshot.locations.entry(key).or_insert(Location { code: code(name), lat_e6, lng_e6, ..like });
+        }
+        key
+    }
+
     /// Address of a device.
     #[must_use]
     pub fn device_key(&self, device: &str) -> Key {

@@ -161,7 +161,7 @@ impl<'a> Node<'a> {
     }
 }
 
-fn loopback(device: &Device, kind: LoopbackType) -> Option<Ip4> {
+pub(crate) fn loopback(device: &Device, kind: LoopbackType) -> Option<Ip4> {
     let mut found = device.interfaces.iter().filter(|i| i.loopback == kind && i.kind == InterfaceKind::Loopback);
     match (found.next(), found.next()) {
         (Some(one), None) if one.address.len == 32 => Some(one.address.addr),
@@ -240,14 +240,14 @@ impl<'a> Topology<'a> {
                 continue;
             }
             devices.insert(record.code, Node { key: *key, record });
-            if let Err(fault) = interfaces_fault(record, snapshot) {
+            if let Err(fault) = interfaces_fault(record, |link| snapshot.links.contains_key(link)) {
                 faults.entry(*key).or_insert(fault);
             }
         }
         remove_shared_loopbacks(&mut devices, &mut faults);
         let mut links: BTreeMap<Code, Circuit<'a>> = BTreeMap::new();
         for (key, record) in &snapshot.links {
-            let fault = link_fault(key, record, snapshot).err();
+            let fault = link_fault(key, record, |device| snapshot.devices.get(device)).err();
             let fault = fault.or_else(|| links.contains_key(&record.code).then_some(Fault::CodeTwice));
             match fault {
                 Some(fault) => {
@@ -308,7 +308,7 @@ impl<'a> Topology<'a> {
 }
 
 /// What others need of a device: its code and, where it takes part in routing, its loopbacks.
-fn identity_fault(device: &Device) -> Result<(), Fault> {
+pub(crate) fn identity_fault(device: &Device) -> Result<(), Fault> {
     if !device.code.is_valid() {
         return Err(Fault::Code);
     }
@@ -323,7 +323,7 @@ fn identity_fault(device: &Device) -> Result<(), Fault> {
 }
 
 /// What only the device's own configuration needs.
-fn interfaces_fault(device: &Device, snapshot: &Snapshot) -> Result<(), Fault> {
+pub(crate) fn interfaces_fault(device: &Device, has_link: impl Fn(&Key) -> bool) -> Result<(), Fault> {
     if !device.management_vrf.is_valid() {
         return Err(Fault::VrfName);
     }
@@ -345,7 +345,7 @@ fn interfaces_fault(device: &Device, snapshot: &Snapshot) -> Result<(), Fault> {
         {
             return Err(Fault::SubInterface { name });
         }
-        if !interface.link.is_zero() && !snapshot.links.contains_key(&interface.link) {
+        if !interface.link.is_zero() && !has_link(&interface.link) {
             return Err(Fault::LinkUnreadable { name, link: interface.link });
         }
     }
@@ -377,7 +377,11 @@ fn remove_shared_loopbacks(devices: &mut BTreeMap<Code, Node<'_>>, faults: &mut 
     }
 }
 
-fn link_fault(key: &Key, link: &Link, snapshot: &Snapshot) -> Result<(), Fault> {
+pub(crate) fn link_fault<'a>(
+    key: &Key,
+    link: &Link,
+    device_at: impl Fn(&Key) -> Option<&'a Device>,
+) -> Result<(), Fault> {
     if !link.code.is_valid() {
         return Err(Fault::Code);
     }
@@ -388,7 +392,7 @@ fn link_fault(key: &Key, link: &Link, snapshot: &Snapshot) -> Result<(), Fault> 
         return Err(Fault::SameDevice);
     }
     for (side, device, name) in [('A', &link.device_a, &link.interface_a), ('Z', &link.device_z, &link.interface_z)] {
-        let Some(device) = snapshot.devices.get(device) else {
+        let Some(device) = device_at(device) else {
             return Err(Fault::EndUnreadable { side, device: *device });
         };
         if !device.interfaces.iter().any(|i| i.name == *name && i.link == *key) {

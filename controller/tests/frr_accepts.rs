@@ -3,6 +3,9 @@
 // Helpers of tests may panic like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/network.rs"]
+mod network;
+
 use std::{fs, process::Command};
 
 use causeway_controller::{
@@ -57,6 +60,11 @@ fn real_frr_accepts_management_in_a_vrf_and_the_names_of_another_platform() {
         device.interfaces[0].address = Prefix::new(0xc0a8_0001, 24);
         accepts(&ledger, platform.name());
     }
+}
+
+#[test]
+fn real_frr_accepts_reflectors_and_their_clients() {
+    accepts(&network::ring(50, Family::Frr), "reflection");
 }
 
 #[test]

@@ -3,6 +3,9 @@
 // Helpers of tests may panic like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "common/network.rs"]
+mod network;
+
 use std::{env, fs, path::PathBuf};
 
 use causeway_controller::{
@@ -66,30 +69,39 @@ const ROWS: &[(&str, Change)] = &[
     }),
 ];
 
+/// Devices of a network in which routes are reflected, and what they are there.
+const REFLECTED: &[(&str, &str)] = &[("d000", "reflector"), ("d006", "reflectors-client")];
+
 #[test]
 fn every_row_of_the_status_table_has_its_text() {
     let rewrite = env::var_os("CAUSEWAY_REWRITE_GOLDEN").is_some_and(|v| v == "1");
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut wrong = Vec::new();
+    let (mut wrong, mut texts) = (Vec::new(), Vec::new());
     for family in [Family::Frr, Family::Eos] {
         for (row, change) in ROWS {
             let mut ledger = SyntheticLedger::ring(family);
             change(&mut ledger);
-            let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
-            let path = folder.join(format!("{row}.{family}"));
-            if rewrite {
-                fs::create_dir_all(&folder).unwrap();
-                fs::write(&path, &text).unwrap();
-            }
-            match fs::read_to_string(&path) {
-                Ok(golden) if golden == text => {}
-                Ok(golden) => wrong.push(format!(
-                    "{}\n{}",
-                    path.display(),
-                    similar::TextDiff::from_lines(&golden, &text).unified_diff()
-                )),
-                Err(error) => wrong.push(format!("{}: {error}", path.display())),
-            }
+            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code("ams"), None).unwrap().text));
+        }
+        let ledger = network::ring(50, family);
+        for (device, row) in REFLECTED {
+            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code(device), None).unwrap().text));
+        }
+    }
+    for (file, text) in texts {
+        let path = folder.join(file);
+        if rewrite {
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(&path, &text).unwrap();
+        }
+        match fs::read_to_string(&path) {
+            Ok(golden) if golden == text => {}
+            Ok(golden) => wrong.push(format!(
+                "{}\n{}",
+                path.display(),
+                similar::TextDiff::from_lines(&golden, &text).unified_diff()
+            )),
+            Err(error) => wrong.push(format!("{}: {error}", path.display())),
         }
     }
     assert!(wrong.is_empty(), "run with CAUSEWAY_REWRITE_GOLDEN=1 if this is meant:\n{}", wrong.join("\n"));

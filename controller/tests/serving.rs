@@ -3,7 +3,7 @@
 // Helpers of tests may panic like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use causeway_controller::{
     events::Change,
@@ -31,7 +31,7 @@ impl Serving {
     }
 
     fn take(&mut self, snapshot: &Snapshot) -> Result<Vec<Change>, Unreadable> {
-        let prepared = prepare(&self.store.basis(), Arc::new(snapshot.clone()), &self.settings)?;
+        let prepared = prepare(&self.store.basis(), snapshot, &self.settings)?;
         Ok(self.store.commit(prepared, &self.signer, &self.settings.limits))
     }
 
@@ -74,7 +74,7 @@ fn only_the_ends_of_a_changed_link_are_rendered_and_get_a_new_generation() {
     assert_eq!(serving.store.renders(), 6);
     assert_eq!((serving.generation("ams"), serving.generation("lon")), (2_000, 1_000));
     let bundle = serving.store.entry(&code("ams")).unwrap().current.clone().unwrap();
-    assert!(bundle.diff.contains("- isis metric 4000\n+ isis metric 1000000\n"), "{}", bundle.diff);
+    assert!(bundle.diff().contains("- isis metric 4000\n+ isis metric 1000000\n"), "{}", bundle.diff());
     let message = signing::bundle_message(&PROGRAM_ID.0, "ams", 2_000, "frr", &bundle.sha256);
     let key = serving.signer.key.verifying_key().to_bytes();
     assert_eq!(signing::verify(&key, &message, &bundle.signature), Ok(()));
@@ -100,7 +100,7 @@ fn a_text_holds_as_of_the_latest_slot_unless_something_stands_in_its_way() {
     let mut ledger = SyntheticLedger::ring(Family::Frr);
     let mut serving = Serving::new();
     let as_of = |serving: &Serving| {
-        ["ams", "fra", "lon"].map(|device| serving.store.entry(&code(device)).unwrap().evaluated_slot)
+        ["ams", "fra", "lon"].map(|device| serving.store.evaluated_slot(serving.store.entry(&code(device)).unwrap()))
     };
     serving.take(&ledger.snapshot).unwrap();
     assert_eq!(as_of(&serving), [1_000; 3]);

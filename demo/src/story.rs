@@ -142,7 +142,7 @@ async fn drain_and_back(system: &mut System, screen: &mut Screen) -> anyhow::Res
         anyhow::bail!("{} was not drained on both routers within {} s", link.code, CHANGE.as_secs());
     }
     for (device, _) in ends {
-        let diff = system.controller.bundle(&device).map(|b| b.diff.clone()).unwrap_or_default();
+        let diff = system.controller.bundle(&device).map(|b| b.diff()).unwrap_or_default();
         screen.say(&format!("{device} applied and verified this change:"));
         let headers = ["+++", "---", "@@"];
         for line in diff.lines().filter(|l| !headers.iter().any(|h| l.starts_with(h))).take(DIFF_LINES) {

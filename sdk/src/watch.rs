@@ -57,6 +57,8 @@ impl Default for WatchConfig {
 pub struct Watched {
     /// The last snapshot; none before the first full read.
     pub snapshot: Option<Arc<Snapshot>>,
+    /// Counts the snapshots, the first is 1.
+    pub version: u64,
     /// When the last full read ended well.
     pub reconciled: Option<Instant>,
     /// Full reads that failed since then.
@@ -73,6 +75,18 @@ impl Watched {
     pub fn staleness(&self) -> Option<Duration> {
         self.reconciled.map(|at| at.elapsed())
     }
+}
+
+/// What makes one snapshot the next, told before the snapshot is made: for whoever keeps up with small changes without looking
+/// at everything. Full reads are not told; a reader that misses a version takes the snapshot instead.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// Version of the snapshot that this leads to, from the one before it.
+    pub version: u64,
+    /// Its slot.
+    pub slot: u64,
+    /// Accounts and their bytes, oldest first.
+    pub accounts: Vec<(Key, Vec<u8>)>,
 }
 
 /// Watches one deployment until it is dropped.
@@ -109,10 +123,21 @@ impl Watcher {
     /// Starts watching; `websocket_url` as in `ws://127.0.0.1:8900`. Needs a tokio runtime.
     #[must_use]
     pub fn start(ledger: Ledger, websocket_url: &str, config: WatchConfig) -> Self {
+        Self::start_telling(ledger, websocket_url, config, None)
+    }
+
+    /// The same, and tells each update as well; one that the reader has no room for is not told.
+    #[must_use]
+    pub fn start_telling(
+        ledger: Ledger,
+        websocket_url: &str,
+        config: WatchConfig,
+        updates: Option<mpsc::Sender<Update>>,
+    ) -> Self {
         let (sender, receiver) = watch::channel(Watched::default());
         let (messages, inbox) = mpsc::channel(QUEUE);
         let subscription = tokio::spawn(subscribe(ledger.clone(), websocket_url.to_owned(), messages));
-        let keeper = tokio::spawn(keep(ledger, config, inbox, sender));
+        let keeper = tokio::spawn(keep(ledger, config, inbox, sender, updates));
         Self { receiver, tasks: [subscription, keeper] }
     }
 
@@ -137,15 +162,27 @@ impl Watcher {
 #[derive(Default)]
 struct Keeper {
     snapshot: Option<Arc<Snapshot>>,
+    version: u64,
     announced: BTreeMap<Key, u64>,
 }
 
 impl Keeper {
-    /// Applies notices; whether anything changed. A notice that is not newer than what is there is dropped.
+    /// Applies notices; whether anything changed.
+    #[cfg(test)]
     fn apply(&mut self, notices: Vec<Notice>) -> bool {
-        let Some(current) = &mut self.snapshot else { return false };
+        let update = self.update(notices);
+        if let Some(update) = &update {
+            self.put(update);
+        }
+        update.is_some()
+    }
+
+    /// What notices lead to, which [`Keeper::put`] has to be given next; none when nothing is newer than what is there.
+    fn update(&mut self, notices: Vec<Notice>) -> Option<Update> {
+        let current = self.snapshot.as_ref()?;
         let base = current.slot;
-        let mut next: Option<Snapshot> = None;
+        let mut slot = base;
+        let mut accounts = Vec::with_capacity(notices.len());
         for notice in notices {
             let known = self.announced.get(&notice.address).copied().unwrap_or(0);
             // A full read at its slot already has what was announced up to then.
@@ -153,22 +190,26 @@ impl Keeper {
                 continue;
             }
             self.announced.insert(notice.address, notice.slot);
-            let snapshot = next.get_or_insert_with(|| (**current).clone());
-            snapshot.put(notice.address, &notice.data);
-            snapshot.slot = snapshot.slot.max(notice.slot);
+            slot = slot.max(notice.slot);
+            accounts.push((notice.address, notice.data));
         }
-        match next {
-            Some(snapshot) => {
-                *current = Arc::new(snapshot);
-                true
-            }
-            None => false,
+        (!accounts.is_empty()).then_some(Update { version: self.version + 1, slot, accounts })
+    }
+
+    fn put(&mut self, update: &Update) {
+        let Some(current) = &mut self.snapshot else { return };
+        let snapshot = Arc::make_mut(current);
+        for (address, data) in &update.accounts {
+            snapshot.put(*address, data);
         }
+        snapshot.slot = update.slot;
+        self.version = update.version;
     }
 
     /// Puts a full read in place of everything.
     fn replace(&mut self, snapshot: Snapshot) {
         self.announced.clear();
+        self.version += 1;
         self.snapshot = Some(Arc::new(snapshot));
     }
 }
@@ -178,6 +219,7 @@ async fn keep(
     config: WatchConfig,
     mut inbox: mpsc::Receiver<Message>,
     published: watch::Sender<Watched>,
+    updates: Option<mpsc::Sender<Update>>,
 ) {
     let mut keeper = Keeper::default();
     let mut period = tokio::time::interval(config.reconcile_every);
@@ -207,8 +249,16 @@ async fn keep(
                 if let Some(slot) = notices.iter().map(|n| n.slot).max() {
                     ledger.saw_slot(slot);
                 }
-                if keeper.apply(notices) {
-                    published.send_modify(|w| w.snapshot = keeper.snapshot.clone());
+                if let Some(update) = keeper.update(notices) {
+                    if let Some(updates) = &updates {
+                        // Without room the reader sees a gap and takes the snapshot.
+                        let _ = updates.try_send(update.clone());
+                    }
+                    keeper.put(&update);
+                    published.send_modify(|w| {
+                        w.snapshot = keeper.snapshot.clone();
+                        w.version = keeper.version;
+                    });
                 }
                 if lost {
                     reconcile(&ledger, &mut keeper, &published).await;
@@ -229,6 +279,7 @@ async fn reconcile(ledger: &Ledger, keeper: &mut Keeper, published: &watch::Send
             keeper.replace(snapshot);
             published.send_modify(|w| {
                 w.snapshot = keeper.snapshot.clone();
+                w.version = keeper.version;
                 w.reconciled = Some(Instant::now());
                 w.failures = 0;
                 w.last_error = None;

@@ -27,6 +27,13 @@ pub enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// A controller at a fleet's size: rendering, changes, polls, watchers; see `bench controller --help`
+    #[command(disable_help_flag = true)]
+    Controller {
+        /// The bench's own
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 impl Bench {
@@ -34,12 +41,21 @@ impl Bench {
     const fn target(&self) -> (&'static str, &'static str) {
         match self {
             Self::Oracle { .. } => ("causeway-health-oracle", "fleet"),
+            Self::Controller { .. } => ("causeway-controller", "controller"),
+        }
+    }
+
+    /// What it needs installed.
+    const fn needs(&self) -> &'static [Need] {
+        match self {
+            Self::Oracle { .. } => &[Need::Native, Need::Databases],
+            Self::Controller { .. } => &[Need::Native],
         }
     }
 
     fn arguments(&self) -> &[OsString] {
         match self {
-            Self::Oracle { arguments } => arguments,
+            Self::Oracle { arguments } | Self::Controller { arguments } => arguments,
         }
     }
 }
@@ -49,7 +65,7 @@ impl Bench {
 /// # Errors
 /// Something is missing and can't be installed, or cargo can't be run. A bench that fails is no error but an exit code.
 pub fn run(workspace: &Workspace, bench: &Bench) -> Result<ExitCode> {
-    setup::ensure(&[Need::Native, Need::Databases])?;
+    setup::ensure(bench.needs())?;
     let (package, target) = bench.target();
     progress::step(&format!("building the bench {target}"));
     if !workspace.target.join("release").exists() {

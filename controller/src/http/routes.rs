@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     daemon::Peer,
-    render::{Family, render_device_at},
+    render::Family,
     shared::Shared,
     store::{ApproveError, Store, unified},
 };
@@ -146,7 +146,7 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
                 sha256: hex::encode(bundle.sha256),
                 signature: Some(hex::encode(bundle.signature)),
                 text: bundle.text.clone(),
-                diff: Some(bundle.diff.clone()),
+                diff: Some(bundle.diff()),
                 generations: entry.history.iter().map(|b| b.generation).collect(),
             });
         }
@@ -162,7 +162,10 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
         }
         (Arc::clone(served(&store)?), code)
     };
-    let rendered = render_device_at(&snapshot, &code, family, &shared.settings.site)
+    let rendered = shared
+        .settings
+        .renderer
+        .render_of(&snapshot, &code, family)
         .map_err(|e| ApiError::new(StatusCode::CONFLICT, e.code(), e.to_string(), e.remedy()))?;
     Ok(ConfigView {
         device: code.to_string(),
@@ -211,7 +214,7 @@ pub async fn config_diff(
         Some(to) => kept(to)?,
         None => entry.current.as_ref().ok_or_else(|| unknown_generation(0))?,
     };
-    let Some(from) = query.from else { return Ok(to.diff.clone()) };
+    let Some(from) = query.from else { return Ok(to.diff()) };
     let from = kept(from)?;
     Ok(unified(&from.text, &to.text, &from.generation.to_string(), &to.generation.to_string()))
 }

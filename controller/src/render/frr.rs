@@ -11,17 +11,15 @@
 //! want of MPLS forwarding that can be counted on.
 
 use super::{
-    Capabilities, DeviceFamily, Family, Removal, RenderError,
+    Capabilities, DeviceFamily, Family, Removal,
     compare::{ConfigTree, Difference},
-    fill,
-    view::{Loopbacks, View},
+    view::Loopbacks,
 };
-use crate::plan::DevicePlan;
 
-const TEMPLATE: &str = include_str!("../../templates/frr.j2");
+const TEMPLATES: [&str; 2] = [include_str!("../../templates/frr.j2"), include_str!("../../templates/frr-bgp.j2")];
 
 /// Sections that are Causeway's as a whole.
-const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp "];
+const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "bfd"];
 
 /// FRRouting.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +34,16 @@ impl DeviceFamily for Frr {
         Capabilities { sets_mtu: false, segment_routing: false, pim: false, removal: Removal::Replacement }
     }
 
-    fn render(&self, plan: &DevicePlan, site: &[String]) -> Result<String, RenderError> {
-        fill(Family::Frr, TEMPLATE, &View::new(plan, Loopbacks::Shared, site)?)
+    fn templates(&self) -> [&'static str; 2] {
+        TEMPLATES
+    }
+
+    fn tail(&self) -> &'static str {
+        "end\n"
+    }
+
+    fn loopbacks(&self) -> Loopbacks {
+        Loopbacks::Shared
     }
 
     fn parse(&self, text: &str) -> ConfigTree {

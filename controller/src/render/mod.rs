@@ -9,10 +9,11 @@ pub mod compare;
 pub mod eos;
 pub mod frr;
 pub mod site;
+pub mod timers;
 pub mod token;
 mod view;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub use causeway_interface::Platform as Family;
 use causeway_interface::{Code, Key};
@@ -20,12 +21,14 @@ use causeway_sdk::{address::Addresses, snapshot::Snapshot};
 use minijinja::{Environment, UndefinedBehavior};
 
 use crate::{
-    plan::{DevicePlan, PlanError, Planner},
+    backbone::Backbone,
+    plan::{DevicePlan, PlanError, Planner, Routing},
     topology::Topology,
 };
 use compare::{ConfigTree, Difference};
 use site::{Site, SiteError};
 use token::TokenError;
+use view::{Loopbacks, Neighbors, View};
 
 /// What a family of routers can be told by text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +58,12 @@ pub trait DeviceFamily: Send + Sync {
     fn family(&self) -> Family;
     /// What its text can say.
     fn capabilities(&self) -> Capabilities;
-    /// The text of a plan.
-    ///
-    /// # Errors
-    /// A value that can't be written, or a template that asks for what isn't there.
-    fn render(&self, plan: &DevicePlan, site: &[String]) -> Result<String, RenderError>;
+    /// The template of its text up to the section of BGP, and that of this section.
+    fn templates(&self) -> [&'static str; 2];
+    /// What follows the site's lines at the end.
+    fn tail(&self) -> &'static str;
+    /// How it names loopbacks.
+    fn loopbacks(&self) -> Loopbacks;
     /// What a router of this family says it runs, or a text made here, as a tree of sections.
     fn parse(&self, text: &str) -> ConfigTree;
     /// What a running configuration lacks of an intended one, and what its managed sections have beyond it.
@@ -90,13 +94,30 @@ pub struct Rendered {
     pub inputs: BTreeSet<Key>,
     /// What it configures, for the guards.
     pub extent: Extent,
+    /// The section of BGP, for the next text of this device; none without routing.
+    pub section: Option<Arc<Section>>,
+}
+
+/// The section of BGP: a reflector's is nearly all of its text, and no link changes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    family: Family,
+    code: Code,
+    routing: Routing,
+    /// Names of the two routing loopbacks.
+    loopbacks: [String; 2],
+    text: String,
 }
 
 /// How much a configuration configures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// iBGP peers, by code.
+    /// Devices that it holds iBGP sessions with.
     pub peers: BTreeSet<Code>,
+    /// Other devices whose routes it learns, over those sessions.
+    pub reach: usize,
+    /// Routes of devices that it holds no session with come from a reflector.
+    pub by_reflection: bool,
     /// Interfaces that carry a link.
     pub link_interfaces: BTreeSet<String>,
     /// The device takes part in routing.
@@ -105,13 +126,13 @@ pub struct Extent {
 
 impl Extent {
     fn of(plan: &DevicePlan) -> Self {
-        let peers = plan.routing.iter().flat_map(|r| r.peers.iter()).map(|p| p.code);
-        let links = plan.interfaces.iter().filter(|i| i.link.is_some()).map(|i| i.name.clone());
-        Self {
-            peers: peers.filter(|code| *code != plan.code).collect(),
-            link_interfaces: links.collect(),
-            routing: plan.routing.is_some(),
-        }
+        let links = plan.interfaces.iter().filter(|i| i.link.is_some()).map(|i| i.name.clone()).collect();
+        let Some(routing) = &plan.routing else { return Self { link_interfaces: links, ..Self::default() } };
+        let sessions = &routing.sessions;
+        let peers = sessions.peers.iter().chain(sessions.clients.iter()).map(|p| p.code);
+        let peers: BTreeSet<Code> = peers.filter(|code| *code != plan.code).collect();
+        let reach = sessions.reach.0.saturating_sub(1);
+        Self { by_reflection: peers.len() < reach, peers, reach, link_interfaces: links, routing: true }
     }
 }
 
@@ -174,7 +195,7 @@ impl RenderError {
 /// # Errors
 /// See [`RenderError`].
 pub fn render_device(snapshot: &Snapshot, device: &Code, family: Option<Family>) -> Result<Rendered, RenderError> {
-    render_device_at(snapshot, device, family, &Site::none())
+    Renderer::new(None, Site::none()).render_of(snapshot, device, family)
 }
 
 /// Renders one device of a snapshot with an operator's snippets.
@@ -187,63 +208,143 @@ pub fn render_device_at(
     family: Option<Family>,
     site: &Site,
 ) -> Result<Rendered, RenderError> {
-    let topology = Topology::new(snapshot);
-    Renderer::new(&topology, snapshot, family, site).render(device)
+    Renderer::new(None, site.clone()).render_of(snapshot, device, family)
 }
 
-/// Renders many devices of one topology: the table of peers is made once.
-pub struct Renderer<'t, 'a> {
-    topology: &'t Topology<'a>,
-    planner: Planner<'t, 'a>,
-    network_key: Key,
+/// Address of the network's account.
+#[must_use]
+pub fn network_key(program_id: &Key) -> Key {
+    causeway_sdk::address::to_key(&Addresses::new(causeway_sdk::address::to_pubkey(program_id)).network())
+}
+
+/// The templates, compiled once, and how they are used. A controller makes one when it starts.
+#[derive(Clone, Debug)]
+pub struct Renderer {
+    templates: Environment<'static>,
     family: Option<Family>,
-    site: &'t Site,
+    site: Site,
 }
 
-impl<'t, 'a> Renderer<'t, 'a> {
-    /// Over a topology and the snapshot that it is of.
+impl Default for Renderer {
+    fn default() -> Self {
+        Self::new(None, Site::none())
+    }
+}
+
+impl Renderer {
+    /// In `family` or else that of each device's platform, with these snippets.
     #[must_use]
-    pub fn new(topology: &'t Topology<'a>, snapshot: &Snapshot, family: Option<Family>, site: &'t Site) -> Self {
-        let program_id = causeway_sdk::address::to_pubkey(&snapshot.program_id);
-        let network_key = causeway_sdk::address::to_key(&Addresses::new(program_id).network());
-        Self { topology, planner: Planner::new(topology), network_key, family, site }
+    pub fn new(family: Option<Family>, site: Site) -> Self {
+        let mut templates = strict();
+        for family in [Family::Eos, Family::Frr] {
+            // One that can't be compiled is missing, and every attempt to render with it says so; tests render both.
+            let [head, section] = strategy(family).templates();
+            let _ = templates.add_template(family.name(), head);
+            let _ = templates.add_template(section_name(family), section);
+        }
+        Self { templates, family, site }
     }
 
-    /// The planner beneath.
-    #[must_use]
-    pub fn planner(&self) -> &Planner<'t, 'a> {
-        &self.planner
+    /// The text of a plan. `before` is the section of the text before it, which is taken over where it is still right.
+    ///
+    /// # Errors
+    /// A value that can't be written, or a template or snippet that fails.
+    pub fn render(
+        &self,
+        plan: &DevicePlan,
+        inputs: BTreeSet<Key>,
+        before: Option<&Arc<Section>>,
+    ) -> Result<Rendered, RenderError> {
+        self.render_as(plan, self.family.unwrap_or(plan.platform), inputs, before)
     }
 
-    /// Renders one device.
+    /// One device of a snapshot, in `family` or else this renderer's choice.
     ///
     /// # Errors
     /// See [`RenderError`].
-    pub fn render(&self, device: &Code) -> Result<Rendered, RenderError> {
-        let plan = self.planner.plan(device)?;
-        // A device that has a plan is in the topology.
-        let node = self.topology.devices.get(device).ok_or(PlanError::UnknownDevice(*device))?;
-        let family = self.family.unwrap_or(node.record.platform);
-        let snippets = self.site.lines(family, &plan)?;
-        let text = strategy(family).render(&plan, &snippets)?;
+    pub fn render_of(
+        &self,
+        snapshot: &Snapshot,
+        device: &Code,
+        family: Option<Family>,
+    ) -> Result<Rendered, RenderError> {
+        let topology = Topology::new(snapshot);
+        let backbone = Backbone::new(&topology);
+        let planner = Planner::new(&topology, &backbone);
+        let plan = planner.plan(device)?;
+        let family = family.or(self.family).unwrap_or(plan.platform);
+        self.render_as(&plan, family, planner.inputs(device, Some(network_key(&snapshot.program_id))), None)
+    }
+
+    fn render_as(
+        &self,
+        plan: &DevicePlan,
+        family: Family,
+        inputs: BTreeSet<Key>,
+        before: Option<&Arc<Section>>,
+    ) -> Result<Rendered, RenderError> {
+        let snippets = self.site.lines(family, plan)?;
+        let head = self.fill(family, family.name(), &View::new(plan, strategy(family).loopbacks())?)?;
+        let section = plan.routing.as_ref().map(|routing| self.section(plan, routing, family, before)).transpose()?;
+        let mut text = head;
+        for part in section.iter().map(|s| s.text.as_str()).chain(snippets.iter().map(String::as_str)) {
+            text.push_str(part);
+            text.push('\n');
+        }
+        text.push_str(strategy(family).tail());
         Ok(Rendered {
-            device: *device,
+            device: plan.code,
             family,
             sha256: causeway_wire::signing::sha256(text.as_bytes()),
             text,
-            inputs: self.planner.inputs(device, Some(self.network_key)),
-            extent: Extent::of(&plan),
+            inputs,
+            extent: Extent::of(plan),
+            section,
         })
+    }
+
+    fn section(
+        &self,
+        plan: &DevicePlan,
+        routing: &Routing,
+        family: Family,
+        before: Option<&Arc<Section>>,
+    ) -> Result<Arc<Section>, RenderError> {
+        let loopbacks = view::loopback_names(plan);
+        if let Some(known) = before
+            && (known.family, known.code) == (family, plan.code)
+            && known.routing == *routing
+            && known.loopbacks == loopbacks
+        {
+            return Ok(Arc::clone(known));
+        }
+        let text = self.fill(family, section_name(family), &Neighbors::new(plan, routing, &loopbacks)?)?;
+        let text = text.trim_end().to_string();
+        Ok(Arc::new(Section { family, code: plan.code, routing: routing.clone(), loopbacks, text }))
+    }
+
+    /// Fills a template; what it gives ends with one line's end.
+    fn fill(&self, family: Family, name: &str, view: &impl serde::Serialize) -> Result<String, RenderError> {
+        let text = self
+            .templates
+            .get_template(name)
+            .and_then(|template| template.render(minijinja::value::Serde(view)))
+            .map_err(|source| RenderError::Template { family, source })?;
+        Ok(format!("{}\n", text.trim()))
     }
 }
 
-/// Renders a built-in template, strictly.
-fn fill(family: Family, template: &str, view: &view::View) -> Result<String, RenderError> {
+const fn section_name(family: Family) -> &'static str {
+    match family {
+        Family::Eos => "eos-bgp",
+        Family::Frr => "frr-bgp",
+    }
+}
+
+/// Templates in which a name that isn't there is an error, and nothing is escaped: every value is a token already.
+fn strict() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    let text = environment
-        .render_str(template, minijinja::value::Serde(view))
-        .map_err(|source| RenderError::Template { family, source })?;
-    Ok(format!("{}\n", text.trim()))
+    environment
 }

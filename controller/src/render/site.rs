@@ -7,15 +7,16 @@
 use std::{fs, io, path::Path};
 
 use causeway_interface::Platform;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, context};
 
+use super::strict;
 use crate::plan::DevicePlan;
 
 /// Largest snippet: far beyond any list of servers, far below a mistake such as a disk image.
 const MAX_SNIPPET_BYTES: u64 = 256 * 1024;
 
 /// Openers of the sections that are Causeway's.
-const MANAGED: [&str; 4] = ["interface ", "router isis", "router bgp", "hostname "];
+const MANAGED: [&str; 5] = ["interface ", "router isis", "router bgp", "hostname ", "ip access-list CAUSEWAY-"];
 
 /// What goes wrong with snippets.
 #[derive(Debug, thiserror::Error)]
@@ -54,17 +55,24 @@ pub enum SiteError {
     },
 }
 
-/// Snippets of both families.
-#[derive(Clone, Debug, Default)]
+/// Snippets of both families, compiled.
+#[derive(Clone, Debug)]
 pub struct Site {
+    /// By path.
+    templates: Environment<'static>,
     snippets: Vec<Snippet>,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self { templates: strict(), snippets: Vec::new() }
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Snippet {
     family: Platform,
     path: String,
-    template: String,
 }
 
 impl Site {
@@ -77,11 +85,11 @@ impl Site {
     /// Reads a folder. A family's folder that isn't there has no snippets.
     ///
     /// # Errors
-    /// The folder isn't there, or a file can't be read or is too large.
+    /// The folder isn't there, a file can't be read or is too large, or it is no template.
     pub fn read(dir: &Path) -> Result<Self, SiteError> {
         let read = |path: &Path, source| SiteError::Read { path: path.display().to_string(), source };
         fs::metadata(dir).map_err(|e| read(dir, e))?;
-        let mut snippets = Vec::new();
+        let mut site = Self::default();
         for family in Platform::ALL {
             let dir = dir.join(family.name());
             let entries = match fs::read_dir(&dir) {
@@ -103,10 +111,14 @@ impl Site {
                     return Err(SiteError::TooLarge { path: path.display().to_string() });
                 }
                 let template = fs::read_to_string(&path).map_err(|e| read(&path, e))?;
-                snippets.push(Snippet { family: *family, path: path.display().to_string(), template });
+                let path = path.display().to_string();
+                site.templates
+                    .add_template_owned(path.clone(), template)
+                    .map_err(|source| SiteError::Template { path: path.clone(), source })?;
+                site.snippets.push(Snippet { family: *family, path });
             }
         }
-        Ok(Self { snippets })
+        Ok(site)
     }
 
     /// The lines for one device.
@@ -116,13 +128,12 @@ impl Site {
     pub fn lines(&self, family: Platform, plan: &DevicePlan) -> Result<Vec<String>, SiteError> {
         let mut lines = Vec::new();
         for snippet in self.snippets.iter().filter(|s| s.family == family) {
-            let mut environment = Environment::new();
-            environment.set_undefined_behavior(UndefinedBehavior::Strict);
-            environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
             let router_id = plan.routing.as_ref().map(|r| r.router_id.to_string());
             let device = context! { code => plan.code.to_string(), router_id => router_id };
-            let text = environment
-                .render_str(&snippet.template, context! { device => device })
+            let text = self
+                .templates
+                .get_template(&snippet.path)
+                .and_then(|template| template.render(context! { device => device }))
                 .map_err(|source| SiteError::Template { path: snippet.path.clone(), source })?;
             for line in text.lines().map(str::trim_end).filter(|l| !l.is_empty()) {
                 let managed = MANAGED.iter().any(|m| line.trim_start().starts_with(m));

@@ -3,8 +3,11 @@
 use causeway_interface::{InterfaceKind, InterfaceRole, LoopbackType};
 use serde::Serialize;
 
-use super::token::{Token, TokenError};
-use crate::plan::{DevicePlan, InterfacePlan, Routing, UserSessions};
+use super::{
+    timers::{TIMERS, Timers},
+    token::{Token, TokenError},
+};
+use crate::plan::{Access, DevicePlan, InterfacePlan, Routing, UserSessions};
 
 /// A device.
 #[derive(Debug, Serialize)]
@@ -17,17 +20,34 @@ pub struct View {
     /// Interfaces that are set back to their defaults first.
     resets: Vec<Token>,
     interfaces: Vec<InterfaceView>,
-    /// Lines of the operator's snippets, checked by `site`.
-    site: Vec<String>,
+    access: AccessView,
+    timers: Timers,
+}
+
+/// What the router itself listens to.
+#[derive(Debug, Serialize)]
+struct AccessView {
+    loopbacks: Token,
+    links: Token,
+    users: Token,
+    /// People may come in through the default VRF: nothing here put the management interface elsewhere.
+    management: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct RoutingView {
     net: Token,
     router_id: Token,
-    asn: u32,
     overload: bool,
+}
+
+/// A device's BGP.
+#[derive(Debug, Serialize)]
+pub struct Neighbors {
+    asn: u32,
+    router_id: Token,
     shut_users: bool,
+    reflects: bool,
     users: Vec<UserView>,
     peers: Vec<PeerView>,
 }
@@ -48,6 +68,8 @@ struct PeerView {
     /// Name of the matching loopback of this device.
     source_interface: Token,
     vpnv4: bool,
+    /// Routes are reflected to it.
+    client: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,15 +105,16 @@ pub enum Loopbacks {
 
 impl View {
     /// Of a plan. A device without routing shows management and loopbacks only.
-    pub fn new(plan: &DevicePlan, loopbacks: Loopbacks, site: &[String]) -> Result<Self, TokenError> {
+    pub fn new(plan: &DevicePlan, loopbacks: Loopbacks) -> Result<Self, TokenError> {
         let mut view = Self {
             hostname: Token::new("device code", plan.code)?,
             vrf: plan.management_vrf.as_ref().map(|v| Token::new("VRF", v)).transpose()?,
-            routing: plan.routing.as_ref().map(|r| routing(plan, r)).transpose()?,
+            routing: plan.routing.as_ref().map(routing).transpose()?,
             loopbacks: Vec::new(),
             resets: Vec::new(),
             interfaces: Vec::new(),
-            site: site.to_vec(),
+            access: access(plan, &plan.access)?,
+            timers: TIMERS,
         };
         for interface in &plan.interfaces {
             let kind = interface.kind;
@@ -108,39 +131,72 @@ impl View {
     }
 }
 
+fn access(plan: &DevicePlan, access: &Access) -> Result<AccessView, TokenError> {
+    let in_vrf = |i: &InterfacePlan| i.kind == InterfaceKind::Management && i.address.is_some();
+    let away = plan.management_vrf.is_some() && plan.interfaces.iter().any(in_vrf);
+    Ok(AccessView {
+        loopbacks: Token::new("address block", access.loopbacks)?,
+        links: Token::new("address block", access.links)?,
+        users: Token::new("address block", access.users)?,
+        management: !away,
+    })
+}
+
 fn address(interface: &InterfacePlan) -> Result<Option<Token>, TokenError> {
     interface.address.map(|a| Token::new("address", a)).transpose()
 }
 
-fn routing(plan: &DevicePlan, routing: &Routing) -> Result<RoutingView, TokenError> {
-    let source_interface = |loopback: LoopbackType| {
-        let found = plan.interfaces.iter().find(|i| i.loopback == loopback && i.kind == InterfaceKind::Loopback);
-        Token::new("loopback", found.map_or("", |i| i.name.as_str()))
-    };
-    let (vpnv4_name, ipv4_name) = (source_interface(LoopbackType::Vpnv4)?, source_interface(LoopbackType::Ipv4)?);
-    let mut peers = Vec::with_capacity(routing.peers.len() * 2);
-    for peer in routing.peers.iter().filter(|p| p.code != plan.code) {
-        for (address, source, source_interface, vpnv4) in
-            [(peer.ipv4, routing.ipv4_source, &ipv4_name, false), (peer.vpnv4, routing.router_id, &vpnv4_name, true)]
-        {
-            peers.push(PeerView {
-                code: Token::new("device code", peer.code)?,
-                address: Token::new("address", address)?,
-                source: Token::new("address", source)?,
-                source_interface: source_interface.clone(),
-                vpnv4,
-            });
-        }
-    }
+fn routing(routing: &Routing) -> Result<RoutingView, TokenError> {
     Ok(RoutingView {
         net: Token::new("net", &routing.net)?,
         router_id: Token::new("address", routing.router_id)?,
-        asn: routing.asn,
         overload: routing.overload,
-        shut_users: routing.users == UserSessions::Shut,
-        users: Vec::new(),
-        peers,
     })
+}
+
+/// Names of the VPNv4 and the IPv4 loopback; empty for one that isn't there, which no token is.
+pub fn loopback_names(plan: &DevicePlan) -> [String; 2] {
+    [LoopbackType::Vpnv4, LoopbackType::Ipv4].map(|loopback| {
+        let found = plan.interfaces.iter().find(|i| i.loopback == loopback && i.kind == InterfaceKind::Loopback);
+        found.map(|i| i.name.clone()).unwrap_or_default()
+    })
+}
+
+impl Neighbors {
+    /// Of a plan.
+    pub fn new(plan: &DevicePlan, routing: &Routing, loopbacks: &[String; 2]) -> Result<Self, TokenError> {
+        let [vpnv4_name, ipv4_name] = loopbacks;
+        let (vpnv4_name, ipv4_name) = (Token::new("loopback", vpnv4_name)?, Token::new("loopback", ipv4_name)?);
+        let sessions = &routing.sessions;
+        let own = [
+            (Token::new("address", routing.ipv4_source)?, ipv4_name, false),
+            (Token::new("address", routing.router_id)?, vpnv4_name, true),
+        ];
+        let mut peers = Vec::with_capacity((sessions.peers.len() + sessions.clients.len()) * own.len());
+        let both = sessions.peers.iter().map(|p| (p, false)).chain(sessions.clients.iter().map(|p| (p, true)));
+        for (peer, client) in both.filter(|(p, _)| p.code != plan.code) {
+            let code = Token::new("device code", peer.code)?;
+            for (source, source_interface, vpnv4) in &own {
+                let address = if *vpnv4 { peer.vpnv4 } else { peer.ipv4 };
+                peers.push(PeerView {
+                    code: code.clone(),
+                    address: Token::new("address", address)?,
+                    source: source.clone(),
+                    source_interface: source_interface.clone(),
+                    vpnv4: *vpnv4,
+                    client,
+                });
+            }
+        }
+        Ok(Self {
+            asn: routing.asn,
+            router_id: Token::new("address", routing.router_id)?,
+            shut_users: routing.users == UserSessions::Shut,
+            reflects: sessions.reflects,
+            users: Vec::new(),
+            peers,
+        })
+    }
 }
 
 /// Descriptions in capitals are roles; codes are never in capitals, so that none reads as the other.

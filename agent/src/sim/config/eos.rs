@@ -71,6 +71,7 @@ const RULES: &[Rule] = &[
     at("global", Both, "management api http-commands|gnmi|netconf", |draft, args| {
         section(draft, args, "management", "api")
     }),
+    at("global", Both, "system control-plane", |draft, args| section(draft, args, "management", "control-plane")),
     at("global", Both, "management ssh|console", |draft, args| section(draft, args, "management", "service")),
     at("global", Set, "router pim sparse-mode", |draft, args| section(draft, args, "router-other", "pim")),
     at("global", Set, "router msdp", |draft, args| section(draft, args, "router-other", "msdp")),
@@ -135,6 +136,8 @@ const RULES: &[Rule] = &[
     at("isis", Both, "is-hostname {word}", on::keep),
     at("isis", Both, "log-adjacency-changes", on::keep),
     at("isis", Both, "spf-interval {1-300}", on::keep),
+    at("isis", Both, "spf-interval {1-300} {1-300000} {1-300000}", on::keep),
+    at("isis", Both, "timers lsp generation {1-300} {1-300000} {1-300000}", on::keep),
     at("isis", Both, "timers local-convergence-delay {1-10000} protected-prefixes", on::keep),
     at("isis", Both, "advertise passive-only", on::keep),
     at("isis", Both, "set-overload-bit", on::overload),
@@ -171,6 +174,8 @@ const RULES: &[Rule] = &[
     at("bgp", Both, "maximum-paths {1-600}", on::keep),
     at("bgp", Both, "maximum-paths {1-600} ecmp {1-600}", on::keep),
     at("bgp", Both, "bgp default ipv4-unicast", on::keep),
+    at("bgp", Both, "bgp route-reflector preserve-attributes", on::keep),
+    at("bgp", Both, "bgp route-reflector preserve-attributes always", on::keep),
     at("bgp", Both, "bgp log-neighbor-changes", on::keep),
     at("bgp", Both, "graceful-restart", on::keep),
     at("bgp", Both, "update wait-install", on::keep),

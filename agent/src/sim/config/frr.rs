@@ -109,6 +109,23 @@ const RULES: &[Rule] = &[
         Ok(())
     }),
     at("vrf", Set, "exit-vrf", leave),
+    at("global", Both, "bfd", |draft, args| {
+        draft.keep(args.unset);
+        if !args.unset {
+            draft.enter(Node::Kept("bfd", "of all".to_owned()));
+        }
+        Ok(())
+    }),
+    at("bfd", Both, "profile {word}", |draft, args| {
+        draft.keep(args.unset);
+        if !args.unset {
+            draft.enter(Node::Kept("bfd-profile", args.word(0).to_owned()));
+        }
+        Ok(())
+    }),
+    at("bfd-profile", Set, "detect-multiplier {2-255}", on::keep),
+    at("bfd-profile", Set, "receive-interval {10-60000}", on::keep),
+    at("bfd-profile", Set, "transmit-interval {10-60000}", on::keep),
     at("vrf", Both, "vni {1-16777215}", on::keep),
     at("vrf", Both, "ip route {prefix} {word}", on::keep),
     at("global", Both, "router isis {word}", |draft, args| on::router_isis(draft, args, Level::Both, true)),
@@ -146,6 +163,7 @@ const RULES: &[Rule] = &[
     at("interface", Both, "isis psnp-interval {1-120}", on::keep),
     at("interface", Both, "isis password md5|clear {word}", on::keep),
     at("interface", Both, "isis bfd", on::keep),
+    at("interface", Both, "isis bfd profile {word}", on::keep),
     at("interface", Set, "link-params", |draft, _| {
         draft.enter(Node::Kept("link-params", "te".to_owned()));
         Ok(())
@@ -462,6 +480,8 @@ mod tests {
                     "router bgp 65000\nneighbor 10.0.0.9 remote-as 65000\nneighbor PG peer-group\naddress-family ipv4 unicast\n"
                 }
                 "vrf" => "vrf x\n",
+                "bfd" => "bfd\n",
+                "bfd-profile" => "bfd\nprofile x\n",
                 _ => "",
             };
             let forms: &[&str] = match rule.sense {
