@@ -20,6 +20,7 @@ pub mod plan;
 mod pull;
 mod shared;
 pub mod sim;
+pub mod stamp;
 pub mod state;
 pub mod telemetry;
 pub mod trust;
