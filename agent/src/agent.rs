@@ -6,13 +6,13 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     apply::Applier,
-    config::{AgentConfig, ConfigError},
+    config::{AgentConfig, BUFFER_BYTES, ConfigError},
     driver::Driver,
     plan::Plan,
     pull::Puller,
     shared::{Shared, Status},
     state::{StateError, StateStore},
-    telemetry::{Sampler, Sender},
+    telemetry::{self, Journal, Sampler, Sender},
 };
 
 /// A stop that takes longer than this is made short; the device's revert timer covers an apply that it cuts off.
@@ -54,13 +54,17 @@ impl Agent {
             .build()?;
         let (config, driver) = (Arc::new(config), Arc::new(driver));
         let (stop, stopped) = watch::channel(false);
+        let folder = telemetry::folder(&config.state_dir, &config.device);
+        let journal = Arc::new(Journal::open(&folder, config.buffered_samples, BUFFER_BYTES));
         let sender = |url: &String| {
-            Arc::new(Sender::new(url.clone(), config.clone(), store.clone(), shared.clone(), http.clone()))
+            let (config, store, shared) = (config.clone(), store.clone(), shared.clone());
+            Arc::new(Sender::new(url.clone(), config, store, shared, http.clone(), journal.clone()))
         };
         let senders: Vec<Arc<Sender>> = config.oracles.iter().map(sender).collect();
         let sampler = Sampler::new(
             driver.clone(),
             shared.clone(),
+            journal,
             senders.clone(),
             config.intervals.sample,
             config.probes_per_sample,

@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{bundle::TextHash, plan::Plan, state::Applied};
+use crate::{bundle::TextHash, plan::Plan, state::Applied, telemetry::BufferStatus};
 
 /// Telemetry towards one oracle since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Status {
     pub probe_targets: usize,
     /// By oracle URL.
     pub oracles: BTreeMap<String, OracleStatus>,
+    /// How telemetry is kept until the oracles have it.
+    pub buffer: BufferStatus,
 }
 
 /// The shared part.

@@ -281,7 +281,7 @@ struct Far {
 
 impl Drop for Far {
     fn drop(&mut self) {
-        for child in &mut self.reflector {
+        if let Some(child) = &mut self.reflector {
             let _ = child.kill();
             let _ = child.wait();
         }
