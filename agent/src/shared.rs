@@ -38,6 +38,8 @@ pub struct Status {
     pub startup: Option<TextHash>,
     /// Unix milliseconds when a controller last answered; 0 for never.
     pub polled_unix_ms: u64,
+    /// Unix milliseconds when the device was last sampled; 0 for never.
+    pub sampled_unix_ms: u64,
     /// Whether a session with a controller is open.
     pub connected: bool,
     /// Last failure of the controller's side or of an apply; none once all is well.

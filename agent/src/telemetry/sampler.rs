@@ -49,6 +49,10 @@ impl<D: Driver> Sampler<D> {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         while until_stopped(&mut stop, ticks.tick()).await.is_some() {
             let Some(samples) = until_stopped(&mut stop, self.sample()).await else { return };
+            // A moment in which the device answered nothing is kept, and is no sample.
+            if samples.interfaces.len() + samples.adjacencies.len() > 0 {
+                self.shared.status().sampled_unix_ms = samples.at_unix_ms;
+            }
             if self.senders.is_empty() {
                 continue;
             }
