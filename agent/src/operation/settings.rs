@@ -108,6 +108,9 @@ fn place(path: &Path, line: usize, key: &str) -> String {
 fn of_file(error: clap::Error, command: &Command, place: &dyn Fn(&str) -> Option<String>) -> Failure {
     use clap::error::{ContextKind, ContextValue};
     let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return Failure::Command(error) };
+    // Only a command that was built can name its flags as its errors do.
+    let mut command = command.clone();
+    command.build();
     let argument = command.get_arguments().find(|argument| argument.to_string() == *named);
     let Some(place) = argument.and_then(|argument| place(argument.get_id().as_str())) else {
         return Failure::Command(error);
