@@ -14,6 +14,7 @@ use std::{
 
 use causeway_agent::{
     Agent,
+    config::{BUFFER_BYTES, BUFFERED_SAMPLES},
     telemetry::{Journal, Samples, folder},
 };
 use causeway_wire::telemetry::{AdjacencySample, ConfigSample, InterfaceSample, ProbeSample};
@@ -151,8 +152,7 @@ async fn an_hours_outage_is_made_up_for_after_a_restart() {
     let (mut samples, mut bytes) = (0, 0);
     let began = Instant::now();
     {
-        let journal =
-            Journal::open(&folder(directory.path(), DEVICE), causeway_agent::config::BUFFERED_SAMPLES, 64 << 20);
+        let journal = Journal::open(&folder(directory.path(), DEVICE), BUFFERED_SAMPLES, BUFFER_BYTES);
         journal.reader(&oracle.url, None);
         for round in 0..360 {
             let moment = fifty(now - 3_600_000 + round * 10_000, round);
@@ -172,7 +172,7 @@ async fn an_hours_outage_is_made_up_for_after_a_restart() {
     }
     let mut config = config("http://127.0.0.1:1", &[&oracle], directory.path());
     config.intervals.sample = Duration::from_secs(60);
-    config.buffered_samples = causeway_agent::config::BUFFERED_SAMPLES;
+    config.buffered_samples = BUFFERED_SAMPLES;
     let began = Instant::now();
     let agent = Agent::start(config, fabric.driver(DEVICE).unwrap()).unwrap();
     let received = || delivered(&oracle).len();
@@ -184,6 +184,32 @@ async fn an_hours_outage_is_made_up_for_after_a_restart() {
     assert!(delivered(&oracle).values().all(|times| *times == 1));
     assert_eq!(oracle.batches().iter().map(|batch| batch.lost_samples).sum::<u64>(), 0);
     assert!(oracle.batches().len() < 20, "in large batches");
+}
+
+/// The largest plan: what an hour of it takes is within the bounds.
+#[test]
+fn an_hour_of_twenty_thousand_targets_fits() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Journal::open(directory.path(), BUFFERED_SAMPLES, BUFFER_BYTES);
+    let start = journal.reader("a", None);
+    for round in 0..3_u64 {
+        let at_unix_ms = 1_800_000_000_000 + round * 10_000;
+        let probe = |n: u64| ProbeSample {
+            at_unix_ms,
+            kind: 2,
+            target: format!("device-{n}"),
+            sent: 10,
+            received: 10,
+            rtt_min_ns: 5_000_000 + (round * 7_919 + n * 104_729) % 50_000_000,
+            rtt_avg_ns: 6_000_000 + (round * 6_101 + n * 15_485) % 50_000_000,
+            rtt_max_ns: 7_000_000 + (round * 3_571 + n * 32_452) % 50_000_000,
+        };
+        journal.append(Samples { at_unix_ms, probes: (0..20_000).map(probe).collect(), ..Samples::default() });
+    }
+    let (bytes, hour) = (journal.status().disk_bytes, 360);
+    println!("{} octets a sample, {} MB an hour", bytes / 60_000, bytes / 3 * hour / 1_000_000);
+    assert!(bytes / 3 * hour <= BUFFER_BYTES && 20_000 * hour <= BUFFERED_SAMPLES as u64, "{bytes}");
+    assert_eq!(journal.ahead(start), (60_000, 0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

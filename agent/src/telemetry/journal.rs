@@ -29,6 +29,9 @@ pub const MEMORY_SAMPLES: usize = 60_000;
 /// Samples that are held in memory although they are on disk, so that what is sent at once is not read back.
 const CACHE_SAMPLES: usize = MAX_BATCH_SAMPLES;
 
+/// How long telemetry is kept, in ms: six hours, and an oracle takes nothing older.
+pub const KEEP_MS: u64 = 6 * 3_600_000;
+
 /// How far an oracle has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Position {
@@ -245,7 +248,8 @@ impl Inner {
 
     fn append(&mut self, samples: Samples) {
         let Ok(count) = u32::try_from(samples.len()) else { return };
-        let head = Head { number: self.next.number, before: self.next.before, samples: count };
+        let head =
+            Head { number: self.next.number, before: self.next.before, samples: count, at_unix_ms: samples.at_unix_ms };
         let written = match record::encode(&head, &samples) {
             Some(bytes) => self.segments.append(head.number, &bytes),
             None => Err("the moment is too large for a record".to_owned()),
@@ -302,10 +306,13 @@ impl Inner {
 
     fn drop_oldest(&mut self, bound: u64) {
         let needed = self.readers.values().min().copied().unwrap_or(u64::MAX);
+        // By the samples' own clock: one that was set forward makes those before it too old for the oracles as well.
+        let newest_ms = self.entries.back().map_or(0, |last| last.head.at_unix_ms);
         while let Some(first) = self.entries.front() {
             let gone = first.memory.is_none() && first.disk.as_ref().is_none_or(|spot| !self.segments.holds(spot));
             let over = self.next.before.saturating_sub(first.head.before) > bound;
-            if !(gone || over || first.head.number < needed) {
+            let old = newest_ms.saturating_sub(first.head.at_unix_ms) > KEEP_MS;
+            if !(gone || over || old || first.head.number < needed) {
                 break;
             }
             self.entries.pop_front();

@@ -72,6 +72,18 @@ fn the_oldest_go_first_and_are_counted_for_those_who_miss_them() {
 }
 
 #[test]
+fn what_no_oracle_would_take_any_more_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path(), usize::MAX, DISK);
+    let start = journal.reader("a", None);
+    for at in [0, 1, KEEP_MS, KEEP_MS + 1] {
+        journal.append(moment(at, 5));
+    }
+    let taken = journal.take(start, 100).unwrap();
+    assert_eq!((times(&taken), taken.lost), (vec![1, KEEP_MS, KEEP_MS + 1], 5));
+}
+
+#[test]
 fn a_moment_larger_than_a_batch_is_kept_in_parts() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), 100_000, DISK);
@@ -107,7 +119,7 @@ fn damage_costs_what_is_damaged_and_is_counted() {
     // While it runs, too: what is no longer in memory is read back.
     let number = |n| times(&journal.take(Position { number: n, before: 0 }, 1).unwrap());
     assert_eq!(number(2), [3]);
-    bytes[2 * length + 40] ^= 1;
+    bytes[2 * length + 50] ^= 1;
     fs::write(&file, &bytes).unwrap();
     assert_eq!(times(&journal.take(start, 100).unwrap()), [1, 4]);
     assert_eq!((journal.take(start, 100).unwrap().lost, journal.status().damaged_records), (6, 2));

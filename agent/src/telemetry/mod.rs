@@ -11,7 +11,7 @@ mod segments;
 mod sender;
 
 pub use answer::Answer;
-pub use journal::{BufferStatus, Journal, MEMORY_SAMPLES, Position, SYNC_EVERY, Taken, folder};
+pub use journal::{BufferStatus, Journal, KEEP_MS, MEMORY_SAMPLES, Position, SYNC_EVERY, Taken, folder};
 pub use progress::{Progress, Unanswered};
 pub use sampler::Sampler;
 pub use samples::Samples;

@@ -6,8 +6,9 @@
 //!  8  number of the record                    8   one more than the last
 //! 16  samples before it                       8   of all records ever, so that a gap tells what was lost
 //! 24  samples in it                           4
-//! 28  checksum                                8   first bytes of SHA-256 over 4 to 28 and the payload
-//! 36  payload                                     zstd of protobuf
+//! 28  unix milliseconds                       8
+//! 36  checksum                                8   first bytes of SHA-256 over 4 to 36 and the payload
+//! 44  payload                                     zstd of protobuf
 //! ```
 //!
 //! A record that was written in part, or has changed since, does not have its checksum; reading goes on at the next one
@@ -20,9 +21,9 @@ use super::Samples;
 
 const MAGIC: [u8; 4] = *b"CWT1";
 /// Octets before the payload.
-pub const HEAD_BYTES: usize = 36;
+pub const HEAD_BYTES: usize = 44;
 /// Octets before the checksum.
-const CHECKED_BYTES: usize = 28;
+const CHECKED_BYTES: usize = 36;
 /// Longest payload, compressed or not: far more than a moment that is split.
 const MAX_PAYLOAD_BYTES: usize = 4 << 20;
 /// Level of zstd: a moment shrinks to a quarter in tens of microseconds.
@@ -37,6 +38,8 @@ pub struct Head {
     pub before: u64,
     /// Samples in it.
     pub samples: u32,
+    /// When they were taken, in unix milliseconds.
+    pub at_unix_ms: u64,
 }
 
 impl Head {
@@ -77,6 +80,7 @@ pub fn encode(head: &Head, samples: &Samples) -> Option<Vec<u8>> {
     record.put_u64_le(head.number);
     record.put_u64_le(head.before);
     record.put_u32_le(head.samples);
+    record.put_u64_le(head.at_unix_ms);
     let checksum = checksum(record.get(MAGIC.len()..)?, &payload);
     record.put_slice(&checksum);
     record.extend_from_slice(&payload);
@@ -88,7 +92,12 @@ fn parse(bytes: &[u8]) -> Option<(Head, usize, &[u8])> {
     let mut head = bytes.get(..HEAD_BYTES)?.strip_prefix(&MAGIC)?;
     let checked = head.get(..CHECKED_BYTES - MAGIC.len())?;
     let length = usize::try_from(head.get_u32_le()).ok().filter(|length| *length <= MAX_PAYLOAD_BYTES)?;
-    let found = Head { number: head.get_u64_le(), before: head.get_u64_le(), samples: head.get_u32_le() };
+    let found = Head {
+        number: head.get_u64_le(),
+        before: head.get_u64_le(),
+        samples: head.get_u32_le(),
+        at_unix_ms: head.get_u64_le(),
+    };
     let payload = bytes.get(HEAD_BYTES..HEAD_BYTES + length)?;
     (checksum(checked, payload) == head).then_some((found, HEAD_BYTES + length, payload))
 }
@@ -137,7 +146,7 @@ mod tests {
     fn file(counts: &[usize]) -> (Vec<u8>, Vec<Head>) {
         let (mut bytes, mut heads, mut before) = (Vec::new(), Vec::new(), 0);
         for (number, count) in counts.iter().enumerate() {
-            let head = Head { number: number as u64, before, samples: u32::try_from(*count).unwrap() };
+            let head = Head { number: number as u64, before, samples: u32::try_from(*count).unwrap(), at_unix_ms: 5 };
             bytes.extend(encode(&head, &samples(*count)).unwrap());
             heads.push(head);
             before = head.until();
