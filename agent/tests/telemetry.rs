@@ -23,7 +23,9 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 async fn sequences_grow_over_restarts_and_every_oracle_gets_all() {
     let (a, b) = (FakeOracle::start().await, FakeOracle::start().await);
     // A batch whose answer a killed agent did not see comes again.
-    [&a, &b].map(|oracle| *oracle.does.lock().unwrap() = Does::Judges(false));
+    for oracle in [&a, &b] {
+        *oracle.does.lock().unwrap() = Does::Judges(false);
+    }
     let (fabric, directory) = (fabric(), tempfile::tempdir().unwrap());
     for round in 1..=3 {
         let agent = start(config(NOWHERE, &[&a, &b], directory.path()), &fabric);
