@@ -6,13 +6,13 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     apply::Applier,
-    config::{AgentConfig, ConfigError},
+    config::{AgentConfig, BUFFER_BYTES, ConfigError},
     driver::Driver,
     plan::Plan,
     pull::Puller,
-    shared::{Shared, Status},
+    shared::{Shared, Status, unix_ms},
     state::{StateError, StateStore},
-    telemetry::{Sampler, Sender},
+    telemetry::{self, Journal, Sampler, Sender},
 };
 
 /// A stop that takes longer than this is made short; the device's revert timer covers an apply that it cuts off.
@@ -54,13 +54,17 @@ impl Agent {
             .build()?;
         let (config, driver) = (Arc::new(config), Arc::new(driver));
         let (stop, stopped) = watch::channel(false);
+        let folder = telemetry::folder(&config.state_dir, &config.device);
+        let journal = Arc::new(Journal::open(&folder, config.buffered_samples, BUFFER_BYTES));
         let sender = |url: &String| {
-            Arc::new(Sender::new(url.clone(), config.clone(), store.clone(), shared.clone(), http.clone()))
+            let (config, store, shared) = (config.clone(), store.clone(), shared.clone());
+            Arc::new(Sender::new(url.clone(), config, store, shared, http.clone(), journal.clone()))
         };
         let senders: Vec<Arc<Sender>> = config.oracles.iter().map(sender).collect();
         let sampler = Sampler::new(
             driver.clone(),
             shared.clone(),
+            journal,
             senders.clone(),
             config.intervals.sample,
             config.probes_per_sample,
@@ -70,13 +74,34 @@ impl Agent {
         let puller = Puller::new(config.clone(), applier, store, shared.clone(), plan_path);
         let mut tasks = vec![tokio::spawn(puller.run(stopped.clone())), tokio::spawn(sampler.run(stopped.clone()))];
         tasks.extend(senders.into_iter().map(|sender| tokio::spawn(sender.run(stopped.clone()))));
-        Ok(AgentHandle { shared, stop, tasks })
+        Ok(AgentHandle { watch: Watch { shared, started_unix_ms: unix_ms() }, stop, tasks })
+    }
+}
+
+/// Sees how an agent stands, for as long as it likes.
+#[derive(Clone)]
+pub struct Watch {
+    shared: Arc<Shared>,
+    started_unix_ms: u64,
+}
+
+impl Watch {
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status().clone()
+    }
+
+    /// When it was started.
+    #[must_use]
+    pub const fn started_unix_ms(&self) -> u64 {
+        self.started_unix_ms
     }
 }
 
 /// A running agent. Dropped, it stops at once, as if killed.
 pub struct AgentHandle {
-    shared: Arc<Shared>,
+    watch: Watch,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -84,7 +109,13 @@ pub struct AgentHandle {
 impl AgentHandle {
     /// How it stands.
     pub fn status(&self) -> Status {
-        self.shared.status().clone()
+        self.watch.status()
+    }
+
+    /// For whoever looks on.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// Stops in good order: an apply that has begun is finished, within [`STOP_WITHIN`].

@@ -73,8 +73,10 @@ pub struct AgentConfig {
 /// Probes to each target in each sample: one lost of ten is seen at once, and 20 000 targets stay within 20 000 packets a
 /// second at the usual interval.
 pub const PROBES_PER_SAMPLE: u32 = 10;
-/// Samples held per oracle: two hours of a device with fifty interfaces and links, about 10 MB.
-pub const BUFFERED_SAMPLES: usize = 60_000;
+/// Samples held per oracle, on disk: an hour of a device that probes as many targets as one may. Others are bounded by time.
+pub const BUFFERED_SAMPLES: usize = 8_000_000;
+/// Octets of telemetry on disk at most: the same hour, at 14 octets a sample.
+pub const BUFFER_BYTES: u64 = 128 << 20;
 
 /// A configuration that can't work.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -1,23 +1,27 @@
 //! `causeway-agent`: the agent of one device, as a process.
 
 use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
+    net::{SocketAddr, SocketAddrV4},
+    path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use causeway_agent::{
     Agent, AgentConfig, Intervals,
     apply::ApplyLimits,
     config::{BUFFERED_SAMPLES, PROBES_PER_SAMPLE},
+    operation::{Failure, Problem, Settings, Sources, problem, serve::Server, settings},
     sim::{Fabric, Family, Port, SimDriver, UplinkKind},
+    stamp::{Reflector, ReflectorSettings, reflect::Peers},
 };
 use clap::{Parser, ValueEnum};
-use ed25519_dalek::SigningKey;
 use tracing_subscriber::EnvFilter;
+
+/// Exit code for settings that can't be used: a supervisor need not try again.
+const MISCONFIGURED: u8 = 2;
 
 /// What stands between the agent and a device.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -29,9 +33,17 @@ enum DriverChoice {
 }
 
 /// Pulls, applies, verifies and reports the configuration of one device, and measures it.
+///
+/// A flag wins over its environment variable, that over the configuration file, that over the default.
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
+    /// Configuration file in TOML; agent.example.toml has every key
+    #[arg(long, env = "CAUSEWAY_AGENT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the settings in force with the origin of each, and exit: 0 if they can be used, 2 if not
+    #[arg(long)]
+    check_config: bool,
     /// Device code
     #[arg(long, env = "CAUSEWAY_DEVICE")]
     device: String,
@@ -50,10 +62,10 @@ struct Options {
     /// Base URL of an oracle; repeat for more, each gets all telemetry
     #[arg(long = "oracle", env = "CAUSEWAY_ORACLES", value_delimiter = ',')]
     oracles: Vec<String>,
-    /// File with the device's agent key (keypair as a JSON array of 64 bytes)
+    /// File with the device's agent key: JSON as solana-keygen writes it, or PKCS#8 (PEM or DER); readable by its owner only
     #[arg(long, env = "CAUSEWAY_AGENT_KEY")]
     agent_key: PathBuf,
-    /// File with the device's telemetry key (keypair as a JSON array of 64 bytes)
+    /// File with the device's telemetry key, in the same forms
     #[arg(long, env = "CAUSEWAY_TELEMETRY_KEY")]
     telemetry_key: PathBuf,
     /// Folder for what must survive a restart
@@ -65,6 +77,19 @@ struct Options {
     /// Milliseconds between polls of the controller
     #[arg(long, env = "CAUSEWAY_POLL_MS", default_value_t = 10_000)]
     poll_ms: u64,
+    /// Address for metrics and health; without it there are none
+    #[arg(long, env = "CAUSEWAY_AGENT_LISTEN", value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Address on which STAMP probes of other devices are answered, 0.0.0.0:862 for the standard's port; without it they
+    /// are not
+    #[arg(long, env = "CAUSEWAY_STAMP_LISTEN", value_name = "ADDRESS")]
+    stamp_listen: Option<SocketAddrV4>,
+    /// Network whose STAMP probes are answered; repeat for more, without any all are
+    #[arg(long = "stamp-peer", env = "CAUSEWAY_STAMP_PEERS", value_delimiter = ',', value_name = "PREFIX")]
+    stamp_peers: Vec<ipnet::Ipv4Net>,
+    /// Logs as JSON; RUST_LOG says what is logged, info without it
+    #[arg(long, env = "CAUSEWAY_AGENT_LOG_JSON")]
+    log_json: bool,
     /// What stands between the agent and a device
     #[arg(long, env = "CAUSEWAY_DRIVER")]
     driver: DriverChoice,
@@ -76,9 +101,29 @@ struct Options {
     simulator_uplink: Vec<String>,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run().await {
+fn main() -> ExitCode {
+    let (options, settings) = match settings::read::<Options>(std::env::args_os().collect()) {
+        Ok(read) => read,
+        Err(Failure::Command(error)) => error.exit(),
+        Err(Failure::Problems(problems)) => return misconfigured(&problems),
+    };
+    let config = match config(&options) {
+        Ok(config) => config,
+        Err(problems) => return misconfigured(&problems),
+    };
+    if options.check_config {
+        print!("{}", shown(&settings));
+        return ExitCode::SUCCESS;
+    }
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    if options.log_json {
+        logs.json().init()
+    } else {
+        logs.init()
+    }
+    match run(&options, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("causeway-agent: {error:#}");
@@ -87,41 +132,82 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run() -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
-    let options = Options::parse();
-    let config = config(&options)?;
-    let (driver, clock) = simulator(&options)?;
+fn misconfigured(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("error: {problem}");
+    }
+    ExitCode::from(MISCONFIGURED)
+}
+
+/// Lines of key, value and origin.
+fn shown(settings: &Settings) -> String {
+    let set = settings.iter().filter(|(_, values, _)| !values.is_empty());
+    set.map(|(key, values, origin)| format!("{key} = {}  # {origin}\n", values.join(", "))).collect()
+}
+
+#[tokio::main]
+async fn run(options: &Options, config: AgentConfig) -> anyhow::Result<()> {
+    let (driver, clock) = simulator(options)?;
     let agent = Agent::start(config, driver).context("the agent can not start")?;
+    let reflector = options.stamp_listen.map(|listen| reflector(listen, &options.stamp_peers)).transpose()?;
+    let sources = Sources { watch: agent.watch(), device: options.device.clone(), reflector, prober: None };
+    let server = match options.listen {
+        Some(listen) => {
+            let server = Server::start(listen, sources).await;
+            Some(server.with_context(|| format!("metrics can not be served on {listen}"))?)
+        }
+        None => None,
+    };
     tracing::info!(device = %options.device, driver = ?options.driver, "agent started");
     stop_signal().await?;
     tracing::info!(device = %options.device, "agent stops");
     agent.shutdown().await;
+    drop(server);
     clock.abort();
     Ok(())
 }
 
-fn config(options: &Options) -> anyhow::Result<AgentConfig> {
-    let keys: anyhow::Result<BTreeSet<[u8; 32]>> = options
-        .controller_keys
-        .iter()
-        .map(|key| base58(key).with_context(|| format!("controller key {key:?}")))
-        .collect();
-    let read = |path: &PathBuf| fs::read(path).with_context(|| format!("CA file {} can not be read", path.display()));
-    Ok(AgentConfig {
+fn reflector(listen: SocketAddrV4, peers: &[ipnet::Ipv4Net]) -> anyhow::Result<Arc<Reflector>> {
+    let peers = if peers.is_empty() { Peers::ANYBODY } else { Peers::only(peers.iter().copied()) };
+    let started = Reflector::start(ReflectorSettings { listen, peers, ..ReflectorSettings::default() });
+    let reflector = started.with_context(|| {
+        format!("STAMP probes can not be answered on {listen}: another process has the port, or this one may not (CAP_NET_BIND_SERVICE)")
+    })?;
+    Ok(Arc::new(reflector))
+}
+
+/// Everything that is wrong with it is found in one go.
+fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut sound = |place: &str, found: anyhow::Result<[u8; 32]>| match found {
+        Ok(key) => key,
+        Err(error) => {
+            problems.push(Problem::config(place, format!("{error:#}."), "Give a key of 32 bytes in base 58."));
+            [0; 32]
+        }
+    };
+    let program_id = sound("program_id", base58(&options.program_id));
+    let pinned = options.controller_keys.iter().map(|key| sound(&format!("controller_keys, {key:?}"), base58(key)));
+    let controller_keys = pinned.collect();
+    let ca = options.controller_ca.as_ref().map(std::fs::read).transpose().unwrap_or_else(|error| {
+        let remedy = "Name the file with the CA certificates in PEM.";
+        problems.push(Problem::config("controller_ca", format!("It can't be read: {error}."), remedy));
+        None
+    });
+    let (agent_key, telemetry_key) =
+        (problem::key("agent_key", &options.agent_key), problem::key("telemetry_key", &options.telemetry_key));
+    problems.extend(agent_key.as_ref().err().cloned());
+    problems.extend(telemetry_key.as_ref().err().cloned());
+    let (Ok(agent_key), Ok(telemetry_key)) = (agent_key, telemetry_key) else { return Err(problems) };
+    let config = AgentConfig {
         device: options.device.clone(),
-        program_id: base58(&options.program_id).context("program id")?,
+        program_id,
         controllers: options.controllers.clone(),
-        controller_ca: options.controller_ca.as_ref().map(read).transpose()?,
-        controller_keys: keys?,
+        controller_ca: ca,
+        controller_keys,
         oracles: options.oracles.clone(),
-        agent_key: keypair(&options.agent_key)?,
-        telemetry_key: keypair(&options.telemetry_key)?,
+        agent_key,
+        telemetry_key,
         state_dir: options.state_dir.clone(),
         intervals: Intervals {
             sample: Duration::from_millis(options.sample_ms),
@@ -131,7 +217,11 @@ fn config(options: &Options) -> anyhow::Result<AgentConfig> {
         limits: ApplyLimits::default(),
         probes_per_sample: PROBES_PER_SAMPLE,
         buffered_samples: BUFFERED_SAMPLES,
-    })
+    };
+    if problems.is_empty() {
+        problems.extend(config.check().err().map(|error| Problem::config("settings", format!("{error}."), "Mend it.")));
+    }
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
 fn simulator(options: &Options) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {
@@ -150,18 +240,6 @@ fn simulator(options: &Options) -> anyhow::Result<(SimDriver, tokio::task::JoinH
 fn base58(text: &str) -> anyhow::Result<[u8; 32]> {
     let bytes = bs58::decode(text).into_vec().context("not base58")?;
     <[u8; 32]>::try_from(bytes.as_slice()).ok().with_context(|| format!("{} bytes where a key has 32", bytes.len()))
-}
-
-fn keypair(path: &Path) -> anyhow::Result<SigningKey> {
-    let text = fs::read_to_string(path).with_context(|| format!("key file {} can not be read", path.display()))?;
-    let bytes: Vec<u8> = serde_json::from_str(&text)
-        .with_context(|| format!("key file {} is not a JSON array of bytes", path.display()))?;
-    let Ok(pair) = <[u8; 64]>::try_from(bytes.as_slice()) else {
-        bail!("key file {} holds {} bytes where a keypair has 64", path.display(), bytes.len());
-    };
-    let key = SigningKey::from_keypair_bytes(&pair);
-    ensure!(key.is_ok(), "key file {} holds a public key that is not the secret key's", path.display());
-    Ok(key?)
 }
 
 async fn stop_signal() -> anyhow::Result<()> {

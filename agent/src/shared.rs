@@ -6,7 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{bundle::TextHash, plan::Plan, state::Applied};
+use crate::{bundle::TextHash, plan::Plan, state::Applied, telemetry::BufferStatus};
 
 /// Telemetry towards one oracle since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Status {
     pub startup: Option<TextHash>,
     /// Unix milliseconds when a controller last answered; 0 for never.
     pub polled_unix_ms: u64,
+    /// Unix milliseconds when the device was last sampled; 0 for never.
+    pub sampled_unix_ms: u64,
     /// Whether a session with a controller is open.
     pub connected: bool,
     /// Last failure of the controller's side or of an apply; none once all is well.
@@ -50,6 +52,8 @@ pub struct Status {
     pub probe_targets: usize,
     /// By oracle URL.
     pub oracles: BTreeMap<String, OracleStatus>,
+    /// How telemetry is kept until the oracles have it.
+    pub buffer: BufferStatus,
 }
 
 /// The shared part.

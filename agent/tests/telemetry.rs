@@ -22,6 +22,10 @@ const NOWHERE: &str = "http://127.0.0.1:1";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sequences_grow_over_restarts_and_every_oracle_gets_all() {
     let (a, b) = (FakeOracle::start().await, FakeOracle::start().await);
+    // A batch whose answer a killed agent did not see comes again.
+    for oracle in [&a, &b] {
+        *oracle.does.lock().unwrap() = Does::Judges(false);
+    }
     let (fabric, directory) = (fabric(), tempfile::tempdir().unwrap());
     for round in 1..=3 {
         let agent = start(config(NOWHERE, &[&a, &b], directory.path()), &fabric);

@@ -1,126 +1,19 @@
-//! Key files, readable by their owner only: Solana's JSON array of 64 numbers, or ed25519 in PKCS#8 as openssl and most
-//! vaults write it, in PEM or DER. What a file holds is told from its content, not its name. Only JSON is written.
+//! Key files as Solana's keypairs: what [`causeway_wire::keyfile`] reads and writes, with what an operator is told.
 
-mod pkcs8;
+use std::path::Path;
 
-use std::{
-    fs::OpenOptions,
-    io::{Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-};
-
+use causeway_wire::keyfile;
+pub use causeway_wire::keyfile::{KeyError, read_private};
 use solana_sdk::signature::Keypair;
 
 use crate::explain::{self, Entry, Explain};
-
-/// Longest key file that is read: 64 numbers of three digits with commas and generous white space.
-const MAX_FILE_BYTES: u64 = 4_096;
-/// Permissions of a key file.
-const MODE: u32 = 0o600;
-/// Permission bits that a key file must not have.
-const OTHERS: u32 = 0o077;
-/// The one of them that a file of root's may have while its group is root's too; see [`others_may_use`].
-const GROUP_READ: u32 = 0o040;
-
-/// Why a key file was not read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// It is not there, or can't be opened.
-    #[error("key file {} can't be read", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It holds something else.
-    #[error("key file {} does not hold a key: {why}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Others may read it.
-    #[error("key file {} has permissions {mode:03o}", path.display())]
-    Permissions {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// It is there and is not overwritten.
-    #[error("key file {} exists", path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It can't be written.
-    #[error("key file {} can't be written", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-}
 
 /// Reads a key file.
 ///
 /// # Errors
 /// It is missing, others can read it, or it does not hold a key whose two halves belong together.
 pub fn read(path: &Path) -> Result<Keypair, KeyError> {
-    let content = read_private(path)?;
-    parse(&content).map_err(|why| KeyError::Malformed { path: path.into(), why })
-}
-
-/// Reads a small file that holds a secret: a key, or the address of a webhook.
-///
-/// # Errors
-/// It is missing, too long, no file, or others can read it.
-pub fn read_private(path: &Path) -> Result<Vec<u8>, KeyError> {
-    let missing = |source| KeyError::Missing { path: path.into(), source };
-    let malformed = |why: String| KeyError::Malformed { path: path.into(), why };
-    // The file that is looked at is the one that is read, whatever becomes of its name meanwhile.
-    let file = std::fs::File::open(path).map_err(missing)?;
-    let metadata = file.metadata().map_err(missing)?;
-    if !metadata.is_file() {
-        return Err(malformed("it is not a file".into()));
-    }
-    let mode = metadata.permissions().mode() & 0o777;
-    if others_may_use(mode, metadata.uid(), metadata.gid()) {
-        return Err(KeyError::Permissions { path: path.into(), mode });
-    }
-    let mut content = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content).map_err(missing)?;
-    if content.len() as u64 > MAX_FILE_BYTES {
-        return Err(malformed(format!("it is longer than {MAX_FILE_BYTES} bytes")));
-    }
-    Ok(content)
-}
-
-/// Whether these permissions let anybody but the owner use a file. A file of root's whose group is root's may be
-/// readable by that group: that gives it to nobody, and it is how a credential looks that systemd hands a service by an
-/// access list.
-const fn others_may_use(mode: u32, uid: u32, gid: u32) -> bool {
-    let of_root = uid == 0 && gid == 0;
-    let refused = if of_root { OTHERS & !GROUP_READ } else { OTHERS };
-    mode & refused != 0
-}
-
-fn parse(content: &[u8]) -> Result<Keypair, String> {
-    if let Some(seed) = pkcs8::seed(content)? {
-        return Ok(Keypair::new_from_array(seed));
-    }
-    let bytes: Vec<u8> =
-        serde_json::from_slice(content).map_err(|_| "neither a JSON array of bytes nor PKCS#8".to_owned())?;
-    if bytes.len() != 64 {
-        return Err(format!("{} numbers where 64 belong", bytes.len()));
-    }
-    Keypair::try_from(bytes.as_slice()).map_err(|_| "its public half is not that of its secret half".to_owned())
+    keyfile::read(path).map(Keypair::new_from_array)
 }
 
 /// Writes a new key file, readable by its owner only. An existing file is never overwritten.
@@ -128,14 +21,7 @@ fn parse(content: &[u8]) -> Result<Keypair, String> {
 /// # Errors
 /// The file exists, or can't be written.
 pub fn write(path: &Path, key: &Keypair) -> Result<(), KeyError> {
-    let numbers: Vec<String> = key.to_bytes().iter().map(u8::to_string).collect();
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.into() },
-        _ => KeyError::Write { path: path.into(), source },
-    };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path).map_err(failed)?;
-    file.write_all(format!("[{}]\n", numbers.join(",")).as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)
+    keyfile::write(path, key.secret_bytes())
 }
 
 /// Generates a key and writes it to a new file.
@@ -148,21 +34,19 @@ pub fn generate(path: &Path) -> Result<Keypair, KeyError> {
     Ok(key)
 }
 
-impl KeyError {
-    fn entry(&self) -> Entry {
-        match self {
-            Self::Missing { .. } => explain::KEY_MISSING,
-            Self::Malformed { .. } => explain::KEY_MALFORMED,
-            Self::Permissions { .. } => explain::KEY_PERMISSIONS,
-            Self::Exists { .. } => explain::KEY_EXISTS,
-            Self::Write { .. } => explain::KEY_WRITE,
-        }
+const fn entry(error: &KeyError) -> Entry {
+    match error {
+        KeyError::Missing { .. } => explain::KEY_MISSING,
+        KeyError::Malformed { .. } => explain::KEY_MALFORMED,
+        KeyError::Permissions { .. } => explain::KEY_PERMISSIONS,
+        KeyError::Exists { .. } => explain::KEY_EXISTS,
+        KeyError::Write { .. } => explain::KEY_WRITE,
     }
 }
 
 impl Explain for KeyError {
     fn code(&self) -> String {
-        self.entry().code.into()
+        entry(self).code.into()
     }
 
     fn cause(&self) -> String {
@@ -173,12 +57,18 @@ impl Explain for KeyError {
     }
 
     fn remedy(&self) -> String {
-        self.entry().remedy.into()
+        entry(self).remedy.into()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::OpenOptions,
+        io::Write,
+        os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    };
+
     use super::*;
     use solana_sdk::signer::Signer;
 
@@ -203,7 +93,7 @@ mod tests {
         let long = "1".repeat(5_000);
         for text in ["", "{}", "[1,2]", "[300]", "\u{0}", half.as_str(), "-----BEGIN PRIVATE KEY-----", long.as_str()] {
             let _ = std::fs::remove_file(&path);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&path).unwrap();
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
             file.write_all(text.as_bytes()).unwrap();
             assert_eq!(read(&path).unwrap_err().code(), "CW-KEY-MALFORMED", "{text}");
         }
@@ -211,24 +101,5 @@ mod tests {
         generate(&open).unwrap();
         std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o644)).unwrap();
         assert_eq!(read(&open).unwrap_err().code(), "CW-KEY-PERMISSIONS");
-    }
-
-    #[test]
-    fn only_the_owner_may_read_and_a_credential_of_systemd_counts_as_that() {
-        let cases = [
-            (0o600, 1_000, 1_000, false),
-            (0o400, 1_000, 1_000, false),
-            (0o640, 1_000, 1_000, true),
-            (0o604, 1_000, 1_000, true),
-            (0o620, 1_000, 1_000, true),
-            (0o440, 0, 0, false),
-            (0o440, 0, 1_000, true),
-            (0o440, 1_000, 0, true),
-            (0o460, 0, 0, true),
-            (0o444, 0, 0, true),
-        ];
-        for (mode, uid, gid, refused) in cases {
-            assert_eq!(others_may_use(mode, uid, gid), refused, "{mode:o} {uid} {gid}");
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! What the daemons say to each other: agent and controller (gRPC), agent and oracle (signed protobuf over HTTP).
 //!
-//! Messages and the bytes that are signed, nothing else: no connection, no clock, no key storage.
+//! Messages, the bytes that are signed, and the files of the keys that sign them; no connection and no clock.
 
+pub mod keyfile;
 pub mod signing;
 
 /// Agent and controller.

@@ -140,7 +140,13 @@ fn run(command: Command) -> Result<ExitCode> {
     let workspace = Workspace::find()?;
     match command {
         Command::Setup => {
-            setup::ensure(&[setup::Need::Native, setup::Need::Program, setup::Need::Routers, setup::Need::Databases])?;
+            setup::ensure(&[
+                setup::Need::Native,
+                setup::Need::Program,
+                setup::Need::Routers,
+                setup::Need::Packets,
+                setup::Need::Databases,
+            ])?;
             progress::step("everything is there");
         }
         Command::BuildProgram { verify, record, against } => {

@@ -89,7 +89,7 @@ pub fn run(workspace: &Workspace, only: &[Part], with_lint: bool) -> Result<Exit
     let everything = only.is_empty();
     let mut program = None;
     if everything || !only.iter().all(|part| part.needs_rust_only()) {
-        setup::ensure(&[Need::Native, Need::Program, Need::Routers, Need::Operation, Need::Databases])?;
+        setup::ensure(&[Need::Native, Need::Program, Need::Routers, Need::Packets, Need::Operation, Need::Databases])?;
         let built = program::build(workspace);
         tally.count(built.is_ok());
         match built {

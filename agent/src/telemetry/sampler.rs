@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use causeway_wire::telemetry::{self as wire, AdjacencySample, ConfigSample, InterfaceSample, ProbeSample};
 use tokio::sync::watch;
 
-use super::{Samples, Sender};
+use super::{Journal, Samples, Sender};
 use crate::{
     driver::{Driver, DriverError, ProbeKind},
     pull::until_stopped,
@@ -20,6 +20,7 @@ const MIN_ANSWER: Duration = Duration::from_secs(5);
 pub struct Sampler<D> {
     driver: Arc<D>,
     shared: Arc<Shared>,
+    journal: Arc<Journal>,
     senders: Vec<Arc<Sender>>,
     interval: Duration,
     probes: u32,
@@ -31,26 +32,48 @@ impl<D: Driver> Sampler<D> {
     pub fn new(
         driver: Arc<D>,
         shared: Arc<Shared>,
+        journal: Arc<Journal>,
         senders: Vec<Arc<Sender>>,
         interval: Duration,
         probes: u32,
         device: String,
     ) -> Self {
-        Self { driver, shared, senders, interval, probes, device }
+        Self { driver, shared, journal, senders, interval, probes, device }
     }
 
-    /// Runs until stopped.
+    /// Runs until stopped; then what was sampled is on the disk, where there is one.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        self.take_samples(&mut stop).await;
+        let journal = self.journal;
+        // It ends with the process only.
+        let _ = tokio::task::spawn_blocking(move || journal.sync()).await;
+    }
+
+    async fn take_samples(&self, stop: &mut watch::Receiver<bool>) {
         // Agents of one process, and of a fleet that is switched on together, do not sample in step.
         let offset = self.interval.mul_f64(rand::random::<f64>());
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + offset, self.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        while until_stopped(&mut stop, ticks.tick()).await.is_some() {
-            let Some(samples) = until_stopped(&mut stop, self.sample()).await else { return };
-            let samples = Arc::new(samples);
-            for sender in &self.senders {
-                sender.push(samples.clone());
+        while until_stopped(stop, ticks.tick()).await.is_some() {
+            let Some(samples) = until_stopped(stop, self.sample()).await else { return };
+            // A moment in which the device answered nothing is kept, and is no sample.
+            if samples.interfaces.len() + samples.adjacencies.len() > 0 {
+                self.shared.status().sampled_unix_ms = samples.at_unix_ms;
             }
+            if self.senders.is_empty() {
+                continue;
+            }
+            let journal = self.journal.clone();
+            // A disk that hangs holds up the next sample, and nothing else.
+            let kept = tokio::task::spawn_blocking(move || {
+                journal.append(samples);
+                journal.status()
+            });
+            let Some(kept) = until_stopped(stop, kept).await else { return };
+            if let Ok(status) = kept {
+                self.shared.status().buffer = status;
+            }
+            self.senders.iter().for_each(|sender| sender.arrived());
         }
     }
 

@@ -1,7 +1,8 @@
 //! Sends to one oracle: one batch at a time, signed, compressed, repeated with the same bytes until it is answered for
-//! good. What is sampled meanwhile waits in the bounded buffer.
+//! good, by the next process too. What is sampled meanwhile waits in the journal.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,15 +13,16 @@ use std::{
 use causeway_wire::{
     TELEMETRY_CONTENT_TYPE,
     signing::{sign, telemetry_message},
-    telemetry::SignedBatch,
+    telemetry::{Batch, SignedBatch},
 };
 use prost::{Message, bytes::Bytes};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use tokio::sync::{Notify, watch};
 
 use super::{
-    Answer, Buffer, MAX_BATCH_SAMPLES, Samples, Taken,
+    Answer, Journal, MAX_BATCH_SAMPLES, Progress, Taken, Unanswered,
     answer::{Replayed, pause},
+    journal, progress, samples,
 };
 use crate::{
     backoff::Backoff,
@@ -37,6 +39,8 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024;
 
 /// Times that one batch is signed anew because its sequence was used up. More means that someone else is as fast.
 const MAX_JUMPS: u32 = 3;
+/// Longest batch before compression that is taken out of a file again.
+const MAX_BODY_BYTES: usize = 8 << 20;
 /// Level of zstd: a batch shrinks to a quarter, in a millisecond for half a megabyte.
 const ZSTD_LEVEL: i32 = 3;
 
@@ -48,6 +52,20 @@ struct Signed {
     tries: u64,
 }
 
+/// What is on its way.
+struct Held {
+    /// Its sequence is that of the last time it was signed.
+    batch: Batch,
+    signed: Option<Signed>,
+}
+
+/// What changes.
+struct State {
+    progress: Progress,
+    /// Samples that were given up or lost before what was taken last.
+    lost: u64,
+}
+
 /// The way to one oracle.
 pub struct Sender {
     url: String,
@@ -56,104 +74,170 @@ pub struct Sender {
     store: Arc<StateStore>,
     shared: Arc<Shared>,
     http: reqwest::Client,
-    buffer: Mutex<Buffer>,
+    journal: Arc<Journal>,
+    path: PathBuf,
+    state: Mutex<State>,
     arrived: Notify,
     /// It can't read what is compressed.
     plain: AtomicBool,
 }
 
 impl Sender {
-    /// To the oracle at a base URL.
+    /// To the oracle at a base URL, from where the last process was. Blocks for the disk.
     pub fn new(
         url: String,
         config: Arc<AgentConfig>,
         store: Arc<StateStore>,
         shared: Arc<Shared>,
         http: reqwest::Client,
+        journal: Arc<Journal>,
     ) -> Self {
         let endpoint = format!("{}/v1/telemetry", url.trim_end_matches('/'));
-        let buffer = Mutex::new(Buffer::new(config.buffered_samples));
+        let path = progress::path(&journal::folder(&config.state_dir, &config.device), &url);
+        let known = Progress::load(&path, &url);
+        let position = journal.reader(&url, known.as_ref().map(|known| known.position));
+        let fresh = || Progress { oracle: url.clone(), ..Progress::default() };
+        let progress = Progress { position, ..known.unwrap_or_else(fresh) };
         shared.with_oracle(&url, |_| {});
-        Self {
+        let sender = Self {
             url,
             endpoint,
             config,
             store,
             shared,
             http,
-            buffer,
+            journal,
+            path,
+            state: Mutex::new(State { progress, lost: 0 }),
             arrived: Notify::new(),
             plain: AtomicBool::new(false),
-        }
-    }
-
-    fn buffer(&self) -> MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds samples. Never waits.
-    pub fn push(&self, samples: Arc<Samples>) {
-        let (lost, waiting) = {
-            let mut buffer = self.buffer();
-            (buffer.push(samples), buffer.len())
         };
-        self.shared.with_oracle(&self.url, |oracle| {
-            oracle.lost_samples += lost;
-            oracle.buffered_samples = waiting as u64;
-        });
+        sender.arrived();
+        sender
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something is there to be sent, perhaps. Never waits.
+    pub fn arrived(&self) {
+        self.count();
         self.arrived.notify_one();
+    }
+
+    /// Brings the numbers of the status up to date.
+    fn count(&self) {
+        let (position, lost) = {
+            let state = self.state();
+            (state.progress.position, state.lost)
+        };
+        let (waiting, unread) = self.journal.ahead(position);
+        self.shared.with_oracle(&self.url, |oracle| {
+            oracle.lost_samples = lost + unread;
+            oracle.buffered_samples = waiting;
+        });
     }
 
     /// Runs until stopped.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        if let Some(held) = self.restored() {
+            tracing::debug!(device = %self.config.device, oracle = %self.url, sequence = held.batch.sequence, "a batch of the last process is sent again");
+            if !self.deliver(held, &mut stop).await {
+                return;
+            }
+        }
         while until_stopped(&mut stop, self.arrived.notified()).await.is_some() {
-            loop {
-                let taken = self.buffer().take(MAX_BATCH_SAMPLES);
-                let Some(taken) = taken else { break };
-                if !self.deliver(&taken, &mut stop).await {
+            while let Some(taken) = self.take().await {
+                if !self.deliver(self.begin(taken), &mut stop).await {
                     return;
                 }
             }
         }
     }
 
+    /// What the last process was sending. With other keys or for another program it is signed anew.
+    fn restored(&self) -> Option<Held> {
+        let unanswered = self.state().progress.unanswered.clone()?;
+        let inflated = match unanswered.plain {
+            true => unanswered.body.clone(),
+            false => zstd::bulk::decompress(&unanswered.body, MAX_BODY_BYTES).ok()?,
+        };
+        let batch = Batch::decode(SignedBatch::decode(inflated.as_slice()).ok()?.batch.as_slice()).ok()?;
+        let same = (unanswered.key.as_str(), unanswered.program.as_str()) == (&self.key(), &self.program());
+        // It may have arrived: it counts as tried.
+        let signed = Signed { sequence: unanswered.sequence, body: unanswered.body.into(), tries: 1 };
+        if same && unanswered.plain {
+            self.plain.store(true, Ordering::Relaxed);
+        }
+        Some(Held { batch, signed: same.then_some(signed) })
+    }
+
+    fn key(&self) -> String {
+        hex::encode(self.config.telemetry_key.verifying_key().to_bytes())
+    }
+
+    fn program(&self) -> String {
+        hex::encode(self.config.program_id)
+    }
+
+    async fn take(&self) -> Option<Taken> {
+        let (journal, from) = (self.journal.clone(), self.state().progress.position);
+        tokio::task::spawn_blocking(move || journal.take(from, MAX_BATCH_SAMPLES)).await.ok().flatten()
+    }
+
+    fn begin(&self, taken: Taken) -> Held {
+        let mut state = self.state();
+        let mut batch = Batch {
+            device: self.config.device.clone(),
+            from_unix_ms: taken.moments.iter().map(|m| m.at_unix_ms).min().unwrap_or(0),
+            to_unix_ms: taken.moments.iter().map(|m| m.at_unix_ms).max().unwrap_or(0),
+            lost_samples: state.progress.untold.saturating_add(taken.lost),
+            ..Batch::default()
+        };
+        taken.moments.iter().for_each(|moment| moment.add_to(&mut batch));
+        state.lost += taken.lost;
+        state.progress.untold = 0;
+        state.progress.position = taken.end;
+        Held { batch, signed: None }
+    }
+
     /// False when told to stop.
-    async fn deliver(&self, taken: &Taken, stop: &mut watch::Receiver<bool>) -> bool {
+    async fn deliver(&self, mut held: Held, stop: &mut watch::Receiver<bool>) -> bool {
         let intervals = self.config.intervals;
         let mut backoff = Backoff::new(intervals.retry_base, intervals.retry_max);
-        let mut signed: Option<Signed> = None;
         let (mut jumps, mut least) = (0, 0);
         loop {
-            let answer = match self.attempt(taken, &mut signed, least, stop).await {
+            let answer = match self.attempt(&mut held, least, stop).await {
                 Some(answer) => answer,
                 None => return false,
             };
-            let (sequence, tries) = signed.as_ref().map_or((0, 0), |signed| (signed.sequence, signed.tries));
+            let (sequence, tries) = held.signed.as_ref().map_or((0, 0), |signed| (signed.sequence, signed.tries));
             match answer {
                 Answer::Accepted => {
-                    self.accepted();
+                    self.accepted().await;
                     return true;
                 }
                 Answer::Replay { why, last_sequence } => {
                     match Replayed::of(sequence, tries, last_sequence, unix_ms()) {
-                        Replayed::Arrived => self.accepted(),
+                        Replayed::Arrived => self.accepted().await,
                         Replayed::Jump(sequence) if jumps < MAX_JUMPS => {
                             tracing::info!(device = %self.config.device, oracle = %self.url, sequence, "telemetry goes on with a higher sequence");
                             self.retried(why);
-                            (jumps, least, signed) = (jumps + 1, sequence, None);
+                            (jumps, least, held.signed) = (jumps + 1, sequence, None);
                             continue;
                         }
-                        Replayed::Jump(_) | Replayed::Lost => self.refused(taken, why),
+                        Replayed::Jump(_) | Replayed::Lost => self.refused(&held, why).await,
                     }
                     return true;
                 }
                 // Once: what is plain can be read by every oracle.
                 Answer::Encoding(why) if !self.plain.swap(true, Ordering::Relaxed) => {
                     self.retried(why);
-                    signed = None;
+                    held.signed = None;
                 }
                 Answer::Encoding(why) | Answer::Refused(why) => {
-                    self.refused(taken, why);
+                    self.refused(&held, why).await;
                     return true;
                 }
                 Answer::Retry { why, after } => {
@@ -169,20 +253,14 @@ impl Sender {
     }
 
     /// One try, of the bytes as they were signed before. None when told to stop.
-    async fn attempt(
-        &self,
-        taken: &Taken,
-        signed: &mut Option<Signed>,
-        least: u64,
-        stop: &mut watch::Receiver<bool>,
-    ) -> Option<Answer> {
-        let signed = match signed {
-            Some(signed) => signed,
-            None => match self.sign(taken, least).await {
-                Ok(fresh) => signed.insert(fresh),
+    async fn attempt(&self, held: &mut Held, least: u64, stop: &mut watch::Receiver<bool>) -> Option<Answer> {
+        if held.signed.is_none() {
+            match self.sign(held, least).await {
+                Ok(fresh) => held.signed = Some(fresh),
                 Err(why) => return Some(Answer::Retry { why, after: None }),
-            },
-        };
+            }
+        }
+        let signed = held.signed.as_mut()?;
         signed.tries += 1;
         until_stopped(stop, self.post(signed.body.clone())).await
     }
@@ -194,32 +272,57 @@ impl Sender {
         });
     }
 
-    fn accepted(&self) {
-        let waiting = self.buffer().len() as u64;
+    async fn accepted(&self) {
         self.shared.with_oracle(&self.url, |oracle| {
             oracle.accepted_batches += 1;
-            oracle.buffered_samples = waiting;
             oracle.last_error = None;
         });
+        self.answered().await;
     }
 
-    fn refused(&self, taken: &Taken, why: String) {
+    async fn refused(&self, held: &Held, why: String) {
         tracing::warn!(device = %self.config.device, oracle = %self.url, error = %why, "the oracle refuses telemetry");
-        self.buffer().give_up(taken);
+        {
+            let (mut state, samples) = (self.state(), samples::count(&held.batch));
+            state.lost += samples;
+            // What it would have told of is lost with it.
+            state.progress.untold = held.batch.lost_samples.saturating_add(samples);
+        }
         self.shared.with_oracle(&self.url, |oracle| {
             oracle.refused_batches += 1;
-            oracle.lost_samples += taken.len() as u64;
             oracle.last_error = Some(why);
         });
+        self.answered().await;
     }
 
-    /// Signs with a sequence of its own, `least` or higher, and compresses: on a thread that may block.
-    async fn sign(&self, taken: &Taken, least: u64) -> Result<Signed, String> {
-        let (store, config, taken) = (self.store.clone(), self.config.clone(), taken.clone());
+    async fn answered(&self) {
+        self.state().progress.unanswered = None;
+        self.keep().await;
+        self.count();
+    }
+
+    /// Writes down how far this oracle is, and lets go of what it has. What can't be written down is not let go of: the
+    /// next process begins where the file says.
+    async fn keep(&self) {
+        let (progress, path) = (self.state().progress.clone(), self.path.clone());
+        let (journal, oracle) = (self.journal.clone(), self.url.clone());
+        let work = move || match progress.store(&path) {
+            Ok(()) => journal.release(&oracle, progress.position),
+            Err(error) => tracing::debug!(oracle, %error, "the progress of an oracle is not written down"),
+        };
+        // It ends with the process only.
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+
+    /// Signs with a sequence of its own, `least` or higher, compresses, and writes down what will be sent: on a thread
+    /// that may block.
+    async fn sign(&self, held: &mut Held, least: u64) -> Result<Signed, String> {
+        let (store, config, mut batch) = (self.store.clone(), self.config.clone(), held.batch.clone());
         let plain = self.plain.load(Ordering::Relaxed);
         let work = move || {
-            let sequence = store.next_sequence(unix_ms().max(least)).map_err(|error| chain(&error))?;
-            let batch = taken.batch(&config.device, sequence).encode_to_vec();
+            batch.sequence = store.next_sequence(unix_ms().max(least)).map_err(|error| chain(&error))?;
+            let sequence = batch.sequence;
+            let batch = batch.encode_to_vec();
             let message = telemetry_message(&config.program_id, &batch);
             let signature = sign(&config.telemetry_key, &message).to_vec();
             let body = SignedBatch { batch, signature }.encode_to_vec();
@@ -228,9 +331,14 @@ impl Sender {
             } else {
                 zstd::bulk::compress(&body, ZSTD_LEVEL).map_err(|error| error.to_string())?
             };
-            Ok(Signed { sequence, body: body.into(), tries: 0 })
+            Ok::<_, String>((sequence, body))
         };
-        tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
+        let (sequence, body) = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())??;
+        held.batch.sequence = sequence;
+        let (key, program) = (self.key(), self.program());
+        self.state().progress.unanswered = Some(Unanswered { sequence, plain, key, program, body: body.clone() });
+        self.keep().await;
+        Ok(Signed { sequence, body: body.into(), tries: 0 })
     }
 
     async fn post(&self, body: Bytes) -> Answer {

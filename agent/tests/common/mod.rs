@@ -333,6 +333,9 @@ pub enum Does {
     Postpones(u64),
     /// 409, with this last sequence.
     Replays(u64),
+    /// As a real one: takes what has a higher sequence than the last, and says of the rest that it is a replay. With
+    /// `true` the connection is closed instead of answered.
+    Judges(bool),
     /// Takes the batch and closes the connection without an answer.
     TakesAndCloses,
     /// Never answers.
@@ -417,6 +420,20 @@ async fn take(AxumState(oracle): AxumState<FakeOracle>, headers: HeaderMap, body
         }
         Does::Postpones(seconds) => answer.status(429).header("retry-after", seconds).body(refusal("")).unwrap(),
         Does::Replays(last) => answer.status(409).body(refusal(&format!(r#","last_sequence":{last}"#))).unwrap(),
+        Does::Judges(closes) => {
+            let sequence = Batch::decode(signed.batch.as_slice()).unwrap().sequence;
+            let last = oracle.batches.lock().unwrap().last().map_or(0, |batch| batch.sequence);
+            if sequence > last {
+                takes();
+            }
+            if closes {
+                panic!("told to close");
+            }
+            match sequence > last {
+                true => answer.status(202).body(Body::empty()).unwrap(),
+                false => answer.status(409).body(refusal(&format!(r#","last_sequence":{last}"#))).unwrap(),
+            }
+        }
         Does::TakesAndCloses => {
             takes();
             // A handler that dies takes its connection with it.

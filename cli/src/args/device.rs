@@ -1,5 +1,7 @@
 //! `causeway device` and `causeway device interface`.
 
+use std::path::PathBuf;
+
 use causeway_interface::{
     Code, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceKind, InterfaceName, InterfaceRole, Ip4, Key,
     LoopbackType, Platform, Prefix, RejectReason, VrfName,
@@ -17,6 +19,8 @@ use super::{Expect, MaybeKey, Target, Wait, one_of, parse_bandwidth};
 pub enum Device {
     /// Register a device with its type's default interfaces; the contributor's owner signs.
     Create(DeviceCreate),
+    /// Make a device's own keys, on the device, and print what registers them; needs no ledger.
+    Enroll(DeviceEnroll),
     /// Assign addresses and begin provisioning.
     Provision {
         /// Which.
@@ -67,6 +71,17 @@ fn prefixes(list: &[Prefix]) -> (u8, [Prefix; MAX_DZ_PREFIXES]) {
         *place = *prefix;
     }
     (list.len().min(MAX_DZ_PREFIXES) as u8, array)
+}
+
+/// Where the keys of a device are made.
+#[derive(Clone, Debug, Args)]
+pub struct DeviceEnroll {
+    /// Its code.
+    pub code: Code,
+    /// Folder for the files agent-key and telemetry-key, which nobody else can read; made if missing. What is there is
+    /// never overwritten.
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/causeway")]
+    pub dir: PathBuf,
 }
 
 /// A new device.

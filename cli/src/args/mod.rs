@@ -23,8 +23,8 @@ use clap::{
 
 pub use self::{
     device::{
-        Device, DeviceCreate, DeviceList, DeviceReject, DeviceUpdate, Interface, InterfaceFigures, InterfaceRemove,
-        InterfaceSet,
+        Device, DeviceCreate, DeviceEnroll, DeviceList, DeviceReject, DeviceUpdate, Interface, InterfaceFigures,
+        InterfaceRemove, InterfaceSet,
     },
     health::{Ask, Backtest, Health, OracleVerb, Subject},
     link::{Link, LinkAccept, LinkCreate, LinkList, LinkUpdate, acts_for},

@@ -14,7 +14,7 @@ use causeway_sdk::{
 use solana_sdk::{instruction::Instruction, signature::Keypair, signer::Signer};
 
 use super::{
-    interface,
+    enroll, interface,
     session::{Session, changed, warn_undecodable},
     view::{self, Names},
     wait::{self, Look},
@@ -32,6 +32,7 @@ pub async fn run(session: &Session, verb: args::Device) -> Result<Report, Failur
         Verb::List(args) => list(session, &args).await,
         Verb::Get { code } => get(session, &code).await,
         Verb::Interface(verb) => interface::run(session, verb).await,
+        Verb::Enroll(args) => enroll::run(&args),
         Verb::Create(args) => {
             let signer = session.signer()?;
             let data = args.data().map_err(invalid)?;

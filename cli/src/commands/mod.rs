@@ -6,6 +6,7 @@ mod actors;
 mod apply;
 mod config;
 mod device;
+mod enroll;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fund;
@@ -26,7 +27,7 @@ mod view;
 mod wait;
 
 use crate::{
-    args::{Cli, Noun},
+    args::{Cli, Device, Noun},
     failure::Failure,
     output::Report,
 };
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Noun::Contributor(verb) => registry::contributor(&Session::open(globals)?, verb).await,
         Noun::Location(verb) => registry::location(&Session::open(globals)?, verb).await,
         Noun::Exchange(verb) => registry::exchange(&Session::open(globals)?, verb).await,
+        Noun::Device(Device::Enroll(args)) => enroll::run(&args),
         Noun::Device(verb) => device::run(&Session::open(globals)?, verb).await,
         Noun::Link(verb) => link::run(&Session::open(globals)?, verb).await,
         Noun::Health(verb) => health::run(&Session::open(globals)?, verb).await,

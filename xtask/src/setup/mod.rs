@@ -20,6 +20,8 @@ pub enum Need {
     Program,
     /// Real routers, for the tests that ask them whether they accept a configuration.
     Routers,
+    /// What the agent's packets are captured and read with, and the links that they take.
+    Packets,
     /// What the files for running an oracle are checked with, and other makers of keys.
     Operation,
     /// A real ClickHouse server, for the tests of the telemetry store for fleets; they start their own.
@@ -38,6 +40,7 @@ const NATIVE: &[&str] = &[
     "zstd",
 ];
 const ROUTERS: &[&str] = &["frr", "frr-pythontools"];
+const PACKETS: &[&str] = &["iproute2", "tcpdump", "tshark"];
 /// openssl makes keys in PKCS#8; promtool is in prometheus, systemd-analyze in systemd.
 const OPERATION: &[&str] = &["openssl", "prometheus", "systemd"];
 const DATABASES: &[&str] = &["clickhouse-server"];
@@ -55,6 +58,7 @@ pub fn ensure(needs: &[Need]) -> Result<()> {
             Need::Program if debian_route => onchain::COMPILER,
             Need::Program => &[],
             Need::Routers => ROUTERS,
+            Need::Packets => PACKETS,
             Need::Operation => OPERATION,
             Need::Databases => DATABASES,
         });
