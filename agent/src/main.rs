@@ -10,9 +10,10 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use causeway_agent::{
-    Agent, AgentConfig, Intervals,
+    Agent, AgentConfig, AgentHandle, Intervals,
     apply::ApplyLimits,
     config::{BUFFERED_SAMPLES, PROBES_PER_SAMPLE},
+    eos::{EosArgs, EosDriver, NoProber},
     sim::{Fabric, Family, Port, SimDriver, UplinkKind},
 };
 use clap::{Parser, ValueEnum};
@@ -22,6 +23,8 @@ use tracing_subscriber::EnvFilter;
 /// What stands between the agent and a device.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DriverChoice {
+    /// An Arista switch, over eAPI.
+    Eos,
     /// A simulated FRR router, in this process, with no neighbours.
     SimulatorFrr,
     /// A simulated EOS router, in this process, with no neighbours.
@@ -74,6 +77,8 @@ struct Options {
     /// Simulator only: interface with direct internet access; repeat for more
     #[arg(long)]
     simulator_uplink: Vec<String>,
+    #[command(flatten)]
+    eos: EosArgs,
 }
 
 #[tokio::main]
@@ -96,14 +101,31 @@ async fn run() -> anyhow::Result<()> {
         .init();
     let options = Options::parse();
     let config = config(&options)?;
-    let (driver, clock) = simulator(&options)?;
-    let agent = Agent::start(config, driver).context("the agent can not start")?;
+    let (agent, clock) = start(&options, config)?;
     tracing::info!(device = %options.device, driver = ?options.driver, "agent started");
     stop_signal().await?;
     tracing::info!(device = %options.device, "agent stops");
     agent.shutdown().await;
-    clock.abort();
+    if let Some(clock) = clock {
+        clock.abort();
+    }
     Ok(())
+}
+
+/// The agent with its driver, and the clock of a simulated device.
+fn start(options: &Options, config: AgentConfig) -> anyhow::Result<(AgentHandle, Option<tokio::task::JoinHandle<()>>)> {
+    const FAILED: &str = "the agent can not start";
+    let family = match options.driver {
+        DriverChoice::Eos => {
+            let eos = options.eos.config(&options.state_dir, &options.device)?;
+            let config = AgentConfig { limits: eos.timeouts.apply_limits(), ..config };
+            return Ok((Agent::start(config, EosDriver::new(&eos, NoProber)?).context(FAILED)?, None));
+        }
+        DriverChoice::SimulatorFrr => Family::Frr,
+        DriverChoice::SimulatorEos => Family::Eos,
+    };
+    let (driver, clock) = simulator(options, family)?;
+    Ok((Agent::start(config, driver).context(FAILED)?, Some(clock)))
 }
 
 fn config(options: &Options) -> anyhow::Result<AgentConfig> {
@@ -134,11 +156,7 @@ fn config(options: &Options) -> anyhow::Result<AgentConfig> {
     })
 }
 
-fn simulator(options: &Options) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {
-    let family = match options.driver {
-        DriverChoice::SimulatorFrr => Family::Frr,
-        DriverChoice::SimulatorEos => Family::Eos,
-    };
+fn simulator(options: &Options, family: Family) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {
     let fabric = Fabric::new(0);
     fabric.add_device(&options.device, family, options.simulator_public_ip)?;
     for interface in &options.simulator_uplink {
