@@ -74,8 +74,8 @@ impl Timeouts {
             self.show + self.save,
         ];
         let verb = verbs.into_iter().fold(usual.verb, Duration::max);
-        // The timer has to outlast a commit, the verification and the confirmation's first look.
-        let revert_after = usual.revert_after.max(verb * 2 + usual.verify);
+        // The timer has to outlast the end of the commit, the verification, and the confirmation until it is sent.
+        let revert_after = usual.revert_after.max(verb + usual.verify + self.show);
         ApplyLimits { verb, revert_after, ..usual }
     }
 }

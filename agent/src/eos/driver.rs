@@ -160,13 +160,17 @@ impl<P: Prober> EosDriver<P> {
     async fn write(&self, managed: &Managed) -> Result<(), DriverError> {
         let (file, managed) = (self.file.clone(), managed.clone());
         let written = tokio::task::spawn_blocking(move || file.write(&managed)).await;
-        let failed = |why: String| {
-            DriverError::State(format!(
-                "{} can not be written, so nothing is committed: {why}",
-                self.file.path().display()
-            ))
-        };
+        let failed =
+            |why: String| DriverError::State(format!("{} can not be written: {why}", self.file.path().display()));
         written.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+    }
+
+    /// Writes down what runs already. What was tried before is in the file and counts as ours, so that a failure costs
+    /// nothing; the next one writes it again.
+    async fn note(&self, managed: &Managed) {
+        if let Err(error) = self.write(managed).await {
+            tracing::warn!(%error, "the record of what is Causeway's is behind");
+        }
     }
 
     async fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -245,7 +249,13 @@ impl<P: Prober> Driver for EosDriver<P> {
             Some(_) | None => {
                 let (wanted, diff) = self.read_session(&candidate.name, ours).await?;
                 candidate.wanted = Some(wanted);
-                Ok(comparison(&diff))
+                let comparison = comparison(&diff);
+                if comparison.equal {
+                    // It runs, without a commit: its sections are ours from here on, and what others said is gone.
+                    inner.managed.confirm(text);
+                    self.note(&inner.managed).await;
+                }
+                Ok(comparison)
             }
         }
     }
@@ -317,10 +327,7 @@ impl<P: Prober> Driver for EosDriver<P> {
         }
         inner.managed.confirm(&candidate.text);
         inner.candidate = None;
-        if let Err(error) = self.write(&inner.managed).await {
-            // What was tried is in the file and counts as ours; the next commit writes it again.
-            tracing::warn!(%error, "the record of what is Causeway's is behind");
-        }
+        self.note(&inner.managed).await;
         Ok(())
     }
 

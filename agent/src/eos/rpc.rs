@@ -82,7 +82,11 @@ pub fn answers(body: &[u8], id: u64, commands: usize) -> Result<Vec<Value>, Call
     if let Some(error) = reply.error {
         return Err(CallError::Command(failure(error)));
     }
-    let ours = reply.id.as_ref().and_then(Value::as_str).is_some_and(|found| found == id.to_string());
+    let ours = match &reply.id {
+        Some(Value::String(found)) => *found == id.to_string(),
+        Some(Value::Number(found)) => found.as_u64() == Some(id),
+        Some(_) | None => false,
+    };
     if !ours {
         return Err(CallError::Answer("the answer is to another call".to_owned()));
     }

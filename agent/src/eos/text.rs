@@ -221,8 +221,8 @@ pub fn wanted_adjacencies(text: &str) -> Result<BTreeSet<String>, DriverError> {
         match words.as_slice() {
             ["isis", "enable", _] => circuit.enabled = true,
             ["no", "isis", "enable"] => circuit.enabled = false,
-            ["isis", "passive"] => circuit.passive = true,
-            ["no", "isis", "passive"] => circuit.passive = false,
+            ["isis", "passive" | "passive-interface"] => circuit.passive = true,
+            ["no", "isis", "passive" | "passive-interface"] => circuit.passive = false,
             ["isis", "circuit-type", level] => circuit.level_one_only = *level == "level-1",
             ["ip", "address", ..] => circuit.addressed = true,
             ["no", "ip", "address", ..] => circuit.addressed = false,

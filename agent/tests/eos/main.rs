@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod applies;
+#[path = "../common/mod.rs"]
+mod common;
 mod faults;
 mod model;
 mod verbs;
+mod whole;
 
 use std::{path::Path, time::Duration};
 

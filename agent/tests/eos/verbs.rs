@@ -144,6 +144,22 @@ async fn an_interface_that_a_later_text_does_not_name_is_taken_back_also_by_a_ne
 }
 
 #[tokio::test]
+async fn an_agent_that_lost_its_record_has_it_again_once_it_finds_its_text_running() {
+    let model = ModelEapi::start(switch()).await;
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let more = text(7, 9_000) + "interface Loopback9\n   ip address 198.18.9.9/32\n!\n";
+    apply(&driver(&model, folder.path()), &more).await;
+    let next = driver(&model, other.path());
+    next.load_candidate(&more).await.unwrap();
+    assert!(next.compare(&more).await.unwrap().equal);
+    next.discard_candidate().await.unwrap();
+    let next = driver(&model, other.path());
+    next.load_candidate(&text(7, 9_000)).await.unwrap();
+    let diff = next.compare(&text(7, 9_000)).await.unwrap().diff;
+    assert!(diff.contains("-interface Loopback9"), "{diff}");
+}
+
+#[tokio::test]
 async fn a_refused_line_is_named_with_its_number_and_the_switchs_words_and_changes_nothing() {
     let model = ModelEapi::start(switch()).await;
     let folder = tempfile::tempdir().unwrap();
