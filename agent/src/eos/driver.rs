@@ -165,6 +165,21 @@ impl<P: Prober> EosDriver<P> {
         written.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
     }
 
+    /// Lets go of the last candidate. One whose confirmation was never answered, and that runs, was confirmed.
+    async fn settle_last(&self, inner: &mut Inner) -> Result<(), DriverError> {
+        let Some(last) = inner.candidate.as_ref().filter(|last| last.sent) else {
+            inner.candidate = None;
+            return Ok(());
+        };
+        let running = text::part(&self.running().await?, owned(&inner.managed, &last.text));
+        if last.wanted.as_ref() == Some(&running) {
+            inner.managed.confirm(&last.text);
+            self.note(&inner.managed).await;
+        }
+        inner.candidate = None;
+        Ok(())
+    }
+
     /// Writes down what runs already. What was tried before is in the file and counts as ours, so that a failure costs
     /// nothing; the next one writes it again.
     async fn note(&self, managed: &Managed) {
@@ -184,8 +199,9 @@ impl<P: Prober> Driver for EosDriver<P> {
     }
 
     async fn load_candidate(&self, text: &str) -> Result<(), DriverError> {
+        // A text that must not be entered is refused before anything is asked.
+        text::lines(text)?;
         let mut inner = self.inner().await;
-        let lines = with_removals(&inner.managed, text)?;
         let listing = self.list().await?;
         if let Some(name) = listing.our_timed() {
             let known = inner.candidate.as_ref().is_some_and(|candidate| candidate.sent && candidate.name == name);
@@ -198,7 +214,9 @@ impl<P: Prober> Driver for EosDriver<P> {
             self.abort(name).await?;
         }
         self.sweep(&listing).await?;
-        (inner.candidate, inner.swept) = (None, true);
+        self.settle_last(&mut inner).await?;
+        inner.swept = true;
+        let lines = with_removals(&inner.managed, text)?;
         let others: Vec<&str> = listing.open().filter(|name| !session::is_ours(name)).collect();
         if listing.limit.is_some_and(|limit| others.len() as u64 >= limit) {
             let names = others.join(", ");
@@ -346,6 +364,7 @@ impl<P: Prober> Driver for EosDriver<P> {
         inner.candidate = None;
         if timed.is_some() {
             inner.managed.forget_tried();
+            self.note(&inner.managed).await;
         }
         Ok(())
     }
@@ -387,7 +406,7 @@ impl<P: Prober> Driver for EosDriver<P> {
     }
 
     async fn wanted_adjacencies(&self, text: &str) -> Result<BTreeSet<String>, DriverError> {
-        text::wanted_adjacencies(text)
+        Ok(text::wanted_adjacencies(text))
     }
 
     async fn counters(&self) -> Result<Vec<InterfaceCounters>, DriverError> {

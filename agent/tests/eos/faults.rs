@@ -111,8 +111,10 @@ async fn a_reboot_before_the_confirmation_leaves_the_startup_configuration() {
     assert_eq!(model.running(), before);
     // A candidate that was open is gone too.
     driver.load_candidate(&text(7, 9_000)).await.unwrap();
+    driver.compare(&text(7, 9_000)).await.unwrap();
     model.lock().switch.reboot();
     assert!(matches!(driver.commit(LATER).await, Err(DriverError::State(_))));
+    assert_eq!(model.sent("configure session"), 3, "entered twice and committed once");
     driver.discard_candidate().await.unwrap();
     assert_eq!((model.running(), model.live_sessions().len()), (before, 0));
 }
@@ -271,4 +273,52 @@ async fn a_record_that_can_not_be_written_stops_the_commit() {
     driver.load_candidate(&text(7, 9_000)).await.unwrap();
     assert!(matches!(driver.commit(LATER).await, Err(DriverError::State(_))));
     assert_eq!(model.running(), before);
+}
+
+#[tokio::test]
+async fn a_commit_counts_with_its_timer_and_an_abort_once_the_session_is_gone() {
+    let model = ModelEapi::start(switch()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let driver = driver(&model, folder.path());
+    driver.load_candidate(&text(7, 9_000)).await.unwrap();
+    driver.compare(&text(7, 9_000)).await.unwrap();
+    model.inject("configure session causeway-", Fault::Ignore);
+    let unarmed = driver.commit(LATER).await;
+    assert!(matches!(&unarmed, Err(DriverError::State(why)) if why.contains("timer")), "{unarmed:?}");
+    driver.revert().await.unwrap();
+
+    driver.load_candidate(&text(7, 9_000)).await.unwrap();
+    driver.commit(LATER).await.unwrap();
+    model.inject("configure session causeway-", Fault::Ignore);
+    let confirmed = driver.confirm().await;
+    assert!(matches!(&confirmed, Err(DriverError::State(why)) if why.contains("still lists")), "{confirmed:?}");
+    model.inject("configure session causeway-", Fault::Ignore);
+    let reverted = driver.revert().await;
+    assert!(matches!(&reverted, Err(DriverError::State(why)) if why.contains("still there")), "{reverted:?}");
+    driver.revert().await.unwrap();
+    assert!(model.live_sessions().is_empty() && !model.running().contains("isis metric"));
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_the_operators_again_and_what_was_confirmed_unseen_is_ours() {
+    let model = ModelEapi::start(switch()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let with = |number: u32| text(7, 9_000) + &format!("interface Loopback{number}\n   description ours\n!\n");
+    let first = driver(&model, folder.path());
+    first.load_candidate(&with(9)).await.unwrap();
+    first.commit(LATER).await.unwrap();
+    first.revert().await.unwrap();
+    model.lock().switch.operator_types(&["interface Loopback9", "description theirs"]);
+    // The confirmation's answer is lost, and the switch has carried it out.
+    let next = driver(&model, folder.path());
+    next.load_candidate(&with(8)).await.unwrap();
+    next.commit(LATER).await.unwrap();
+    model.inject("configure session causeway-", Fault::DropAfter);
+    assert!(next.confirm().await.is_err());
+    assert!(!next.is_pending().await.unwrap());
+    next.load_candidate(&text(7, 9_000)).await.unwrap();
+    next.commit(LATER).await.unwrap();
+    next.confirm().await.unwrap();
+    let running = model.running();
+    assert!(running.contains("description theirs") && !running.contains("Loopback8"), "{running}");
 }

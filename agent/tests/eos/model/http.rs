@@ -36,6 +36,8 @@ pub enum Fault {
     Answer(u16, String),
     /// The answer never ends.
     Endless,
+    /// It is answered as if it had been run, and isn't.
+    Ignore,
     /// The command fails.
     Fail(i64, String),
     /// From this command on nothing is answered.
@@ -190,10 +192,11 @@ async fn answer(body: &[u8], shared: &Arc<Mutex<Shared>>) -> Reply {
             Some(Fault::Answer(status, body)) => return Reply::Body(*status, body.clone()),
             Some(Fault::Endless) => return Reply::Endless,
             Some(Fault::Fail(code, words)) => failed = Some(Complaint { code: *code, words: words.clone() }),
-            Some(Fault::DropAfter | Fault::Die) | None => {}
+            Some(Fault::DropAfter | Fault::Die | Fault::Ignore) | None => {}
         }
         let done = match failed {
             Some(complaint) => Err(complaint),
+            None if fault == Some(Fault::Ignore) => Ok(json!({"output": ""})),
             None => shared.lock().unwrap().switch.run(command, json, &mut inside, takes),
         };
         if matches!(fault, Some(Fault::DropAfter | Fault::DropDuring(_))) {
