@@ -5,30 +5,24 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use serde_json::Value;
 use similar::TextDiff;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
-    config::{EosConfig, EosConfigError, Timeouts},
+    calls::{Calls, whole},
+    config::{EosConfig, EosConfigError},
     managed::{Managed, ManagedFile},
     prober::{NoProber, Prober},
-    rpc::{self, CallError, CommandFailure, Format},
-    session::{self, Listing},
-    show,
+    rpc::Format,
+    session,
     text::{self, Line},
-    transport::Eapi,
 };
 use crate::driver::{Adjacency, Comparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Target};
 
-/// What runs, whole.
-const RUNNING: &str = "show running-config";
 /// Makes what runs what the switch starts with.
 const SAVE: &str = "copy running-config startup-config";
 /// Lines around a change in a difference that is made here.
 const CONTEXT_LINES: usize = 3;
-/// Commands before the first line of a text in the call that enters it.
-const BEFORE_LINES: usize = 2;
 
 /// The session that holds the candidate.
 struct Candidate {
@@ -51,8 +45,7 @@ struct Inner {
 
 /// A switch's management.
 pub struct EosDriver<P = NoProber> {
-    eapi: Eapi,
-    timeouts: Timeouts,
+    calls: Calls,
     file: ManagedFile,
     prober: P,
     inner: Mutex<Inner>,
@@ -67,93 +60,23 @@ impl<P: Prober> EosDriver<P> {
         let file = ManagedFile(config.managed_file.clone());
         let managed = file.read().map_err(|source| EosConfigError::Managed { path: file.path().to_owned(), source })?;
         Ok(Self {
-            eapi: Eapi::new(config)?,
-            timeouts: config.timeouts,
+            calls: Calls::new(config)?,
             file,
             prober,
             inner: Mutex::new(Inner { candidate: None, managed, swept: false }),
         })
     }
 
-    async fn one(&self, command: String, format: Format, within: Duration) -> Result<Value, DriverError> {
-        let mut answers =
-            self.eapi.run(std::slice::from_ref(&command), format, within).await.map_err(|e| told(e, &command))?;
-        answers.pop().ok_or_else(|| DriverError::Unreachable("no answer to the only command".to_owned()))
-    }
-
-    async fn list(&self) -> Result<Listing, DriverError> {
-        let answer = self.one(session::LIST.to_owned(), Format::Json, self.timeouts.show).await?;
-        Listing::read(&answer).map_err(|error| told(error, session::LIST))
-    }
-
-    async fn running(&self) -> Result<String, DriverError> {
-        let answer = self.one(RUNNING.to_owned(), Format::Text, self.timeouts.show).await?;
-        Ok(rpc::output(&answer).map_err(|error| told(error, RUNNING))?.to_owned())
-    }
-
-    /// Aborts a session, or finds that it is over already: its timer went off, or the switch restarted.
-    async fn abort(&self, name: &str) -> Result<(), DriverError> {
-        match self.one(session::abort(name), Format::Text, self.timeouts.revert).await {
-            Err(refused @ DriverError::State(_)) => {
-                let listing = self.list().await?;
-                let there = listing.is_open(name) || listing.timed.as_deref() == Some(name);
-                if there { Err(refused) } else { Ok(()) }
-            }
-            done => done.map(drop),
-        }
-    }
-
-    /// Drops our open sessions; those of others are nobody's business here.
-    async fn sweep(&self, listing: &Listing) -> Result<(), DriverError> {
-        for name in listing.our_open() {
-            tracing::info!(session = %name, "an open session of an agent is dropped");
-            self.abort(name).await?;
-        }
-        Ok(())
-    }
-
-    /// Opens a session and enters a text, after taking back what earlier texts set and this one does not name. Answers
-    /// what ran before.
-    async fn enter(&self, name: &str, lines: &[Line]) -> Result<String, DriverError> {
-        let first = [RUNNING.to_owned(), session::enter(name)];
-        let commands: Vec<String> = first.into_iter().chain(lines.iter().map(|line| line.command.clone())).collect();
-        match self.eapi.run(&commands, Format::Text, self.timeouts.load).await {
-            Ok(answers) => {
-                let base = answers.first().map(rpc::output);
-                match base {
-                    Some(Ok(base)) => Ok(whole(base)),
-                    Some(Err(error)) => Err(told(error, RUNNING)),
-                    None => Err(DriverError::Unreachable("no answer to any command".to_owned())),
-                }
-            }
-            Err(error) => Err(refused(error, lines)),
-        }
-    }
-
-    /// The managed part of what a session makes run, and the difference to what runs.
-    async fn read_session(&self, name: &str, owns: impl Fn(&str) -> bool) -> Result<(String, String), DriverError> {
-        let commands = [session::show(name), session::diffs(name)];
-        let called = self.eapi.run(&commands, Format::Text, self.timeouts.compare).await;
-        let answers = called.map_err(|error| told(error, &session::show(name)))?;
-        match answers.as_slice() {
-            [shown, diff] => {
-                let read = |answer| rpc::output(answer).map_err(|error| told(error, &session::diffs(name)));
-                Ok((text::part(read(shown)?, owns), read(diff)?.to_owned()))
-            }
-            _ => Err(DriverError::Unreachable("not as many answers as commands".to_owned())),
-        }
-    }
-
     /// Compares a text that is not the candidate's, in a session of its own that is dropped again.
     async fn compare_apart(&self, inner: &Inner, text: &str) -> Result<Comparison, DriverError> {
         let lines = with_removals(&inner.managed, text)?;
         let name = session::fresh_name();
-        let compared = match self.enter(&name, &lines).await {
-            Ok(_) => self.read_session(&name, |_| false).await.map(|(_, diff)| comparison(&diff)),
+        let compared = match self.calls.enter(&name, &lines).await {
+            Ok(_) => self.calls.read_session(&name, |_| false).await.map(|(_, diff)| comparison(&diff)),
             Err(error) => Err(error),
         };
         // Best effort: one that stays is swept before the next one is opened.
-        let _ = self.abort(&name).await;
+        let _ = self.calls.abort(&name).await;
         compared
     }
 
@@ -171,7 +94,7 @@ impl<P: Prober> EosDriver<P> {
             inner.candidate = None;
             return Ok(());
         };
-        let running = text::part(&self.running().await?, owned(&inner.managed, &last.text));
+        let running = text::part(&self.calls.running().await?, owned(&inner.managed, &last.text));
         if last.wanted.as_ref() == Some(&running) {
             inner.managed.confirm(&last.text);
             self.note(&inner.managed).await;
@@ -202,7 +125,7 @@ impl<P: Prober> Driver for EosDriver<P> {
         // A text that must not be entered is refused before anything is asked.
         text::lines(text)?;
         let mut inner = self.inner().await;
-        let listing = self.list().await?;
+        let listing = self.calls.list().await?;
         if let Some(name) = listing.our_timed() {
             let known = inner.candidate.as_ref().is_some_and(|candidate| candidate.sent && candidate.name == name);
             if known {
@@ -211,9 +134,9 @@ impl<P: Prober> Driver for EosDriver<P> {
             // A commit that was given up, and that the switch came to after all. A name that it had forgotten by then
             // made it commit an empty session; either way nobody waits for it.
             tracing::warn!(session = %name, "a commit that was given up came to run; it is taken back");
-            self.abort(name).await?;
+            self.calls.abort(name).await?;
         }
-        self.sweep(&listing).await?;
+        self.calls.sweep(&listing).await?;
         self.settle_last(&mut inner).await?;
         inner.swept = true;
         let lines = with_removals(&inner.managed, text)?;
@@ -228,7 +151,7 @@ impl<P: Prober> Driver for EosDriver<P> {
         let name = session::fresh_name();
         inner.candidate =
             Some(Candidate { name: name.clone(), text: text.to_owned(), base: None, wanted: None, sent: false });
-        match self.enter(&name, &lines).await {
+        match self.calls.enter(&name, &lines).await {
             Ok(base) => {
                 if let Some(candidate) = &mut inner.candidate {
                     candidate.base = Some(base);
@@ -237,7 +160,7 @@ impl<P: Prober> Driver for EosDriver<P> {
             }
             Err(error @ DriverError::Refused(_)) => {
                 // Best effort: one that stays is swept before the next one is opened.
-                let _ = self.abort(&name).await;
+                let _ = self.calls.abort(&name).await;
                 inner.candidate = None;
                 Err(error)
             }
@@ -248,7 +171,7 @@ impl<P: Prober> Driver for EosDriver<P> {
     async fn discard_candidate(&self) -> Result<(), DriverError> {
         let mut inner = self.inner().await;
         let Some(candidate) = inner.candidate.as_ref().filter(|candidate| !candidate.sent) else { return Ok(()) };
-        self.abort(&candidate.name).await?;
+        self.calls.abort(&candidate.name).await?;
         inner.candidate = None;
         Ok(())
     }
@@ -261,11 +184,11 @@ impl<P: Prober> Driver for EosDriver<P> {
         let ours = owned(&inner.managed, text);
         match &candidate.wanted {
             Some(wanted) if candidate.sent => {
-                let running = text::part(&self.running().await?, ours);
+                let running = text::part(&self.calls.running().await?, ours);
                 Ok(difference(&running, wanted))
             }
             Some(_) | None => {
-                let (wanted, diff) = self.read_session(&candidate.name, ours).await?;
+                let (wanted, diff) = self.calls.read_session(&candidate.name, ours).await?;
                 candidate.wanted = Some(wanted);
                 let comparison = comparison(&diff);
                 if comparison.equal {
@@ -289,7 +212,7 @@ impl<P: Prober> Driver for EosDriver<P> {
         let command = session::commit_timer(&candidate.name, revert_after).map_err(|wrong| {
             DriverError::State(format!("{} s is no time that a commit timer can have", wrong.as_secs_f32()))
         })?;
-        let listing = self.list().await?;
+        let listing = self.calls.list().await?;
         if let Some(other) = &listing.timed {
             return Err(DriverError::State(format!(
                 "the commit of session {other} awaits its confirmation, and a switch has one commit timer; confirm or \
@@ -301,9 +224,9 @@ impl<P: Prober> Driver for EosDriver<P> {
         }
         if candidate.wanted.is_none() {
             let ours = owned(&inner.managed, &candidate.text);
-            candidate.wanted = Some(self.read_session(&candidate.name, ours).await?.0);
+            candidate.wanted = Some(self.calls.read_session(&candidate.name, ours).await?.0);
         }
-        if whole(&self.running().await?) != *base {
+        if whole(&self.calls.running().await?) != *base {
             return Err(DriverError::State(
                 "somebody changed what runs since the candidate was loaded, and its commit would take that back; it is \
                  loaded anew at the next try"
@@ -315,8 +238,8 @@ impl<P: Prober> Driver for EosDriver<P> {
         self.write(&managed).await?;
         inner.managed = managed;
         candidate.sent = true;
-        self.one(command, Format::Text, self.timeouts.commit).await?;
-        let armed = self.list().await?;
+        self.calls.one(command, Format::Text, self.calls.timeouts.commit).await?;
+        let armed = self.calls.list().await?;
         if armed.our_timed() != Some(candidate.name.as_str()) {
             return Err(DriverError::State("the switch does not list the timer of the commit".to_owned()));
         }
@@ -331,15 +254,15 @@ impl<P: Prober> Driver for EosDriver<P> {
             return Err(nothing());
         };
         // Confirming a session that is gone would open and commit an empty one of its name: looked at first.
-        if self.list().await?.our_timed() != Some(candidate.name.as_str()) {
+        if self.calls.list().await?.our_timed() != Some(candidate.name.as_str()) {
             return Err(nothing());
         }
-        self.one(session::commit(&candidate.name), Format::Text, self.timeouts.confirm).await?;
+        self.calls.one(session::commit(&candidate.name), Format::Text, self.calls.timeouts.confirm).await?;
         // Between the look and the confirmation the timer may have gone off: looked at again.
-        if self.list().await?.our_timed().is_some() {
+        if self.calls.list().await?.our_timed().is_some() {
             return Err(DriverError::State("the switch still lists the timer after the confirmation".to_owned()));
         }
-        let running = text::part(&self.running().await?, owned(&inner.managed, &candidate.text));
+        let running = text::part(&self.calls.running().await?, owned(&inner.managed, &candidate.text));
         if candidate.wanted.as_ref() != Some(&running) {
             return Err(nothing());
         }
@@ -351,13 +274,13 @@ impl<P: Prober> Driver for EosDriver<P> {
 
     async fn revert(&self) -> Result<(), DriverError> {
         let mut inner = self.inner().await;
-        let listing = self.list().await?;
+        let listing = self.calls.list().await?;
         let timed = listing.our_timed();
         if let Some(name) = timed {
-            self.abort(name).await?;
+            self.calls.abort(name).await?;
         }
-        self.sweep(&listing).await?;
-        let after = self.list().await?;
+        self.calls.sweep(&listing).await?;
+        let after = self.calls.list().await?;
         if let Some(name) = after.our_timed().or_else(|| after.our_open().next()) {
             return Err(DriverError::State(format!("session {name} was aborted and is still there")));
         }
@@ -371,7 +294,7 @@ impl<P: Prober> Driver for EosDriver<P> {
 
     async fn is_pending(&self) -> Result<bool, DriverError> {
         let mut inner = self.inner().await;
-        let listing = self.list().await?;
+        let listing = self.calls.list().await?;
         if listing.our_timed().is_some() {
             return Ok(true);
         }
@@ -381,7 +304,7 @@ impl<P: Prober> Driver for EosDriver<P> {
         }
         if !inner.swept && inner.candidate.is_none() {
             // One that an earlier process left may be in the middle of its commit; then it can't be dropped.
-            if let Err(error) = self.sweep(&listing).await {
+            if let Err(error) = self.calls.sweep(&listing).await {
                 tracing::warn!(%error, "a session of an earlier agent can not be dropped yet");
                 return Ok(true);
             }
@@ -392,17 +315,17 @@ impl<P: Prober> Driver for EosDriver<P> {
 
     async fn save_startup(&self) -> Result<(), DriverError> {
         let _inner = self.inner().await;
-        if let Some(name) = self.list().await?.timed {
+        if let Some(name) = self.calls.list().await?.timed {
             return Err(DriverError::State(format!(
                 "the commit of session {name} awaits its confirmation; what may go away again is not saved"
             )));
         }
-        self.one(SAVE.to_owned(), Format::Text, self.timeouts.save).await.map(drop)
+        self.calls.one(SAVE.to_owned(), Format::Text, self.calls.timeouts.save).await.map(drop)
     }
 
     async fn running_text(&self) -> Result<String, DriverError> {
         let managed = self.inner().await.managed.clone();
-        Ok(text::part(&self.running().await?, |header| managed.owns(header)))
+        Ok(text::part(&self.calls.running().await?, |header| managed.owns(header)))
     }
 
     async fn wanted_adjacencies(&self, text: &str) -> Result<BTreeSet<String>, DriverError> {
@@ -410,23 +333,11 @@ impl<P: Prober> Driver for EosDriver<P> {
     }
 
     async fn counters(&self) -> Result<Vec<InterfaceCounters>, DriverError> {
-        let answer = self.one(show::INTERFACES.to_owned(), Format::Json, self.timeouts.show).await?;
-        let (read, without) = show::counters(&answer).map_err(|error| told(error, show::INTERFACES))?;
-        if !without.is_empty() {
-            tracing::debug!(interfaces = ?without, "no counters");
-        }
-        Ok(read)
+        self.calls.counters().await
     }
 
     async fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
-        let commands = [show::CIRCUITS.to_owned(), show::NEIGHBORS.to_owned()];
-        let called = self.eapi.run(&commands, Format::Json, self.timeouts.show).await;
-        match called.map_err(|error| told(error, show::NEIGHBORS))?.as_slice() {
-            [circuits, neighbors] => {
-                show::adjacencies(circuits, neighbors).map_err(|error| told(error, show::NEIGHBORS))
-            }
-            _ => Err(DriverError::Unreachable("not as many answers as commands".to_owned())),
-        }
+        self.calls.adjacencies().await
     }
 
     async fn probe(&self, targets: &[Target], count: u32) -> Result<Vec<ProbeOutcome>, DriverError> {
@@ -448,11 +359,6 @@ fn owned(managed: &Managed, text: &str) -> impl Fn(&str) -> bool {
     move |header| managed.owns(header) || named.contains(header)
 }
 
-/// A configuration without its comments.
-fn whole(configuration: &str) -> String {
-    text::part(configuration, |_| true)
-}
-
 fn comparison(diff: &str) -> Comparison {
     if text::is_empty_diff(diff) {
         return Comparison { equal: true, diff: String::new() };
@@ -466,30 +372,4 @@ fn difference(running: &str, wanted: &str) -> Comparison {
     }
     let diff = TextDiff::from_lines(running, wanted).unified_diff().context_radius(CONTEXT_LINES).to_string();
     Comparison { equal: false, diff: text::without_secrets(&diff) }
-}
-
-/// What a failed call means, where no line of a text was at fault.
-fn told(error: CallError, command: &str) -> DriverError {
-    match error {
-        CallError::Transport(why) => DriverError::Unreachable(why),
-        CallError::Answer(why) => DriverError::Unreachable(format!("{why} (asked: {command})")),
-        CallError::Command(CommandFailure { code, words, .. }) => {
-            DriverError::State(format!("{words} (eAPI {code}, asked: {command})"))
-        }
-    }
-}
-
-/// What a failed call means that entered a text.
-fn refused(error: CallError, lines: &[Line]) -> DriverError {
-    let CallError::Command(failure) = &error else { return told(error, "a text") };
-    let at = failure.index.and_then(|index| index.checked_sub(BEFORE_LINES)).and_then(|index| lines.get(index));
-    match at {
-        Some(Line { command, place: Some(place) }) => {
-            DriverError::Refused(text::refusal(*place, command, &failure.words))
-        }
-        Some(Line { command, place: None }) => {
-            DriverError::Refused(format!("taking back what an earlier text set: {}: {command:?}", failure.words))
-        }
-        None => told(error, "configure session"),
-    }
 }

@@ -13,6 +13,7 @@
 //! changes between the driver's last look and the commit is lost, a window of one round trip.
 
 pub mod args;
+mod calls;
 pub mod config;
 mod driver;
 mod managed;
