@@ -34,6 +34,8 @@ struct Candidate {
     wanted: Option<String>,
     /// The commit was sent: it may run, or come to run.
     sent: bool,
+    /// It awaits nothing any more: it was confirmed, or it is gone.
+    over: bool,
 }
 
 struct Inner {
@@ -88,21 +90,6 @@ impl<P: Prober> EosDriver<P> {
         written.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
     }
 
-    /// Lets go of the last candidate. One whose confirmation was never answered, and that runs, was confirmed.
-    async fn settle_last(&self, inner: &mut Inner) -> Result<(), DriverError> {
-        let Some(last) = inner.candidate.as_ref().filter(|last| last.sent) else {
-            inner.candidate = None;
-            return Ok(());
-        };
-        let running = text::part(&self.calls.running().await?, owned(&inner.managed, &last.text));
-        if last.wanted.as_ref() == Some(&running) {
-            inner.managed.confirm(&last.text);
-            self.note(&inner.managed).await;
-        }
-        inner.candidate = None;
-        Ok(())
-    }
-
     /// Writes down what runs already. What was tried before is in the file and counts as ours, so that a failure costs
     /// nothing; the next one writes it again.
     async fn note(&self, managed: &Managed) {
@@ -137,8 +124,7 @@ impl<P: Prober> Driver for EosDriver<P> {
             self.calls.abort(name).await?;
         }
         self.calls.sweep(&listing).await?;
-        self.settle_last(&mut inner).await?;
-        inner.swept = true;
+        (inner.candidate, inner.swept) = (None, true);
         let lines = with_removals(&inner.managed, text)?;
         let others: Vec<&str> = listing.open().filter(|name| !session::is_ours(name)).collect();
         if listing.limit.is_some_and(|limit| others.len() as u64 >= limit) {
@@ -149,8 +135,14 @@ impl<P: Prober> Driver for EosDriver<P> {
             )));
         }
         let name = session::fresh_name();
-        inner.candidate =
-            Some(Candidate { name: name.clone(), text: text.to_owned(), base: None, wanted: None, sent: false });
+        inner.candidate = Some(Candidate {
+            name: name.clone(),
+            text: text.to_owned(),
+            base: None,
+            wanted: None,
+            sent: false,
+            over: false,
+        });
         match self.calls.enter(&name, &lines).await {
             Ok(base) => {
                 if let Some(candidate) = &mut inner.candidate {
@@ -184,8 +176,13 @@ impl<P: Prober> Driver for EosDriver<P> {
         let ours = owned(&inner.managed, text);
         match &candidate.wanted {
             Some(wanted) if candidate.sent => {
-                let running = text::part(&self.calls.running().await?, ours);
-                Ok(difference(&running, wanted))
+                let comparison = difference(&text::part(&self.calls.running().await?, ours), wanted);
+                if candidate.over && comparison.equal {
+                    // Its confirmation was not answered, and was carried out.
+                    inner.managed.confirm(text);
+                    self.note(&inner.managed).await;
+                }
+                Ok(comparison)
             }
             Some(_) | None => {
                 let (wanted, diff) = self.calls.read_session(&candidate.name, ours).await?;
@@ -298,9 +295,10 @@ impl<P: Prober> Driver for EosDriver<P> {
         if listing.our_timed().is_some() {
             return Ok(true);
         }
-        if let Some(candidate) = inner.candidate.as_ref().filter(|candidate| candidate.sent) {
+        if let Some(candidate) = inner.candidate.as_mut().filter(|candidate| candidate.sent) {
             // Sent and still open: the switch may be about to carry it out.
-            return Ok(listing.is_open(&candidate.name));
+            candidate.over = !listing.is_open(&candidate.name);
+            return Ok(!candidate.over);
         }
         if !inner.swept && inner.candidate.is_none() {
             // One that an earlier process left may be in the middle of its commit; then it can't be dropped.
