@@ -16,6 +16,7 @@ pub mod client;
 pub mod config;
 pub mod core;
 pub mod driver;
+pub mod eos;
 pub mod operation;
 pub mod plan;
 mod pull;

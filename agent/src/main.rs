@@ -1,7 +1,7 @@
 //! `causeway-agent`: the agent of one device, as a process.
 
 use std::{
-    net::{SocketAddr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -10,12 +10,13 @@ use std::{
 
 use anyhow::Context;
 use causeway_agent::{
-    Agent, AgentConfig, Intervals,
+    Agent, AgentConfig, AgentHandle, Intervals,
     apply::ApplyLimits,
     config::{BUFFERED_SAMPLES, PROBES_PER_SAMPLE},
+    eos::{EosArgs, EosDriver},
     operation::{Failure, Problem, Settings, Sources, problem, serve::Server, settings},
     sim::{Fabric, Family, Port, SimDriver, UplinkKind},
-    stamp::{Reflector, ReflectorSettings, reflect::Peers},
+    stamp::{self, Prober, ProberSettings, Reflector, ReflectorSettings, reflect::Peers},
 };
 use clap::{Parser, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -26,6 +27,8 @@ const MISCONFIGURED: u8 = 2;
 /// What stands between the agent and a device.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DriverChoice {
+    /// An Arista switch, over eAPI.
+    Eos,
     /// A simulated FRR router, in this process, with no neighbours.
     SimulatorFrr,
     /// A simulated EOS router, in this process, with no neighbours.
@@ -87,6 +90,12 @@ struct Options {
     /// Network whose STAMP probes are answered; repeat for more, without any all are
     #[arg(long = "stamp-peer", env = "CAUSEWAY_STAMP_PEERS", value_delimiter = ',', value_name = "PREFIX")]
     stamp_peers: Vec<ipnet::Ipv4Net>,
+    /// Address that STAMP probes to other devices are sent from; without it the one that routing chooses
+    #[arg(long, env = "CAUSEWAY_STAMP_SOURCE", value_name = "ADDRESS")]
+    stamp_source: Option<Ipv4Addr>,
+    /// Port on which other devices answer STAMP probes
+    #[arg(long, env = "CAUSEWAY_STAMP_PORT", value_name = "PORT", default_value_t = stamp::PORT)]
+    stamp_port: u16,
     /// Logs as JSON; RUST_LOG says what is logged, info without it
     #[arg(long, env = "CAUSEWAY_AGENT_LOG_JSON")]
     log_json: bool,
@@ -95,10 +104,20 @@ struct Options {
     driver: DriverChoice,
     /// Simulator only: public address of the simulated device
     #[arg(long)]
-    simulator_public_ip: Option<std::net::Ipv4Addr>,
+    simulator_public_ip: Option<Ipv4Addr>,
     /// Simulator only: interface with direct internet access; repeat for more
     #[arg(long)]
     simulator_uplink: Vec<String>,
+    #[command(flatten)]
+    eos: EosArgs,
+}
+
+impl Options {
+    /// Probes of a real device.
+    fn prober(&self) -> ProberSettings {
+        let source = self.stamp_source.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        ProberSettings { source, port: self.stamp_port, ..ProberSettings::default() }
+    }
 }
 
 fn main() -> ExitCode {
@@ -147,10 +166,9 @@ fn shown(settings: &Settings) -> String {
 
 #[tokio::main]
 async fn run(options: &Options, config: AgentConfig) -> anyhow::Result<()> {
-    let (driver, clock) = simulator(options)?;
-    let agent = Agent::start(config, driver).context("the agent can not start")?;
+    let Running { agent, prober, clock } = start(options, config)?;
     let reflector = options.stamp_listen.map(|listen| reflector(listen, &options.stamp_peers)).transpose()?;
-    let sources = Sources { watch: agent.watch(), device: options.device.clone(), reflector, prober: None };
+    let sources = Sources { watch: agent.watch(), device: options.device.clone(), reflector, prober };
     let server = match options.listen {
         Some(listen) => {
             let server = Server::start(listen, sources).await;
@@ -163,8 +181,37 @@ async fn run(options: &Options, config: AgentConfig) -> anyhow::Result<()> {
     tracing::info!(device = %options.device, "agent stops");
     agent.shutdown().await;
     drop(server);
-    clock.abort();
+    if let Some(clock) = clock {
+        clock.abort();
+    }
     Ok(())
+}
+
+/// An agent with what stands behind its driver.
+struct Running {
+    agent: AgentHandle,
+    /// Of a real device.
+    prober: Option<Arc<Prober>>,
+    /// Of a simulated device.
+    clock: Option<tokio::task::JoinHandle<()>>,
+}
+
+fn start(options: &Options, config: AgentConfig) -> anyhow::Result<Running> {
+    const FAILED: &str = "the agent can not start";
+    let family = match options.driver {
+        DriverChoice::Eos => {
+            let eos = options.eos.config(&options.state_dir, &options.device)?;
+            let config = AgentConfig { limits: eos.timeouts.apply_limits(), ..config };
+            let prober = Arc::new(Prober::new(options.prober()));
+            let driver = EosDriver::new(&eos, prober.clone())?;
+            let agent = Agent::start(config, driver).context(FAILED)?;
+            return Ok(Running { agent, prober: Some(prober), clock: None });
+        }
+        DriverChoice::SimulatorFrr => Family::Frr,
+        DriverChoice::SimulatorEos => Family::Eos,
+    };
+    let (driver, clock) = simulator(options, family)?;
+    Ok(Running { agent: Agent::start(config, driver).context(FAILED)?, prober: None, clock: Some(clock) })
 }
 
 fn reflector(listen: SocketAddrV4, peers: &[ipnet::Ipv4Net]) -> anyhow::Result<Arc<Reflector>> {
@@ -224,11 +271,7 @@ fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn simulator(options: &Options) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {
-    let family = match options.driver {
-        DriverChoice::SimulatorFrr => Family::Frr,
-        DriverChoice::SimulatorEos => Family::Eos,
-    };
+fn simulator(options: &Options, family: Family) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {
     let fabric = Fabric::new(0);
     fabric.add_device(&options.device, family, options.simulator_public_ip)?;
     for interface in &options.simulator_uplink {

@@ -1,0 +1,145 @@
+//! The agent as a process, with the driver's options, a controller and an oracle.
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use causeway_wire::controller::ApplyResult;
+
+use crate::{
+    common::{FakeController, FakeOracle, PROGRAM, Serving, controller_key, key, signed_by},
+    eventually,
+    model::{Fault, ModelEapi, PASSWORD, Switch, USER, fixture},
+    switch, text,
+};
+
+/// An agent's process. Dropped, it is killed as by the kernel: nothing in it gets to run.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+struct Bench {
+    model: ModelEapi,
+    controller: FakeController,
+    serving: Serving,
+    oracle: FakeOracle,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new(switch: Switch) -> Self {
+        let controller = FakeController::new(signed_by(&controller_key(), "r1", "eos", 5, &text(1, 9_000)));
+        let serving = controller.serve("127.0.0.1:0").await;
+        let model = ModelEapi::start_tls(switch).await;
+        Self { model, controller, serving, oracle: FakeOracle::start().await, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn offer(&self, generation: u64, text: &str) {
+        self.controller.offer(signed_by(&controller_key(), "r1", "eos", generation, text));
+    }
+
+    fn start(&self) -> Process {
+        let folder = self.folder.path();
+        let base58 = |bytes: &[u8]| bs58::encode(bytes).into_string();
+        let pair = |seed: u8| serde_json::to_vec(&key(seed).to_keypair_bytes().to_vec()).unwrap();
+        let url = match self.model.config(folder.join("unused")).endpoint {
+            causeway_agent::eos::config::Endpoint::Https(url) => url.to_string(),
+            other => panic!("{other:?}"),
+        };
+        let child = Command::new(env!("CARGO_BIN_EXE_causeway-agent"))
+            .args(["--device", "r1", "--driver", "eos", "--poll-ms", "100", "--sample-ms", "50"])
+            .args(["--program-id", &base58(&PROGRAM)])
+            .args(["--controller", &format!("http://{}", self.serving.address)])
+            .args(["--controller-key", &base58(&controller_key().verifying_key().to_bytes())])
+            .args(["--oracle", &self.oracle.url, "--eos-url", &url])
+            .arg("--state-dir")
+            .arg(folder.join("state"))
+            .arg("--agent-key")
+            .arg(secret(folder, "agent.json", &pair(2)))
+            .arg("--telemetry-key")
+            .arg(secret(folder, "telemetry.json", &pair(3)))
+            .arg("--eos-certificate")
+            .arg(secret(folder, "switch.pem", &fixture("test-only-server.pem")))
+            .arg("--eos-credentials")
+            .arg(secret(folder, "credentials", format!("{USER}:{PASSWORD}\n").as_bytes()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Process(child.unwrap())
+    }
+
+    async fn runs(&self, metric: u32) {
+        let line = format!("isis metric {metric}\n");
+        eventually(&line, || self.model.running().contains(&line)).await;
+    }
+}
+
+fn secret(folder: &Path, name: &str, content: &[u8]) -> std::path::PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, content).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_applies_reports_measures_saves_what_is_final_and_mends_what_others_change() {
+    let bench = Bench::new(switch()).await;
+    let _agent = bench.start();
+    bench.runs(1).await;
+    eventually("the report", || !bench.controller.reports(ApplyResult::Applied).is_empty()).await;
+    let before = bench.model.startup();
+    assert!(!before.contains("isis metric"), "a fork can still take it back");
+    bench.controller.finalize(5);
+    eventually("startup saved", || bench.model.startup().contains("isis metric 1\n")).await;
+
+    let counted = || {
+        let batches = bench.oracle.batches();
+        let samples = batches.iter().flat_map(|batch| &batch.interfaces);
+        samples.filter(|sample| sample.interface == "Ethernet1" && sample.oper_up && sample.in_octets == 1_000).count()
+            > 0
+    };
+    eventually("counters at the oracle", counted).await;
+    assert!(bench.oracle.batches().iter().all(|batch| batch.probes.is_empty()), "nothing was probed, nothing is told");
+
+    bench.model.lock().switch.operator_types(&["ntp server 192.0.2.124", "interface Ethernet1", "isis metric 77"]);
+    bench.runs(1).await;
+    assert!(bench.model.running().contains("ntp server 192.0.2.124"), "that is the operator's");
+    bench.offer(9, &text(2, 9_000));
+    bench.runs(2).await;
+    bench.offer(10, &text(3, 9_000).replace("isis metric 3", "isis metric three"));
+    eventually("a refusal", || !bench.controller.reports(ApplyResult::Refused).is_empty()).await;
+    let refused = bench.controller.reports(ApplyResult::Refused)[0].clone();
+    assert!(refused.message.contains("Invalid input (at token 2: 'three')"), "{}", refused.message);
+    bench.runs(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_killed_right_after_the_commit_is_outlived_by_the_timer() {
+    let bench = Bench::new(switch().ticking(Duration::from_millis(30))).await;
+    let first = bench.start();
+    bench.runs(1).await;
+    eventually("the report", || !bench.controller.reports(ApplyResult::Applied).is_empty()).await;
+    let before = bench.model.running();
+    // Listed before the load, before the commit, and after it: that is never answered.
+    for fault in [Fault::Slow(Duration::ZERO), Fault::Slow(Duration::ZERO), Fault::Die] {
+        bench.model.inject("show configuration sessions", fault);
+    }
+    bench.offer(9, &text(2, 9_000));
+    bench.runs(2).await;
+    eventually("it asks again", || bench.model.lock().dead).await;
+    drop(first);
+    eventually("the switch goes back by itself", || bench.model.running() == before).await;
+    assert_eq!(bench.model.lock().switch.reverted, 1);
+    bench.model.lock().dead = false;
+    let _next = bench.start();
+    bench.runs(2).await;
+    eventually("and it stays", || bench.model.live_sessions().is_empty()).await;
+}
