@@ -15,7 +15,7 @@ pub struct EosArgs {
     #[arg(long, env = "CAUSEWAY_EOS_URL", value_name = "URL")]
     pub eos_url: Option<String>,
     /// EOS only: file with the CA (PEM) that signed the switch's certificate
-    #[arg(long, env = "CAUSEWAY_EOS_CA", value_name = "FILE", conflicts_with = "eos_certificate")]
+    #[arg(long, env = "CAUSEWAY_EOS_CA", value_name = "FILE")]
     pub eos_ca: Option<PathBuf>,
     /// EOS only: file with the switch's own certificate (PEM), when no CA signed it
     #[arg(long, env = "CAUSEWAY_EOS_CERTIFICATE", value_name = "FILE")]
@@ -51,7 +51,8 @@ impl EosArgs {
             fs::read(path).map_err(|error| EosConfigError::Pem(format!("{}: {error}", path.display())))
         };
         let proof = match (&self.eos_ca, &self.eos_certificate) {
-            (Some(path), _) => Some(Proof::Ca(read(path)?)),
+            (Some(_), Some(_)) => return Err(EosConfigError::TwoProofs),
+            (Some(path), None) => Some(Proof::Ca(read(path)?)),
             (None, Some(path)) => Some(Proof::Certificate(read(path)?)),
             (None, None) => None,
         };

@@ -236,6 +236,9 @@ pub enum EosConfigError {
     /// TLS without proof.
     #[error("https:// needs the CA or the certificate that the switch is proven by: the system's roots are not used")]
     NoProof,
+    /// It would not be clear which counts.
+    #[error("the CA and the certificate of the switch are given: one of them proves it, leave out the other")]
+    TwoProofs,
     /// Proof without TLS.
     #[error("a CA or certificate has a meaning with https:// only")]
     UselessProof,
