@@ -196,8 +196,8 @@ impl Court<'_> {
         self.clock.duration_ms(slots).max(self.rules.held_ms()).saturating_add(late_ms)
     }
 
-    /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
-    /// the machine's cores. With `only`, nothing but these, and each with what its evidence needs.
+    /// Judges every device and link that is to be judged; devices first, by address, then links by that of side A's device.
+    /// The work is shared among the machine's cores. With `only`, nothing but these, and each with what its evidence needs.
     #[must_use]
     pub fn judge(&self, fleet: &Fleet, only: Option<&HashSet<Key>>) -> Vec<Judged> {
         let asked = |key: &Key| only.is_none_or(|only| only.contains(key));
@@ -225,8 +225,10 @@ impl Court<'_> {
             .iter()
             .filter(|(key, device)| asked(key) && is_judged_device(device.header.status))
             .collect();
-        let links: Vec<_> =
+        let mut links: Vec<_> =
             self.snapshot.links.iter().filter(|(key, link)| asked(key) && is_judged_link(link.header.status)).collect();
+        // Links of one device one after the other: what is known of it is at hand then.
+        links.sort_by_cached_key(|(_, link)| link.device_a);
         let mut judged = shared(&devices, device);
         judged.extend(shared(&links, link));
         judged
@@ -245,12 +247,9 @@ impl Court<'_> {
         let verdict = evaluate_device(&window, &facts, telemetry, standard, self.now_ms);
         let basis = shown.then(|| {
             let links = facts.activated.iter().map(|link| link.interface);
-            let asked = Asked {
-                reports: true,
-                interfaces: facts.dia.iter().copied().chain(links).collect(),
-                devices: facts.qa_targets.clone(),
-                ..Asked::default()
-            };
+            let interfaces: Vec<_> = facts.dia.iter().copied().chain(links).collect();
+            let (interfaces, devices) = (interfaces.as_slice(), facts.qa_targets.as_slice());
+            let asked = Asked { reports: true, interfaces, devices, ..Asked::default() };
             let exhibits = vec![Exhibit::of(device.code, telemetry, &asked, window.start, window.end)];
             Basis { buckets: window, facts: Facts::Device(facts), exhibits }
         });
@@ -286,8 +285,9 @@ impl Court<'_> {
         let verdict = evaluate_link(&window, &facts, telemetry, standard, self.now_ms);
         let basis = shown.then(|| {
             let shown = facts.ends.iter().zip(telemetry).map(|((device, interface), telemetry)| {
-                let (interfaces, adjacencies) = (vec![*interface], vec![*interface]);
-                let asked = Asked { interfaces, adjacencies, links: vec![link.code], ..Asked::default() };
+                let own = std::slice::from_ref(interface);
+                let links = std::slice::from_ref(&link.code);
+                let asked = Asked { interfaces: own, adjacencies: own, links, ..Asked::default() };
                 Exhibit::of(*device, telemetry, &asked, window.start, window.end)
             });
             Basis { buckets: window, facts: Facts::Link(facts), exhibits: shown.collect() }

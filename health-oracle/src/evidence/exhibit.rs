@@ -106,18 +106,18 @@ pub struct Exhibit {
 }
 
 /// What a verdict asked of a device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked<'a> {
     /// Whether anything was reported at all.
     pub reports: bool,
     /// Interfaces.
-    pub interfaces: Vec<InterfaceName>,
+    pub interfaces: &'a [InterfaceName],
     /// Adjacencies.
-    pub adjacencies: Vec<InterfaceName>,
+    pub adjacencies: &'a [InterfaceName],
     /// Links that it probes.
-    pub links: Vec<Code>,
+    pub links: &'a [Code],
     /// Devices that it probes.
-    pub devices: Vec<Code>,
+    pub devices: &'a [Code],
 }
 
 /// An exhibit that can't have been made by an oracle.
@@ -244,7 +244,7 @@ fn uniform(masks: Masks) -> bool {
 impl Exhibit {
     /// What is known of a device, from bucket `from` up to `to`, as far as it was asked for.
     #[must_use]
-    pub fn of(device: Code, telemetry: &DeviceTelemetry, asked: &Asked, from: u64, to: u64) -> Self {
+    pub fn of(device: Code, telemetry: &DeviceTelemetry, asked: &Asked<'_>, from: u64, to: u64) -> Self {
         let probes =
             |kind, targets: &[Code]| Shown::of(targets, |target| telemetry.probes.get(&(kind, *target)), from, to);
         let reports = |track| asked.reports.then(|| SeriesExhibit::of(track, from, to));
@@ -253,10 +253,10 @@ impl Exhibit {
             config: telemetry.config,
             interface_reports: reports(&telemetry.interface_reports),
             probe_reports: reports(&telemetry.probe_reports),
-            interfaces: Shown::of(&asked.interfaces, |name| telemetry.interfaces.get(name), from, to),
-            adjacencies: Shown::of(&asked.adjacencies, |name| telemetry.adjacencies.get(name), from, to),
-            link_probes: probes(ProbeKind::Link, &asked.links),
-            qa_probes: probes(ProbeKind::Qa, &asked.devices),
+            interfaces: Shown::of(asked.interfaces, |name| telemetry.interfaces.get(name), from, to),
+            adjacencies: Shown::of(asked.adjacencies, |name| telemetry.adjacencies.get(name), from, to),
+            link_probes: probes(ProbeKind::Link, asked.links),
+            qa_probes: probes(ProbeKind::Qa, asked.devices),
         }
     }
 
