@@ -196,8 +196,8 @@ impl Court<'_> {
         self.clock.duration_ms(slots).max(self.rules.held_ms()).saturating_add(late_ms)
     }
 
-    /// Judges every device and link that is to be judged; devices first, by address, then links by that of side A's device.
-    /// The work is shared among the machine's cores. With `only`, nothing but these, and each with what its evidence needs.
+    /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
+    /// the machine's cores. With `only`, nothing but these, and each with what its evidence needs.
     #[must_use]
     pub fn judge(&self, fleet: &Fleet, only: Option<&HashSet<Key>>) -> Vec<Judged> {
         let asked = |key: &Key| only.is_none_or(|only| only.contains(key));
@@ -225,10 +225,8 @@ impl Court<'_> {
             .iter()
             .filter(|(key, device)| asked(key) && is_judged_device(device.header.status))
             .collect();
-        let mut links: Vec<_> =
+        let links: Vec<_> =
             self.snapshot.links.iter().filter(|(key, link)| asked(key) && is_judged_link(link.header.status)).collect();
-        // Links of one device one after the other: what is known of it is at hand then.
-        links.sort_by_cached_key(|(_, link)| link.device_a);
         let mut judged = shared(&devices, device);
         judged.extend(shared(&links, link));
         judged
