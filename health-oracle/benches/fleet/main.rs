@@ -19,7 +19,7 @@ mod clickhouse;
 mod sqlite;
 mod world;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use causeway_health_oracle::criteria::Level;
