@@ -13,6 +13,8 @@ use causeway_agent::{
     Agent, AgentConfig, Intervals,
     apply::ApplyLimits,
     config::{BUFFERED_SAMPLES, PROBES_PER_SAMPLE},
+    driver::Driver,
+    frr::{FrrDriver, FrrOptions, NoProber, watchdog},
     sim::{Fabric, Family, Port, SimDriver, UplinkKind},
 };
 use clap::{Parser, ValueEnum};
@@ -22,6 +24,8 @@ use tracing_subscriber::EnvFilter;
 /// What stands between the agent and a device.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DriverChoice {
+    /// The FRR of this network namespace.
+    Frr,
     /// A simulated FRR router, in this process, with no neighbours.
     SimulatorFrr,
     /// A simulated EOS router, in this process, with no neighbours.
@@ -68,6 +72,21 @@ struct Options {
     /// What stands between the agent and a device
     #[arg(long, env = "CAUSEWAY_DRIVER")]
     driver: DriverChoice,
+    /// FRR only: name of the instance (`-N`); the machine's own without it
+    #[arg(long, env = "CAUSEWAY_FRR_PATHSPACE")]
+    frr_pathspace: Option<String>,
+    /// FRR only: network namespace, as `ip netns` names it; the agent's own without it
+    #[arg(long, env = "CAUSEWAY_FRR_NETNS")]
+    frr_netns: Option<String>,
+    /// FRR only: path of vtysh
+    #[arg(long, env = "CAUSEWAY_FRR_VTYSH", default_value = "/usr/bin/vtysh")]
+    frr_vtysh: PathBuf,
+    /// FRR only: folder with its daemons, which are also started aside to check a configuration
+    #[arg(long, env = "CAUSEWAY_FRR_DAEMONS", default_value = "/usr/lib/frr")]
+    frr_daemons: PathBuf,
+    /// FRR only: milliseconds after which an unconfirmed configuration is taken back
+    #[arg(long, env = "CAUSEWAY_REVERT_AFTER_MS")]
+    revert_after_ms: Option<u64>,
     /// Simulator only: public address of the simulated device
     #[arg(long)]
     simulator_public_ip: Option<std::net::Ipv4Addr>,
@@ -76,8 +95,21 @@ struct Options {
     simulator_uplink: Vec<String>,
 }
 
+fn main() -> ExitCode {
+    // A watchdog has no runtime, and none of the agent's options.
+    let Some(options) = watchdog::asked() else { return agent() };
+    log();
+    match watchdog::watch(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the watchdog ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn agent() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -88,22 +120,49 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
+    let options = Options::parse();
+    log();
+    let config = config(&options)?;
+    let family = match options.driver {
+        DriverChoice::Frr => return serve(&options, config, frr(&options)?).await,
+        DriverChoice::SimulatorFrr => Family::Frr,
+        DriverChoice::SimulatorEos => Family::Eos,
+    };
+    let (driver, clock) = simulator(&options, family)?;
+    serve(&options, config, driver).await?;
+    clock.abort();
+    Ok(())
+}
+
+fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        // Nobody may read any more what a watchdog says; it has to go on.
+        .log_internal_errors(false)
         .init();
-    let options = Options::parse();
-    let config = config(&options)?;
-    let (driver, clock) = simulator(&options)?;
+}
+
+async fn serve(options: &Options, config: AgentConfig, driver: impl Driver) -> anyhow::Result<()> {
     let agent = Agent::start(config, driver).context("the agent can not start")?;
     tracing::info!(device = %options.device, driver = ?options.driver, "agent started");
     stop_signal().await?;
     tracing::info!(device = %options.device, "agent stops");
     agent.shutdown().await;
-    clock.abort();
     Ok(())
+}
+
+fn frr(options: &Options) -> anyhow::Result<FrrDriver> {
+    let frr = FrrOptions {
+        pathspace: options.frr_pathspace.clone(),
+        netns: options.frr_netns.clone(),
+        vtysh: options.frr_vtysh.clone(),
+        daemons: options.frr_daemons.clone(),
+        ..FrrOptions::new(&options.device, &options.state_dir)
+    };
+    FrrDriver::open(&frr, NoProber).context("FRR can not be driven")
 }
 
 fn config(options: &Options) -> anyhow::Result<AgentConfig> {
@@ -128,17 +187,19 @@ fn config(options: &Options) -> anyhow::Result<AgentConfig> {
             poll: Duration::from_millis(options.poll_ms),
             ..Intervals::default()
         },
-        limits: ApplyLimits::default(),
+        limits: limits(options),
         probes_per_sample: PROBES_PER_SAMPLE,
         buffered_samples: BUFFERED_SAMPLES,
     })
 }
 
-fn simulator(options: &Options) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {
-    let family = match options.driver {
-        DriverChoice::SimulatorFrr => Family::Frr,
-        DriverChoice::SimulatorEos => Family::Eos,
-    };
+fn limits(options: &Options) -> ApplyLimits {
+    let default = ApplyLimits::default();
+    let revert_after = options.revert_after_ms.map_or(default.revert_after, Duration::from_millis);
+    ApplyLimits { revert_after, ..default }
+}
+
+fn simulator(options: &Options, family: Family) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {
     let fabric = Fabric::new(0);
     fabric.add_device(&options.device, family, options.simulator_public_ip)?;
     for interface in &options.simulator_uplink {
