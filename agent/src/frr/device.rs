@@ -3,7 +3,7 @@
 //! Whoever changes what runs holds the lock `acting`, and so does the `vtysh` that it starts: if one of them is killed,
 //! nobody else begins before that `vtysh` has ended.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use super::{
     engine::{self, Goal, Manner, converge},
@@ -124,9 +124,9 @@ impl Device {
         }
         let held = self.memory.lock("acting", ACTING_WITHIN)?;
         let memory = self.memory.read()?;
+        let owned = memory.ours();
         // Someone else was first.
         let Some(pending) = memory.pending else { return Ok(true) };
-        let owned: BTreeSet<_> = memory.owned.union(&pending.owned_after).cloned().collect();
         converge(&self.vtysh, &Goal { target: &pending.back, owned: &owned }, Manner::Insistent, Some(&held))?;
         self.kernel.undo(&pending.links)?;
         self.memory.change(|memory| {
@@ -141,8 +141,7 @@ impl Device {
     /// FRR's words. Its exit code says nothing: it is 0 also when no file could be written.
     pub fn save_startup(&self) -> Result<(), DriverError> {
         let words = self.vtysh.show(&["write memory"])?;
-        let bad =
-            words.lines().find(|line| ["Can't", "Error", "Failed", "Warning"].iter().any(|sign| line.contains(sign)));
+        let bad = words.lines().find(|line| ["Can't", "Error", "Failed"].iter().any(|sign| line.contains(sign)));
         match bad {
             None if words.contains("saved to") => Ok(()),
             None => Err(DriverError::State(format!("FRR does not say that it saved: {}", super::run::quoted(&words)))),

@@ -147,7 +147,7 @@ impl Inner {
         let tree = Tree::of_text(text)?;
         let running = engine::running_with(&self.device.vtysh, &tree)?.tree;
         links::plan(&tree, &self.device.kernel.read()?)?;
-        let owned = self.device.memory.read()?.owned;
+        let owned = self.device.memory.read()?.ours();
         let rehearsed = shadow::rehearse(&self.shadows, &tree, &running, &owned)?;
         let candidate = Candidate { text: tree, target: rehearsed.target, running: rehearsed.running };
         let mut held = self.held();
@@ -169,7 +169,7 @@ impl Inner {
         let tree = Tree::of_text(text)?;
         let target = self.canonical(text, &tree)?;
         let running = engine::running_with(&self.device.vtysh, &target)?.tree;
-        let owned = self.device.memory.read()?.owned;
+        let owned = self.device.memory.read()?.ours();
         let now = Goal { target: &target, owned: &owned }.managed(&running);
         let changes = links::plan(&tree, &self.device.kernel.read()?)?;
         if now.says_the_same(&target) && changes.is_empty() {
@@ -255,7 +255,7 @@ impl<P: Prober> Driver for FrrDriver<P> {
     async fn running_text(&self) -> Result<String, DriverError> {
         self.blocking(|inner| {
             let running = inner.device.vtysh.running()?.tree;
-            let owned = inner.device.memory.read()?.owned;
+            let owned = inner.device.memory.read()?.ours();
             Ok(scope::managed(&running, &Tree::default(), &owned).text())
         })
         .await

@@ -6,7 +6,7 @@ use super::{
     diff::{self, Batch},
     scope,
     tree::{Path, Tree},
-    vtysh::{Running, Vtysh},
+    vtysh::{Outcome, Running, Vtysh},
 };
 use crate::driver::DriverError;
 
@@ -65,7 +65,8 @@ pub fn converge(vtysh: &Vtysh, goal: &Goal<'_>, manner: Manner, held: Option<&Fi
             Manner::Strict | Manner::Insistent => diff::batch(&now, goal.target),
         };
         match (vtysh.configure(&batch, held), manner) {
-            (Ok(()), _) => {}
+            (Ok(Outcome::Done), _) => {}
+            (Ok(Outcome::Wordless), _) => each(vtysh, &batch, held)?,
             (Err(DriverError::Refused(words)), Manner::Insistent) => {
                 refusal = Some(DriverError::Refused(words));
                 each(vtysh, &batch, held)?;
@@ -86,12 +87,13 @@ pub fn running_with(vtysh: &Vtysh, target: &Tree) -> Result<Running, DriverError
     Ok(running)
 }
 
-/// Every group by itself, whatever the others come to.
+/// Every group by itself, whatever the others come to. Those that had run already are refused now, which says nothing: the
+/// next reading decides.
 fn each(vtysh: &Vtysh, batch: &Batch, held: Option<&File>) -> Result<(), DriverError> {
     for group in batch {
         match vtysh.configure(&vec![group.clone()], held) {
-            Ok(()) => {}
-            Err(DriverError::Refused(words)) => tracing::warn!(%words, "a command of the way back is refused"),
+            Ok(Outcome::Done | Outcome::Wordless) => {}
+            Err(DriverError::Refused(words)) => tracing::debug!(%words, "a command by itself is refused"),
             Err(error) => return Err(error),
         }
     }

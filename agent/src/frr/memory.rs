@@ -60,6 +60,14 @@ pub struct Memory {
     pub pending: Option<Pending>,
 }
 
+impl Memory {
+    /// Lines beside the managed sections that are Causeway's now, with those that await their confirmation.
+    pub fn ours(&self) -> BTreeSet<tree::Path> {
+        let coming = self.pending.iter().flat_map(|pending| &pending.owned_after);
+        self.owned.iter().chain(coming).cloned().collect()
+    }
+}
+
 /// The machine's clock since it booted; it goes on while the machine sleeps, and nobody sets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootTime {

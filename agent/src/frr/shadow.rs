@@ -22,7 +22,7 @@ use super::{
     engine::{Goal, Manner, converge},
     run, scope,
     tree::Tree,
-    vtysh::{Instance, Vtysh},
+    vtysh::{Instance, Outcome, Vtysh},
 };
 use crate::driver::DriverError;
 
@@ -136,7 +136,9 @@ impl Shadow {
     /// # Errors
     /// [`DriverError::Refused`] with the daemon's words.
     pub fn canonical(&self, text: &Tree) -> Result<Tree, DriverError> {
-        self.vtysh.configure(&diff::batch(&Tree::default(), text), None)?;
+        if self.vtysh.configure(&diff::batch(&Tree::default(), text), None)? == Outcome::Wordless {
+            return Err(DriverError::Refused("FRR refuses a line of it, and does not say which".to_owned()));
+        }
         let shown = self.now()?;
         if shown.is_empty() {
             return Err(DriverError::Refused("FRR takes the text and shows nothing of it".to_owned()));

@@ -61,6 +61,16 @@ pub struct Vtysh {
     instance: Instance,
 }
 
+/// What came of commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All were taken.
+    Done,
+    /// It stopped at a command that failed without a word. FRR 8.4 says so of `no ip address` on an interface that the kernel
+    /// doesn't have, and has done it all the same; only what runs then tells.
+    Wordless,
+}
+
 /// What runs, and which daemons said so.
 #[derive(Clone, Debug)]
 pub struct Running {
@@ -82,7 +92,9 @@ impl Vtysh {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        // A session of its own: vtysh sets the terminal up even for one command, and would be stopped in the background of one.
+        let mut command = Command::new("setsid");
+        command.arg(&self.program);
         match &self.instance {
             Instance::Machine => &mut command,
             Instance::Pathspace(name) => command.arg("-N").arg(name),
@@ -101,7 +113,11 @@ impl Vtysh {
             command.arg("-c").arg(show);
         }
         let ended = run::run(command, None, SHOW_LIMIT)?;
-        if ended.status.success() { Ok(ended.stdout) } else { Err(failure(&ended)) }
+        if ended.status.success() {
+            Ok(ended.stdout)
+        } else {
+            Err(DriverError::Unreachable(format!("vtysh does not answer: {}", failure(&ended))))
+        }
     }
 
     /// A JSON answer.
@@ -143,7 +159,7 @@ impl Vtysh {
     ///
     /// # Errors
     /// [`DriverError::Refused`] with FRR's words; what came before runs. [`DriverError::Unreachable`]: unknown how far it got.
-    pub fn configure(&self, batch: &Batch, held: Option<&File>) -> Result<(), DriverError> {
+    pub fn configure(&self, batch: &Batch, held: Option<&File>) -> Result<Outcome, DriverError> {
         for arguments in invocations(batch) {
             let mut command = self.command();
             for argument in arguments {
@@ -151,10 +167,13 @@ impl Vtysh {
             }
             let ended = run::run(command, held, CONFIGURE_LIMIT)?;
             if !ended.status.success() {
-                return Err(failure(&ended));
+                return match failure(&ended) {
+                    DriverError::Refused(words) if words.is_empty() => Ok(Outcome::Wordless),
+                    error => Err(error),
+                };
             }
         }
-        Ok(())
+        Ok(Outcome::Done)
     }
 }
 
@@ -193,7 +212,7 @@ fn failure(ended: &run::Ended) -> DriverError {
     if away.iter().any(|sign| words.contains(sign)) {
         return DriverError::Unreachable(quote);
     }
-    DriverError::Refused(if quote.is_empty() { format!("vtysh ended with {}", ended.status) } else { quote })
+    DriverError::Refused(quote)
 }
 
 fn about_itself(line: &str) -> bool {

@@ -154,9 +154,9 @@ pub fn watch(options: &WatchdogOptions) -> Result<(), DriverError> {
         if is_over(&device.memory, options.commit)? {
             return Ok(());
         }
-        tracing::warn!(commit = options.commit, "the commit was not confirmed in time; going back");
+        tracing::warn!(commit = options.commit, "a commit is taken back");
         match device.go_back() {
-            Ok(_) => tracing::warn!("back on what ran before"),
+            Ok(_) => tracing::warn!(commit = options.commit, "the device runs what it ran before"),
             Err(error) => {
                 tracing::error!(%error, "the way back failed; trying again");
                 thread::sleep(RETRY_EVERY);
