@@ -90,7 +90,7 @@ async fn killed_right_after_a_commit_that_breaks_a_link_the_device_is_back_withi
     eventually("the commit", || committed(&a).exists());
     let since = Instant::now();
     agent.kill();
-    assert!(a.running().contains("isis passive\n isis"), "what breaks the link runs: {}", a.running());
+    assert!(a.running().contains("point-to-point\n isis passive"), "what breaks the link runs: {}", a.running());
     eventually("no adjacency", || !a.has_adjacency());
     assert_eq!(a.watchdogs().len(), 1, "the watchdog has outlived its agent");
     eventually("the old configuration", || a.running() == before);
