@@ -236,7 +236,7 @@ mod tests {
             Err::<(), _>(DriverError::State("no".into()))
         });
         assert!(refused.is_err() && file.read().unwrap() == Memory::default());
-        file.change(|memory| Ok(drop(memory.made.insert("x".into())))).unwrap();
+        assert!(file.change(|memory| Ok(memory.made.insert("x".into()))).unwrap());
         assert!(file.read().unwrap().made.contains("x"));
         fs::write(file.path(), "{").unwrap();
         assert!(file.change(|_| Ok(())).is_err());
