@@ -23,7 +23,7 @@ mod show;
 mod text;
 mod transport;
 
+pub use crate::probing::{NoProber, Prober};
 pub use args::EosArgs;
 pub use config::{EosConfig, EosConfigError, Timeouts};
 pub use driver::EosDriver;
-pub use crate::probing::{NoProber, Prober};

@@ -18,12 +18,12 @@ pub mod engine;
 pub mod links;
 pub mod memory;
 pub mod observe;
-pub pub mod run;
+pub mod run;
 pub mod scope;
 pub mod shadow;
 pub mod tree;
 pub mod vtysh;
 pub mod watchdog;
 
-pub use driver::{FrrDriver, FrrOptions};
 pub use crate::probing::{NoProber, Prober};
+pub use driver::{FrrDriver, FrrOptions};
