@@ -13,7 +13,7 @@ use std::{
 use crate::{
     bundle::{Bundle, Generation, TextHash},
     core::{Action, Event, Failure, Outcome, State},
-    driver::{Driver, DriverError},
+    driver::{Driver, DriverError, Reach},
     state::{Applied, StateError, StateStore},
 };
 
@@ -67,6 +67,7 @@ struct Gathered {
     diff: String,
     warnings: Vec<String>,
     up_before: BTreeSet<String>,
+    reach_before: Reach,
 }
 
 impl<D: Driver> Applier<D> {
@@ -125,6 +126,7 @@ impl<D: Driver> Applier<D> {
                     return Ok(Event::AlreadySo);
                 }
                 gathered.up_before = self.adjacencies_up().await?;
+                gathered.reach_before = self.bounded(self.driver.reach(&bundle.text)).await?;
             }
             Action::Record => {
                 let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
@@ -153,10 +155,10 @@ impl<D: Driver> Applier<D> {
         let kept: BTreeSet<String> = gathered.up_before.intersection(&wanted).cloned().collect();
         let deadline = Instant::now() + self.limits.verify;
         loop {
-            let failure = match self.look(bundle, &kept).await {
-                Ok(up) => {
-                    gathered.warnings =
-                        wanted.difference(&up).map(|name| format!("no adjacency on {name} yet")).collect();
+            let failure = match self.look(bundle, &kept, &gathered.reach_before).await {
+                Ok((up, mut warnings)) => {
+                    warnings.extend(wanted.difference(&up).map(|name| format!("no adjacency on {name} yet")));
+                    gathered.warnings = warnings;
                     return Ok(());
                 }
                 Err(failure) => failure,
@@ -168,17 +170,23 @@ impl<D: Driver> Applier<D> {
         }
     }
 
-    async fn look(&self, bundle: &Bundle, kept: &BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
+    async fn look(
+        &self,
+        bundle: &Bundle,
+        kept: &BTreeSet<String>,
+        before: &Reach,
+    ) -> Result<(BTreeSet<String>, Vec<String>), Failure> {
         let comparison = self.bounded(self.driver.compare(&bundle.text)).await?;
         if !comparison.equal {
             return Err(Failure::new("RUNNING_DIFFERS", "what runs after the commit is not what was asked"));
         }
         let up = self.adjacencies_up().await?;
         let lost: Vec<&str> = kept.difference(&up).map(String::as_str).collect();
-        if lost.is_empty() {
-            return Ok(up);
+        if !lost.is_empty() {
+            return Err(Failure::new("ADJACENCY_LOST", format!("no adjacency any more on {}", lost.join(", "))));
         }
-        Err(Failure::new("ADJACENCY_LOST", format!("no adjacency any more on {}", lost.join(", "))))
+        let after = self.bounded(self.driver.reach(&bundle.text)).await?;
+        Ok((up, still_reached(before, &after)?))
     }
 
     async fn adjacencies_up(&self) -> Result<BTreeSet<String>, Failure> {
@@ -265,6 +273,23 @@ impl<D: Driver> Applier<D> {
     }
 }
 
+/// Warnings for neighbours that are no longer reached. One far device may be down for reasons of its own, and must not
+/// hold up everyone else: only to have lost all of them is this device's failure.
+fn still_reached(before: &Reach, after: &Reach) -> Result<Vec<String>, Failure> {
+    let mut warnings = Vec::new();
+    for (code, what, before, after) in [
+        ("ROUTES_LOST", "route", &before.routes, &after.routes),
+        ("SESSIONS_LOST", "BGP session", &before.sessions, &after.sessions),
+    ] {
+        let lost: Vec<String> = before.difference(after).map(ToString::to_string).collect();
+        if !lost.is_empty() && lost.len() == before.len() {
+            return Err(Failure::new(code, format!("no {what} any more to any of {}", lost.join(", "))));
+        }
+        warnings.extend(lost.into_iter().map(|address| format!("no {what} any more to {address}")));
+    }
+    Ok(warnings)
+}
+
 fn driver_failure(error: &DriverError) -> Failure {
     let code = match error {
         DriverError::Refused(_) => "LINE_REFUSED",
@@ -277,4 +302,29 @@ fn driver_failure(error: &DriverError) -> Failure {
 fn state_failure(error: &StateError) -> Failure {
     let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     Failure::new("STATE_FILE", format!("{error}{source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn reach(sessions: &[u8], routes: &[u8]) -> Reach {
+        let of = |last: &[u8]| last.iter().map(|n| Ipv4Addr::new(198, 18, 0, *n)).collect();
+        Reach { sessions: of(sessions), routes: of(routes) }
+    }
+
+    #[test]
+    fn one_neighbour_lost_is_a_warning_and_all_lost_is_a_failure() {
+        let code = |before: &Reach, after: &Reach| still_reached(before, after).map_err(|failure| failure.code);
+        assert_eq!(code(&reach(&[1, 2], &[1, 2]), &reach(&[1, 2, 3], &[1, 2])), Ok(Vec::new()));
+        assert_eq!(
+            code(&reach(&[1, 2], &[1, 2]), &reach(&[1], &[1, 2])),
+            Ok(vec!["no BGP session any more to 198.18.0.2".to_owned()])
+        );
+        assert_eq!(code(&reach(&[1, 2], &[1, 2]), &reach(&[], &[1, 2])), Err("SESSIONS_LOST"));
+        assert_eq!(code(&reach(&[1], &[1]), &reach(&[1], &[])), Err("ROUTES_LOST"));
+        assert_eq!(code(&reach(&[], &[]), &reach(&[], &[])), Ok(Vec::new()));
+    }
 }

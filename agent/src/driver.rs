@@ -64,6 +64,15 @@ pub struct Adjacency {
     pub neighbor: String,
 }
 
+/// Which neighbours of BGP work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Neighbours with an established session.
+    pub sessions: BTreeSet<Ipv4Addr>,
+    /// Neighbours with a route to their address.
+    pub routes: BTreeSet<Ipv4Addr>,
+}
+
 /// What a probe is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProbeKind {
@@ -150,6 +159,12 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Circuits with IS-IS enabled, by interface name.
     fn adjacencies(&self) -> impl Future<Output = Result<Vec<Adjacency>, DriverError>> + Send;
+
+    /// Of the neighbours that a text wants sessions with, those that have one and those that are routed to. A device that
+    /// can't tell says of none.
+    fn reach(&self, _text: &str) -> impl Future<Output = Result<Reach, DriverError>> + Send {
+        async { Ok(Reach::default()) }
+    }
 
     /// Sends `count` probes to every target; one outcome each, in order. No answer is an outcome, not an error.
     fn probe(

@@ -5,7 +5,7 @@
 //! device has had, are applied; killed at any point, the device runs the old configuration or the new one; without a
 //! controller everything keeps running and is still measured; one slow oracle delays no other.
 //!
-//! [`core`] decides and [`apply`] acts on a [`driver::Driver`]; [`sim`] is a simulated network of devices for tests and
+//! [`core`] decides and [`apply`] acts on a [`driver::Driver`]: [`frr`] is a real router, [`sim`] a simulated network of devices for tests and
 //! demonstrations. What an agent does not do: read the ledger, or judge what it measures.
 
 pub mod agent;
@@ -17,8 +17,10 @@ pub mod config;
 pub mod core;
 pub mod driver;
 pub mod eos;
+pub mod frr;
 pub mod operation;
 pub mod plan;
+pub mod probing;
 mod pull;
 mod shared;
 pub mod sim;

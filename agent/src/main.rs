@@ -14,6 +14,7 @@ use causeway_agent::{
     apply::ApplyLimits,
     config::{BUFFERED_SAMPLES, PROBES_PER_SAMPLE},
     eos::{EosArgs, EosDriver},
+    frr::{FrrDriver, FrrOptions, watchdog},
     operation::{Failure, Problem, Settings, Sources, problem, serve::Server, settings},
     sim::{Fabric, Family, Port, SimDriver, UplinkKind},
     stamp::{self, Prober, ProberSettings, Reflector, ReflectorSettings, reflect::Peers},
@@ -29,6 +30,8 @@ const MISCONFIGURED: u8 = 2;
 enum DriverChoice {
     /// An Arista switch, over eAPI.
     Eos,
+    /// The FRR of this network namespace.
+    Frr,
     /// A simulated FRR router, in this process, with no neighbours.
     SimulatorFrr,
     /// A simulated EOS router, in this process, with no neighbours.
@@ -102,6 +105,21 @@ struct Options {
     /// What stands between the agent and a device
     #[arg(long, env = "CAUSEWAY_DRIVER")]
     driver: DriverChoice,
+    /// FRR only: name of the instance (`-N`); the machine's own without it
+    #[arg(long, env = "CAUSEWAY_FRR_PATHSPACE")]
+    frr_pathspace: Option<String>,
+    /// FRR only: network namespace, as `ip netns` names it; the agent's own without it
+    #[arg(long, env = "CAUSEWAY_FRR_NETNS")]
+    frr_netns: Option<String>,
+    /// FRR only: path of vtysh
+    #[arg(long, env = "CAUSEWAY_FRR_VTYSH", default_value = "/usr/bin/vtysh")]
+    frr_vtysh: PathBuf,
+    /// FRR only: folder with its daemons, which are also started aside to check a configuration
+    #[arg(long, env = "CAUSEWAY_FRR_DAEMONS", default_value = "/usr/lib/frr")]
+    frr_daemons: PathBuf,
+    /// FRR only: milliseconds after which an unconfirmed configuration is taken back
+    #[arg(long, env = "CAUSEWAY_REVERT_AFTER_MS")]
+    revert_after_ms: Option<u64>,
     /// Simulator only: public address of the simulated device
     #[arg(long)]
     simulator_public_ip: Option<Ipv4Addr>,
@@ -118,9 +136,42 @@ impl Options {
         let source = self.stamp_source.unwrap_or(Ipv4Addr::UNSPECIFIED);
         ProberSettings { source, port: self.stamp_port, ..ProberSettings::default() }
     }
+
+    /// The FRR that is driven.
+    fn frr(&self) -> FrrOptions {
+        FrrOptions {
+            pathspace: self.frr_pathspace.clone(),
+            netns: self.frr_netns.clone(),
+            vtysh: self.frr_vtysh.clone(),
+            daemons: self.frr_daemons.clone(),
+            ..FrrOptions::new(&self.device, &self.state_dir)
+        }
+    }
 }
 
 fn main() -> ExitCode {
+    // A watchdog has no runtime, and none of the agent's options.
+    let Some(options) = watchdog::asked() else { return agent() };
+    log(false);
+    match watchdog::watch(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the watchdog ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // Nobody may read any more what a watchdog says; it has to go on.
+    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(colours).log_internal_errors(false);
+    let logs = logs.with_env_filter(filter);
+    if json { logs.json().init() } else { logs.init() }
+}
+
+fn agent() -> ExitCode {
     let (options, settings) = match settings::read::<Options>(std::env::args_os().collect()) {
         Ok(read) => read,
         Err(Failure::Command(error)) => error.exit(),
@@ -134,14 +185,7 @@ fn main() -> ExitCode {
         print!("{}", shown(&settings));
         return ExitCode::SUCCESS;
     }
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    if options.log_json {
-        logs.json().init()
-    } else {
-        logs.init()
-    }
+    log(options.log_json);
     match run(&options, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -199,6 +243,12 @@ struct Running {
 fn start(options: &Options, config: AgentConfig) -> anyhow::Result<Running> {
     const FAILED: &str = "the agent can not start";
     let family = match options.driver {
+        DriverChoice::Frr => {
+            let prober = Arc::new(Prober::new(options.prober()));
+            let driver = FrrDriver::open(&options.frr(), prober.clone()).context("FRR can not be driven")?;
+            let agent = Agent::start(config, driver).context(FAILED)?;
+            return Ok(Running { agent, prober: Some(prober), clock: None });
+        }
         DriverChoice::Eos => {
             let eos = options.eos.config(&options.state_dir, &options.device)?;
             let config = AgentConfig { limits: eos.timeouts.apply_limits(), ..config };
@@ -261,7 +311,7 @@ fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
             poll: Duration::from_millis(options.poll_ms),
             ..Intervals::default()
         },
-        limits: ApplyLimits::default(),
+        limits: limits(options),
         probes_per_sample: PROBES_PER_SAMPLE,
         buffered_samples: BUFFERED_SAMPLES,
     };
@@ -269,6 +319,12 @@ fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
         problems.extend(config.check().err().map(|error| Problem::config("settings", format!("{error}."), "Mend it.")));
     }
     if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn limits(options: &Options) -> ApplyLimits {
+    let default = ApplyLimits::default();
+    let revert_after = options.revert_after_ms.map_or(default.revert_after, Duration::from_millis);
+    ApplyLimits { revert_after, ..default }
 }
 
 fn simulator(options: &Options, family: Family) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {

@@ -12,12 +12,14 @@ use super::{
     calls::{Calls, whole},
     config::{EosConfig, EosConfigError},
     managed::{Managed, ManagedFile},
-    prober::{NoProber, Prober},
     rpc::Format,
     session,
     text::{self, Line},
 };
-use crate::driver::{Adjacency, Comparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Target};
+use crate::{
+    driver::{Adjacency, Comparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Target},
+    probing::{NoProber, Prober},
+};
 
 /// Makes what runs what the switch starts with.
 const SAVE: &str = "copy running-config startup-config";

@@ -17,14 +17,13 @@ mod calls;
 pub mod config;
 mod driver;
 mod managed;
-pub mod prober;
-mod rpc;
+pub mod rpc;
 mod session;
 mod show;
 mod text;
 mod transport;
 
+pub use crate::probing::{NoProber, Prober};
 pub use args::EosArgs;
 pub use config::{EosConfig, EosConfigError, Timeouts};
 pub use driver::EosDriver;
-pub use prober::{NoProber, Prober};

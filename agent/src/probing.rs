@@ -1,8 +1,11 @@
-//! Who sends the probes. eAPI has no command for it: probes leave from the machine of the agent, on the switch or beside.
+//! Who sends the probes of a driver. Routers' own commands are not used for it: probes leave from the agent's machine.
 
 use std::{future::Future, sync::Arc};
 
-use crate::driver::{DriverError, ProbeOutcome, Target};
+use crate::{
+    driver::{DriverError, ProbeOutcome, Target},
+    stamp,
+};
 
 /// Sends probes on behalf of a driver.
 pub trait Prober: Send + Sync + 'static {
@@ -14,9 +17,9 @@ pub trait Prober: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<ProbeOutcome>, DriverError>> + Send;
 }
 
-impl Prober for Arc<crate::stamp::Prober> {
+impl Prober for Arc<stamp::Prober> {
     async fn probe(&self, targets: &[Target], count: u32) -> Result<Vec<ProbeOutcome>, DriverError> {
-        crate::stamp::Prober::probe(self, targets, count).await
+        stamp::Prober::probe(self, targets, count).await
     }
 }
 

@@ -1,0 +1,296 @@
+//! The agent's verbs on a real FRR. Each runs on a thread of its own; one that the caller gave up goes on to its own limit
+//! there, and the next that changes anything waits for it.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use similar::TextDiff;
+
+use super::{
+    device::{Candidate, Device},
+    engine::{self, Goal},
+    links::{self, Kernel},
+    observe, scope,
+    shadow::{self, Shadow, ShadowOptions},
+    tree::Tree,
+    vtysh::{Instance, Vtysh},
+    watchdog::{Kennel, this_program},
+};
+use crate::{
+    bundle::TextHash,
+    driver::{Adjacency, Comparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Reach, Target},
+    probing::{NoProber, Prober},
+};
+
+/// Texts whose form in FRR is remembered: the one that runs, the one that comes, and one to return to.
+const KNOWN_TEXTS: usize = 3;
+/// Lines around a difference.
+const DIFF_CONTEXT: usize = 3;
+
+/// How to reach one FRR.
+#[derive(Clone, Debug)]
+pub struct FrrOptions {
+    /// Name of the instance, as `-N` takes it; the machine's own without.
+    pub pathspace: Option<String>,
+    /// Network namespace by the name that `ip netns` knows; this process's own without.
+    pub netns: Option<String>,
+    /// `vtysh`.
+    pub vtysh: PathBuf,
+    /// Folder with FRR's daemons.
+    pub daemons: PathBuf,
+    /// Folder for sockets of checks.
+    pub run_dir: PathBuf,
+    /// What must outlive the agent is in this folder, in a file named after the device.
+    pub state_dir: PathBuf,
+    /// Device code.
+    pub device: String,
+    /// A program that is a watchdog when its first argument says so; this one without.
+    pub watchdog: Option<PathBuf>,
+}
+
+impl FrrOptions {
+    /// Debian's paths, the machine's own instance.
+    pub fn new(device: &str, state_dir: &Path) -> Self {
+        Self {
+            pathspace: None,
+            netns: None,
+            vtysh: PathBuf::from("/usr/bin/vtysh"),
+            daemons: PathBuf::from("/usr/lib/frr"),
+            run_dir: PathBuf::from("/run"),
+            state_dir: state_dir.to_owned(),
+            device: device.to_owned(),
+            watchdog: None,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Held {
+    candidate: Option<Arc<Candidate>>,
+    known: VecDeque<(TextHash, Arc<Tree>)>,
+}
+
+struct Inner {
+    device: Device,
+    shadows: ShadowOptions,
+    kennel: Kennel,
+    held: Mutex<Held>,
+}
+
+/// One FRR in this network namespace.
+pub struct FrrDriver<P = NoProber> {
+    inner: Arc<Inner>,
+    prober: P,
+}
+
+impl<P: Prober> FrrDriver<P> {
+    /// For an instance. A commit that an earlier process left open is guarded from now on, before anyone is asked anything.
+    ///
+    /// # Errors
+    /// [`DriverError::State`]: the options, the state file, or no watchdog can be started.
+    pub fn open(options: &FrrOptions, prober: P) -> Result<Self, DriverError> {
+        let instance = match &options.pathspace {
+            None => Instance::Machine,
+            Some(name) => Instance::pathspace(name).map_err(DriverError::State)?,
+        };
+        fs::create_dir_all(&options.state_dir)
+            .map_err(|e| DriverError::State(format!("{} can not be made: {e}", options.state_dir.display())))?;
+        let state_dir = fs::canonicalize(&options.state_dir)
+            .map_err(|e| DriverError::State(format!("{} can not be used: {e}", options.state_dir.display())))?;
+        shadow::sweep(&options.run_dir);
+        let memory = state_dir.join(format!("{}.frr.json", options.device));
+        let device = Device::new(Vtysh::new(&options.vtysh, instance), Kernel::new(options.netns.as_deref())?, &memory);
+        let kennel = Kennel {
+            program: options.watchdog.clone().unwrap_or_else(this_program),
+            pathspace: options.pathspace.clone(),
+        };
+        if let Some(pending) = device.memory.read()?.pending {
+            tracing::warn!(device = %options.device, "a commit awaits confirmation since before this start");
+            if let Err(error) = kennel.start(&device, pending.id) {
+                // Its predecessor may still watch, and holds the lock.
+                tracing::warn!(device = %options.device, %error, "no second watchdog");
+            }
+        }
+        let shadows = ShadowOptions {
+            daemons: options.daemons.clone(),
+            vtysh: options.vtysh.clone(),
+            run_dir: options.run_dir.clone(),
+        };
+        Ok(Self { inner: Arc::new(Inner { device, shadows, kennel, held: Mutex::default() }), prober })
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&Inner) -> Result<T, DriverError> + Send + 'static,
+    ) -> Result<T, DriverError> {
+        let inner = self.inner.clone();
+        match tokio::task::spawn_blocking(move || verb(&inner)).await {
+            Ok(result) => result,
+            Err(error) => Err(DriverError::Unreachable(format!("the driver failed: {error}"))),
+        }
+    }
+}
+
+impl Inner {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self, text: &str) -> Result<(), DriverError> {
+        self.held().candidate = None;
+        let tree = Tree::of_text(text)?;
+        let running = engine::running_with(&self.device.vtysh, &tree)?.tree;
+        links::plan(&tree, &self.device.kernel.read()?)?;
+        let owned = self.device.memory.read()?.ours();
+        let rehearsed = shadow::rehearse(&self.shadows, &tree, &running, &owned)?;
+        let candidate = Candidate { text: tree, target: rehearsed.target, running: rehearsed.running };
+        let mut held = self.held();
+        held.remember(text, candidate.target.clone());
+        held.candidate = Some(Arc::new(candidate));
+        Ok(())
+    }
+
+    /// The text as FRR shows it.
+    fn canonical(&self, text: &str, tree: &Tree) -> Result<Arc<Tree>, DriverError> {
+        if let Some(known) = self.held().known(text) {
+            return Ok(known);
+        }
+        let target = Shadow::start(&self.shadows)?.canonical(tree)?;
+        Ok(self.held().remember(text, target))
+    }
+
+    fn compare(&self, text: &str) -> Result<Comparison, DriverError> {
+        let tree = Tree::of_text(text)?;
+        let target = self.canonical(text, &tree)?;
+        let running = engine::running_with(&self.device.vtysh, &target)?.tree;
+        let owned = self.device.memory.read()?.ours();
+        let now = Goal { target: &target, owned: &owned }.managed(&running);
+        let changes = links::plan(&tree, &self.device.kernel.read()?)?;
+        if now.says_the_same(&target) && changes.is_empty() {
+            return Ok(Comparison { equal: true, diff: String::new() });
+        }
+        let (from, to) = (now.text(), target.text());
+        let mut diff = TextDiff::from_lines(&from, &to)
+            .unified_diff()
+            .context_radius(DIFF_CONTEXT)
+            .header("running", "intended")
+            .to_string();
+        for change in &changes {
+            diff.push_str(&change.words());
+            diff.push('\n');
+        }
+        Ok(Comparison { equal: false, diff })
+    }
+
+    fn commit(&self, revert_after: Duration) -> Result<(), DriverError> {
+        let candidate = self.held().candidate.take();
+        let candidate = candidate.ok_or_else(|| DriverError::State("there is no candidate".to_owned()))?;
+        self.device.commit(&candidate, revert_after, |commit| self.kennel.start(&self.device, commit))
+    }
+}
+
+impl Held {
+    fn known(&self, text: &str) -> Option<Arc<Tree>> {
+        let hash = TextHash::of(text);
+        self.known.iter().find(|(known, _)| *known == hash).map(|(_, tree)| tree.clone())
+    }
+
+    fn remember(&mut self, text: &str, target: Tree) -> Arc<Tree> {
+        let (hash, target) = (TextHash::of(text), Arc::new(target));
+        self.known.retain(|(known, _)| *known != hash);
+        self.known.push_back((hash, target.clone()));
+        while self.known.len() > KNOWN_TEXTS {
+            self.known.pop_front();
+        }
+        target
+    }
+}
+
+impl<P: Prober> Driver for FrrDriver<P> {
+    fn family(&self) -> &'static str {
+        "frr"
+    }
+
+    async fn load_candidate(&self, text: &str) -> Result<(), DriverError> {
+        let text = text.to_owned();
+        self.blocking(move |inner| inner.load(&text)).await
+    }
+
+    async fn discard_candidate(&self) -> Result<(), DriverError> {
+        self.inner.held().candidate = None;
+        Ok(())
+    }
+
+    async fn compare(&self, text: &str) -> Result<Comparison, DriverError> {
+        let text = text.to_owned();
+        self.blocking(move |inner| inner.compare(&text)).await
+    }
+
+    async fn commit(&self, revert_after: Duration) -> Result<(), DriverError> {
+        self.blocking(move |inner| inner.commit(revert_after)).await
+    }
+
+    async fn confirm(&self) -> Result<(), DriverError> {
+        self.blocking(|inner| inner.device.confirm()).await
+    }
+
+    async fn revert(&self) -> Result<(), DriverError> {
+        self.blocking(|inner| inner.device.go_back().map(drop)).await
+    }
+
+    async fn is_pending(&self) -> Result<bool, DriverError> {
+        self.blocking(|inner| Ok(inner.device.memory.read()?.pending.is_some())).await
+    }
+
+    async fn save_startup(&self) -> Result<(), DriverError> {
+        self.blocking(|inner| inner.device.save_startup()).await
+    }
+
+    async fn running_text(&self) -> Result<String, DriverError> {
+        self.blocking(|inner| {
+            let running = inner.device.vtysh.running()?.tree;
+            let owned = inner.device.memory.read()?.ours();
+            Ok(scope::managed(&running, &Tree::default(), &owned).text())
+        })
+        .await
+    }
+
+    async fn wanted_adjacencies(&self, text: &str) -> Result<BTreeSet<String>, DriverError> {
+        Ok(observe::wanted_adjacencies(&Tree::of_text(text)?))
+    }
+
+    async fn counters(&self) -> Result<Vec<InterfaceCounters>, DriverError> {
+        self.blocking(|inner| Ok(links::counters(inner.device.kernel.read()?))).await
+    }
+
+    async fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
+        self.blocking(|inner| {
+            let interfaces = inner.device.vtysh.json("show isis interface detail json")?;
+            let neighbors = inner.device.vtysh.json("show isis neighbor json")?;
+            Ok(observe::adjacencies(&interfaces, &neighbors))
+        })
+        .await
+    }
+
+    async fn reach(&self, text: &str) -> Result<Reach, DriverError> {
+        let wanted = observe::wanted_peers(&Tree::of_text(text)?);
+        if wanted.is_empty() {
+            return Ok(Reach::default());
+        }
+        self.blocking(move |inner| {
+            let summary = inner.device.vtysh.json("show bgp summary json")?;
+            let routes = inner.device.vtysh.json("show ip route json")?;
+            Ok(observe::reach(&wanted, &summary, &routes))
+        })
+        .await
+    }
+
+    async fn probe(&self, targets: &[Target], count: u32) -> Result<Vec<ProbeOutcome>, DriverError> {
+        self.prober.probe(targets, count).await
+    }
+}

@@ -1,0 +1,228 @@
+//! A second FRR beside the device's own, for the length of one check: the same daemons, with no interfaces and in
+//! network namespaces of their own. What it refuses, the device would refuse; what it shows after a text is how the
+//! device will show that text, defaults left out and long forms said.
+//!
+//! The rehearsal goes text, back to what runs, and forward again, with the very commands that the device will get: so
+//! the way there and the way back are known to work before anything is armed. What it can't foretell: lines that depend on
+//! interfaces of the kernel.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{MetadataExt, chown},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    diff,
+    engine::{Goal, Manner, converge},
+    run, scope,
+    tree::Tree,
+    vtysh::{Instance, Outcome, Vtysh},
+};
+use crate::driver::DriverError;
+
+/// The daemons that there is configuration for.
+const DAEMONS: [&str; 5] = ["zebra", "staticd", "isisd", "bgpd", "bfdd"];
+/// For all of them to open their sockets: 0.1 s on an idle machine, and two hundred agents may check at once.
+const UP_WITHIN: Duration = Duration::from_secs(20);
+/// How often it is looked whether they have.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// They end by themselves after this many seconds if their agent was killed.
+const LIFETIME_SECONDS: &str = "60";
+/// For them to end when told.
+const DOWN_WITHIN: Duration = Duration::from_secs(3);
+/// Where FRR keeps a folder per process, and leaves it.
+const CRASH_LOGS: &str = "/var/tmp/frr";
+/// Owned by the user that FRR's daemons run as.
+const FRR_FOLDER: &str = "/var/run/frr";
+
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// How to start one.
+#[derive(Clone, Debug)]
+pub struct ShadowOptions {
+    /// Where FRR's daemons are.
+    pub daemons: PathBuf,
+    /// `vtysh`.
+    pub vtysh: PathBuf,
+    /// For sockets; short, for a socket's path has at most 107 bytes.
+    pub run_dir: PathBuf,
+}
+
+/// A running shadow. Dropped, it ends and leaves nothing.
+pub struct Shadow {
+    folder: PathBuf,
+    children: Vec<(&'static str, Child)>,
+    vtysh: Vtysh,
+    baseline: Tree,
+}
+
+impl Shadow {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// [`DriverError::Unreachable`]: FRR's daemons can't be started in namespaces of their own; that takes root.
+    pub fn start(options: &ShadowOptions) -> Result<Self, DriverError> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = options.run_dir.join(format!("causeway-frr-{}-{number}", std::process::id()));
+        let failed = |what: &str, error: &dyn std::fmt::Display| {
+            DriverError::Unreachable(format!("no FRR can be started to check the configuration: {what}: {error}"))
+        };
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).map_err(|e| failed(&folder.display().to_string(), &e))?;
+        let vtysh = Vtysh::new(&options.vtysh, Instance::Folder(folder.clone()));
+        let mut shadow = Self { folder, children: Vec::new(), vtysh, baseline: Tree::default() };
+        let frr = fs::metadata(FRR_FOLDER).map_err(|e| failed(FRR_FOLDER, &e))?;
+        chown(&shadow.folder, Some(frr.uid()), Some(frr.gid())).map_err(|e| failed("its folder", &e))?;
+        for daemon in DAEMONS.iter().filter(|daemon| options.daemons.join(daemon).exists()) {
+            let child = shadow.daemon(&options.daemons, daemon).map_err(|e| failed(daemon, &e))?;
+            shadow.children.push((daemon, child));
+        }
+        shadow.wait(&failed)?;
+        shadow.baseline = shadow.vtysh.running()?.tree;
+        Ok(shadow)
+    }
+
+    fn daemon(&self, daemons: &Path, name: &str) -> std::io::Result<Child> {
+        let log = fs::File::create(self.folder.join(format!("{name}.log")))?;
+        let mut command = Command::new("timeout");
+        // Should the agent be killed, they end by themselves.
+        command.args(["--kill-after=1", LIFETIME_SECONDS, "unshare", "--net", "--"]).arg(daemons.join(name));
+        command.arg("--vty_socket").arg(&self.folder).arg("-z").arg(self.folder.join("zserv.api"));
+        command.arg("-i").arg(self.pid_file(name)).args(["-f", "/dev/null", "-P", "0"]);
+        if name == "bfdd" {
+            command.arg("--bfdctl").arg(self.folder.join("bfdd.sock"));
+        }
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+    }
+
+    fn pid_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.pid"))
+    }
+
+    fn wait(&mut self, failed: &dyn Fn(&str, &dyn std::fmt::Display) -> DriverError) -> Result<(), DriverError> {
+        let deadline = Instant::now() + UP_WITHIN;
+        loop {
+            let folder = &self.folder;
+            let missing =
+                self.children.iter().map(|(name, _)| *name).find(|name| !folder.join(format!("{name}.vty")).exists());
+            let Some(name) = missing else { return Ok(()) };
+            let ended = self.children.iter_mut().any(|(_, child)| !matches!(child.try_wait(), Ok(None)));
+            if ended || Instant::now() > deadline {
+                let log = fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default();
+                return Err(failed(name, &run::quoted(&log)));
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn now(&self) -> Result<Tree, DriverError> {
+        Ok(self.vtysh.running()?.tree.filtered(|path| !self.baseline.contains(path)))
+    }
+
+    fn reach(&self, target: &Tree) -> Result<(), DriverError> {
+        // Everything that it runs is there for this check.
+        let owned: BTreeSet<_> = self.now()?.paths().cloned().collect();
+        converge(&self.vtysh, &Goal { target, owned: &owned }, Manner::Strict, None)
+    }
+
+    /// The text as FRR shows it.
+    ///
+    /// # Errors
+    /// [`DriverError::Refused`] with the daemon's words.
+    pub fn canonical(&self, text: &Tree) -> Result<Tree, DriverError> {
+        if self.vtysh.configure(&diff::batch(&Tree::default(), text), None)? == Outcome::Wordless {
+            return Err(DriverError::Refused("FRR refuses a line of it, and does not say which".to_owned()));
+        }
+        let shown = self.now()?;
+        if shown.is_empty() {
+            return Err(DriverError::Refused("FRR takes the text and shows nothing of it".to_owned()));
+        }
+        Ok(shown)
+    }
+
+    /// From `target`, which it runs, back to `running` and forward again.
+    ///
+    /// # Errors
+    /// [`DriverError::Refused`]: one of the ways does not lead there.
+    pub fn there_and_back(&self, target: &Tree, running: &Tree) -> Result<(), DriverError> {
+        let named = |way: &str, error: DriverError| match error {
+            DriverError::Refused(words) => DriverError::Refused(format!("{way}: {words}")),
+            other => other,
+        };
+        self.reach(running).map_err(|e| named("the way back from it to what runs can not be gone", e))?;
+        self.reach(target).map_err(|e| named("the way from what runs to it can not be gone", e))
+    }
+}
+
+impl Drop for Shadow {
+    fn drop(&mut self) {
+        let pids: Vec<String> = self
+            .children
+            .iter()
+            .filter_map(|(name, _)| fs::read_to_string(self.pid_file(name)).ok())
+            .map(|pid| pid.trim().to_owned())
+            .filter(|pid| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()))
+            .collect();
+        let mut command = Command::new("kill");
+        command.arg("-TERM").args(self.children.iter().map(|(_, child)| child.id().to_string()));
+        if !self.children.is_empty() {
+            let _ = run::run(command, None, DOWN_WITHIN);
+        }
+        let deadline = Instant::now() + DOWN_WITHIN;
+        for (_, child) in &mut self.children {
+            while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
+                thread::sleep(LOOK_EVERY);
+            }
+            run::kill(child);
+        }
+        for ((name, _), pid) in self.children.iter().zip(&pids) {
+            let _ = fs::remove_dir_all(Path::new(CRASH_LOGS).join(format!("{name}.{pid}")));
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Takes away the folders of checks whose agent was killed.
+pub fn sweep(run_dir: &Path) {
+    let Ok(entries) = fs::read_dir(run_dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|n| n.strip_prefix("causeway-frr-")).and_then(|rest| rest.split('-').next());
+        let Some(pid) = pid.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit())) else { continue };
+        if !Path::new("/proc").join(pid).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// What a rehearsal finds out.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// The text as FRR shows it.
+    pub target: Tree,
+    /// What ran, of the part that the text manages.
+    pub running: Tree,
+}
+
+/// Checks a text in a shadow against what runs.
+///
+/// # Errors
+/// [`DriverError::Refused`]: the text, or a way. [`DriverError::Unreachable`]: no shadow can be started.
+pub fn rehearse(
+    options: &ShadowOptions,
+    text: &Tree,
+    running: &Tree,
+    owned: &BTreeSet<super::tree::Path>,
+) -> Result<Rehearsed, DriverError> {
+    let shadow = Shadow::start(options)?;
+    let target = shadow.canonical(text)?;
+    let running = scope::managed(running, &target, owned);
+    shadow.there_and_back(&target, &running)?;
+    Ok(Rehearsed { target, running })
+}
