@@ -11,6 +11,8 @@ use causeway_cli::{
     site::DeviceSpec,
 };
 use causeway_controller::{
+    backbone::Backbone,
+    plan::Planner,
     render::{Family, Renderer, site::Site as Snippets},
     topology::Topology,
 };
@@ -40,13 +42,16 @@ fn refusals(file: &str, devices: usize, folder: &Path) -> Vec<String> {
     assert_eq!(site.devices.len(), devices, "{file}");
     let snapshot = activated(&site, Key([7; 32])).unwrap();
     let topology = Topology::new(&snapshot);
+    let backbone = Backbone::new(&topology);
+    let planner = Planner::new(&topology, &backbone);
     let check = |batch: &[DeviceSpec]| -> Vec<String> {
-        let snippets = Snippets::none();
-        let renderer = Renderer::new(&topology, &snapshot, Some(Family::Frr), &snippets);
+        let renderer = Renderer::new(Some(Family::Frr), Snippets::none());
         batch
             .iter()
             .filter_map(|device| {
-                let rendered = renderer.render(&device.code);
+                let plan = planner.plan(&device.code);
+                let plan = plan.unwrap_or_else(|error| panic!("{file}: {}: {error}", device.code));
+                let rendered = renderer.render(&plan, planner.inputs(&device.code, None), None);
                 let text = rendered.unwrap_or_else(|error| panic!("{file}: {}: {error}", device.code)).text;
                 let links = site.links.iter().filter(|l| [l.a.device, l.z.device].contains(&device.code)).count();
                 let nets = text.matches("/31").count();
