@@ -42,9 +42,9 @@ fn refusals(file: &str, devices: usize, folder: &Path) -> Vec<String> {
     assert_eq!(site.devices.len(), devices, "{file}");
     let snapshot = activated(&site, Key([7; 32])).unwrap();
     let topology = Topology::new(&snapshot);
-    let backbone = Backbone::new(&topology);
-    let planner = Planner::new(&topology, &backbone);
     let check = |batch: &[DeviceSpec]| -> Vec<String> {
+        let backbone = Backbone::new(&topology);
+        let planner = Planner::new(&topology, &backbone);
         let renderer = Renderer::new(Some(Family::Frr), Snippets::none());
         batch
             .iter()

@@ -14,8 +14,15 @@ const LEVEL: i32 = 1;
 const MAX_GROUP_BYTES: usize = 1 << 30;
 const HEAD: usize = 4 + 8 + 8 + 64 + 4;
 
-pub(super) fn write(transaction: &Transaction<'_>, rows: &[BatchRow]) -> Result<(), StoreError> {
-    let Some(newest) = rows.iter().map(|row| row.received_ms).max() else { return Ok(()) };
+/// The batches of one commit as they are kept.
+pub(super) struct Group {
+    newest_ms: u64,
+    bytes: Vec<u8>,
+}
+
+/// None for no batches.
+pub(super) fn pack(rows: &[BatchRow]) -> Result<Option<Group>, StoreError> {
+    let Some(newest_ms) = rows.iter().map(|row| row.received_ms).max() else { return Ok(None) };
     let mut group = Vec::with_capacity(rows.iter().map(|row| HEAD + row.bytes.len()).sum());
     for row in rows {
         let length = u32::try_from(row.bytes.len()).map_err(|_| StoreError::Corrupt("a batch of over 4 GiB"))?;
@@ -28,9 +35,13 @@ pub(super) fn write(transaction: &Transaction<'_>, rows: &[BatchRow]) -> Result<
     }
     let bytes =
         zstd::bulk::compress(&group, LEVEL).map_err(|_| StoreError::Corrupt("batches that can't be compressed"))?;
+    Ok(Some(Group { newest_ms, bytes }))
+}
+
+pub(super) fn write(transaction: &Transaction<'_>, group: &Group) -> Result<(), StoreError> {
     transaction
         .prepare_cached("INSERT INTO batches (received_ms, bytes) VALUES (?1, ?2)")?
-        .execute(params![signed(newest), bytes])?;
+        .execute(params![signed(group.newest_ms), group.bytes])?;
     Ok(())
 }
 

@@ -19,13 +19,35 @@ pub(super) struct Detail {
     pub losses: Vec<(u64, u32)>,
 }
 
+/// Batches that are worth a thread of their own while they are compressed.
+const MANY_BATCHES: usize = 64;
+
 pub(super) fn write(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
+    if commit.batches.len() < MANY_BATCHES {
+        rows(transaction, commit)?;
+        return keep(transaction, batches::pack(&commit.batches));
+    }
+    std::thread::scope(|scope| {
+        let packing = scope.spawn(|| batches::pack(&commit.batches));
+        rows(transaction, commit)?;
+        // A thread that died packed nothing: the same panic goes on here.
+        keep(transaction, packing.join().unwrap_or_else(|_| batches::pack(&commit.batches)))
+    })
+}
+
+fn keep(transaction: &Transaction<'_>, group: Result<Option<batches::Group>, StoreError>) -> Result<(), StoreError> {
+    match group? {
+        Some(group) => batches::write(transaction, &group),
+        None => Ok(()),
+    }
+}
+
+fn rows(transaction: &Transaction<'_>, commit: &Commit) -> Result<(), StoreError> {
     devices(transaction, &commit.devices)?;
     let mut insert = transaction.prepare_cached("INSERT INTO series VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for row in &commit.series {
         insert.execute(params![row.id, row.device, row.key.kind_number(), row.key.name(), signed(row.first_ms)])?;
     }
-    batches::write(transaction, &commit.batches)?;
     let mut insert =
         transaction.prepare_cached("INSERT INTO interface_sample VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     for row in in_order(&commit.interfaces, |row| sample_id(row.series, row.at_ms)) {
