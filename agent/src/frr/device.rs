@@ -80,9 +80,15 @@ impl Device {
             links: links::plan(&candidate.text, &self.kernel.read()?)?,
         };
         let changes = pending.links.clone();
-        self.memory.change(|memory| Ok(memory.pending = Some(pending)))?;
+        self.memory.change(|memory| {
+            memory.pending = Some(pending);
+            Ok(())
+        })?;
         if let Err(error) = arm(id) {
-            self.memory.change(|memory| Ok(memory.pending = None))?;
+            self.memory.change(|memory| {
+                memory.pending = None;
+                Ok(())
+            })?;
             return Err(error);
         }
         self.kernel.apply(&changes)?;
@@ -106,7 +112,10 @@ impl Device {
         let made = self.memory.read()?.made;
         if made.iter().any(|name| !named.contains(name)) {
             let left = self.kernel.remove_stale(made, &named);
-            self.memory.change(|memory| Ok(memory.made = left))?;
+            self.memory.change(|memory| {
+                memory.made = left;
+                Ok(())
+            })?;
         }
         Ok(())
     }

@@ -103,7 +103,8 @@ impl Tree {
         self.lines.retain(|path, _| {
             let line = path.last().map_or("", String::as_str);
             let bare = BARE.iter().any(|start| line.starts_with(start)) && !inner.contains(path);
-            !bare && !(path.len() == 1 && line.starts_with("hostname "))
+            let is_hostname = path.len() == 1 && line.starts_with("hostname ");
+            !(bare || is_hostname)
         });
     }
 

@@ -26,6 +26,9 @@ pub struct Serving {
     pub signer: Signer,
 }
 
+/// Of a device: text, generation and signature; hash of the probe plan; slot; whether it has a problem.
+pub type Offered = (Option<(String, u64, [u8; 64])>, [u8; 32], u64, bool);
+
 #[allow(dead_code)]
 impl Serving {
     pub fn new() -> Self {
@@ -56,7 +59,7 @@ impl Serving {
     }
 
     /// Everything that an agent could be served: text, generation, signature, probe plan, slot.
-    pub fn everything(&self) -> BTreeMap<Code, (Option<(String, u64, [u8; 64])>, [u8; 32], u64, bool)> {
+    pub fn everything(&self) -> BTreeMap<Code, Offered> {
         let of = |code: &Code| {
             let entry = self.store.entry(code).unwrap();
             let bundle = entry.current.as_ref().map(|b| (b.text.clone(), b.generation, b.signature));
