@@ -32,6 +32,7 @@ use crate::{
     render::{
         Family, Renderer,
         site::{Site, SiteError},
+        timers,
     },
     shared::Shared,
     store::{ApplyState, Bundle, Signer},
@@ -70,6 +71,8 @@ pub struct Config {
     pub family: Option<Family>,
     /// Folder of the operator's snippets.
     pub site_dir: Option<PathBuf>,
+    /// Milliseconds between BFD packets on links, within [`timers::BFD_INTERVALS_MS`].
+    pub bfd_interval_ms: u16,
     /// Limits of the guards.
     pub limits: Limits,
     /// Who may approve over HTTP; without one, only callers on this machine.
@@ -94,6 +97,7 @@ impl Config {
             key,
             family: None,
             site_dir: None,
+            bfd_interval_ms: timers::BFD_INTERVAL_MS,
             limits: Limits::default(),
             operator_token: None,
             tls: None,
@@ -187,7 +191,10 @@ impl Controller {
         rand::RngCore::try_fill_bytes(&mut rand::rngs::OsRng, &mut secret).map_err(StartError::Random)?;
         let (stop, stopping) = watch::channel(false);
         let signer = Signer { key: config.key, program_id: config.program_id };
-        let settings = Settings { renderer: Renderer::new(config.family, site), limits: config.limits };
+        let settings = Settings {
+            renderer: Renderer::new(config.family, site).with_bfd_interval(config.bfd_interval_ms),
+            limits: config.limits,
+        };
         let shared = Arc::new(Shared::new(signer, settings, config.operator_token, secret, stopping.clone()));
 
         let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use causeway_controller::{
     daemon::{Config, Controller},
     guards::Limits,
-    render::Family,
+    render::{Family, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
 };
 use causeway_interface::Key;
@@ -48,6 +48,10 @@ struct Flags {
     /// Folder of snippets that go into every text: eos/*.conf and frr/*.conf.
     #[arg(long, env = "CAUSEWAY_SITE_DIR")]
     site_dir: Option<PathBuf>,
+    /// Milliseconds between BFD packets on links; a link that fell silent is found after three.
+    #[arg(long, env = "CAUSEWAY_BFD_INTERVAL_MS", default_value_t = BFD_INTERVAL_MS,
+        value_parser = clap::value_parser!(u16).range(50..=60_000))]
+    bfd_interval_ms: u16,
     /// File of the token with which held configurations are approved; without one, only from this machine.
     #[arg(long, env = "CAUSEWAY_OPERATOR_TOKEN_FILE")]
     operator_token_file: Option<PathBuf>,
@@ -121,6 +125,7 @@ fn config(flags: Flags) -> anyhow::Result<Config> {
         key: SigningKey::from_bytes(key.secret_bytes()),
         family: flags.family,
         site_dir: flags.site_dir,
+        bfd_interval_ms: flags.bfd_interval_ms,
         limits: Limits { removed_share: flags.hold_share, removed_at_least: flags.hold_at_least, ..Limits::default() },
         operator_token,
         tls,

@@ -7,8 +7,6 @@
 //! The story goes to stdout, with `--json` to stderr; then the last line of stdout is one JSON object.
 
 mod args;
-mod board;
-mod screen;
 mod story;
 mod summary;
 mod system;
@@ -16,10 +14,11 @@ mod system;
 use std::{fs::File, io::Write, process::ExitCode, time::Duration};
 
 use anyhow::Context;
+use causeway_demo::screen::Screen;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{args::Args, screen::Screen, summary::Summary, system::System};
+use crate::{args::Args, summary::Summary, system::System};
 
 /// Longest time that stopping may take; what has not stopped by then ends with the process.
 const STOP_LIMIT: Duration = Duration::from_secs(20);

@@ -2,22 +2,22 @@
 //! ledger says, within a bound, and says what it is still waiting for when the bound passes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use causeway_agent::sim::Fault;
 use causeway_controller::store::ApplyState;
-use causeway_health_oracle::{Kind as OracleKind, criteria::Outcome};
+use causeway_demo::{
+    board::{Board, Kind},
+    reasons::{failing, waiting_for, why},
+    screen::Screen,
+};
+use causeway_health_oracle::criteria::Outcome;
 use causeway_interface::{Code, DesiredStatus};
 
-use crate::{
-    board::{Board, Kind},
-    screen::Screen,
-    summary::Summary,
-    system::System,
-};
+use crate::{summary::Summary, system::System};
 
 /// Longest wait for everything to be in service: three burn-ins of seconds, and room for a slow machine.
 const INTO_SERVICE: Duration = Duration::from_secs(900);
@@ -37,7 +37,7 @@ pub async fn tell(system: &mut System, screen: &mut Screen) -> anyhow::Result<Su
     summary.seconds_to_service = tenths(system.began.elapsed());
     summary.drained_metric = drain_and_back(system, screen).await?;
     (summary.impaired_seen, summary.healed) = fault_and_back(system, screen).await?;
-    let board = board(system);
+    let board = system.board();
     (summary.devices_activated, summary.devices) = board.activated(Kind::Device);
     (summary.links_activated, summary.links) = board.activated(Kind::Link);
     summary.transactions = system.transactions();
@@ -48,10 +48,6 @@ pub async fn tell(system: &mut System, screen: &mut Screen) -> anyhow::Result<Su
 
 fn tenths(time: Duration) -> f64 {
     (time.as_secs_f64() * 10.0).round() / 10.0
-}
-
-fn board(system: &System) -> Board {
-    system.snapshot().map(|s| Board::of(&s)).unwrap_or_default()
 }
 
 /// Looks until `done`, showing what changes.
@@ -65,7 +61,7 @@ async fn until(
 ) -> bool {
     let deadline = Instant::now() + limit;
     loop {
-        let board = board(system);
+        let board = system.board();
         screen.show(&board, system.transactions());
         if done(system, &board) {
             return true;
@@ -91,41 +87,6 @@ async fn into_service(system: &System, screen: &mut Screen) -> anyhow::Result<()
     anyhow::bail!("not everything is in service after {} s. {}", INTO_SERVICE.as_secs(), waiting_for(system))
 }
 
-/// What keeps the first few subjects that are not in service, by the first oracle that says something.
-fn waiting_for(system: &System) -> String {
-    let board = board(system);
-    let waiting: Vec<_> = board.rows.iter().filter(|(_, row)| !row.activated).take(5).collect();
-    let mut lines = Vec::new();
-    for ((kind, code), row) in waiting {
-        let failing = why(system, *kind, *code);
-        lines.push(format!("{} {code} is {} ({}): {failing}", kind.name(), row.status, row.health));
-    }
-    lines.join("; ")
-}
-
-/// One reason why a subject is not ready: something bad before something missing.
-fn why(system: &System, kind: Kind, code: Code) -> String {
-    let mut reasons = [Outcome::Failed, Outcome::NotObserved].into_iter().flat_map(|o| failing(system, kind, code, o));
-    reasons.next().unwrap_or_else(|| "no verdict yet".into())
-}
-
-/// The criteria with this outcome at any oracle, in words, each once.
-fn failing(system: &System, kind: Kind, code: Code, outcome: Outcome) -> BTreeSet<String> {
-    let kind = match kind {
-        Kind::Device => OracleKind::Device,
-        Kind::Link => OracleKind::Link,
-    };
-    let verdicts = system.oracles.iter().filter_map(|o| {
-        let published = o.published();
-        published.subjects.get(&(kind, code)).map(|judged| judged.verdict.clone())
-    });
-    let words = |verdict: causeway_health_oracle::Verdict| -> Vec<String> {
-        let failed = verdict.not_passed().filter(|c| c.passed == outcome);
-        failed.map(|c| format!("{:?}: observed {}, required {}", c.id, c.observed, c.required)).collect()
-    };
-    verdicts.flat_map(words).collect()
-}
-
 /// A link is soft-drained and put back. Returns the metric that both ends ran meanwhile.
 async fn drain_and_back(system: &mut System, screen: &mut Screen) -> anyhow::Result<u32> {
     let link = system.site.links.first().cloned().context("the topology has links")?;
@@ -142,7 +103,7 @@ async fn drain_and_back(system: &mut System, screen: &mut Screen) -> anyhow::Res
         anyhow::bail!("{} was not drained on both routers within {} s", link.code, CHANGE.as_secs());
     }
     for (device, _) in ends {
-        let diff = system.controller.bundle(&device).map(|b| b.diff()).unwrap_or_default();
+        let diff = system.controller().and_then(|c| c.bundle(&device)).map(|b| b.diff()).unwrap_or_default();
         screen.say(&format!("{device} applied and verified this change:"));
         let headers = ["+++", "---", "@@"];
         for line in diff.lines().filter(|l| !headers.iter().any(|h| l.starts_with(h))).take(DIFF_LINES) {
@@ -186,11 +147,11 @@ async fn set_desired(
 }
 
 fn generation(system: &System, device: Code) -> u64 {
-    system.controller.bundle(&device).map_or(0, |b| b.generation)
+    system.controller().and_then(|c| c.bundle(&device)).map_or(0, |b| b.generation)
 }
 
 fn applied(system: &System, device: Code) -> bool {
-    system.controller.apply_state(&device) == Some(ApplyState::Current)
+    system.controller().and_then(|c| c.apply_state(&device)) == Some(ApplyState::Current)
 }
 
 /// IS-IS metric that the router itself runs on an interface.
@@ -241,7 +202,7 @@ async fn fault_and_back(system: &System, screen: &mut Screen) -> anyhow::Result<
     if healed {
         screen.say("Everything is ready again.");
     } else {
-        let board = board(system);
+        let board = system.board();
         let ill: Vec<_> = board.rows.iter().filter(|(_, r)| !r.health.starts_with("ready")).take(5).collect();
         for ((kind, code), row) in ill {
             let why = why(system, *kind, *code);

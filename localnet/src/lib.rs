@@ -5,6 +5,7 @@
 //! authentication on every address of the machine. What runs on it runs the same code and the same program as on any
 //! other ledger; only network parameters differ.
 
+mod calm;
 mod describe;
 mod error;
 mod folder;

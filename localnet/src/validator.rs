@@ -16,7 +16,7 @@ use solana_sdk::pubkey::Pubkey;
 use solana_test_validator::{TestValidatorGenesis, UpgradeableProgramInfo};
 use tokio::sync::oneshot;
 
-use crate::{error::LocalnetError, ports::Ports};
+use crate::{calm, error::LocalnetError, ports::Ports};
 
 /// Shreds that are kept: some ten thousand slots of little traffic, below 100 MB.
 const MAX_LEDGER_SHREDS: u64 = 50_000;
@@ -114,6 +114,7 @@ fn host(
     match config.start_with_mint_address(genesis.mint, SocketAddrSpace::Unspecified) {
         Ok(validator) => {
             let urls = (validator.rpc_url(), validator.rpc_pubsub_url());
+            calm::down();
             // Nobody waits any more if the caller was cancelled; then `stopped` ends at once, too.
             let _ = ready.send(Ok(urls));
             // Ends when the other end is dropped.

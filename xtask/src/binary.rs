@@ -26,3 +26,20 @@ pub fn build(workspace: &Workspace, name: &str, first: &str) -> Result<PathBuf> 
     process::build(command, name)?;
     Ok(path)
 }
+
+/// Builds the binaries of a package in release mode and returns the folder that they are in. For a package that needs no
+/// Solana crate, so that its own selection of features costs minutes and not hours.
+///
+/// # Errors
+/// They do not build.
+pub fn build_released(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    let folder = workspace.target.join("release");
+    progress::step(&format!("building {package} in release mode"));
+    if !folder.join(package).exists() {
+        progress::note("the first time: some minutes. After that, seconds.");
+    }
+    let mut command = process::cargo();
+    command.args(["build", "--release", "--package", package, "--bins"]).current_dir(&workspace.root);
+    process::build(command, package)?;
+    Ok(folder)
+}

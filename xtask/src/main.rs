@@ -10,6 +10,7 @@ mod cu;
 mod demo;
 mod docs;
 mod fuzz;
+mod lab;
 mod lint;
 mod mutants;
 mod process;
@@ -76,6 +77,12 @@ enum Command {
     /// Run the whole system on this machine; arguments are the demo's own, see `demo --help`
     #[command(disable_help_flag = true)]
     Demo {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run the whole system with real routers on this machine, as root; arguments are the lab's own, see `lab --help`
+    #[command(disable_help_flag = true)]
+    Lab {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -166,6 +173,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::States { .. } => progress::result(&states::table(&states::all()))?,
         Command::Cu { json, check } => return cu::run(&workspace, json, check),
         Command::Demo { arguments } => demo::run(&workspace, &arguments)?,
+        Command::Lab { arguments } => lab::run(&workspace, &arguments)?,
         Command::Bench { bench } => return bench::run(&workspace, &bench),
         Command::Test { only, no_lint } => return suite::run(&workspace, &only, !no_lint),
         Command::Fuzz { targets, seconds, seed } => return fuzz::run(&workspace, &targets, seconds, seed),

@@ -39,6 +39,8 @@ pub enum Part {
     Localnet,
     /// The demo
     Demo,
+    /// The lab
+    Lab,
     /// The whole system
     E2e,
     /// This command
@@ -58,6 +60,7 @@ impl Part {
             Self::Cli => &["causeway-cli"],
             Self::Localnet => &["causeway-localnet"],
             Self::Demo => &["causeway-demo"],
+            Self::Lab => &["causeway-lab"],
             Self::E2e => &["causeway-tests"],
             Self::Xtask => &["xtask"],
         }
@@ -75,6 +78,7 @@ impl Part {
             | Self::Cli
             | Self::Localnet
             | Self::Demo
+            | Self::Lab
             | Self::E2e => false,
         }
     }

@@ -270,8 +270,8 @@ impl<P: Prober> Driver for FrrDriver<P> {
 
     async fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
         self.blocking(|inner| {
-            let interfaces = inner.device.vtysh.json("show isis interface detail json")?;
-            let neighbors = inner.device.vtysh.json("show isis neighbor json")?;
+            let interfaces = inner.device.vtysh.json("isisd", "show isis interface detail json")?;
+            let neighbors = inner.device.vtysh.json("isisd", "show isis neighbor json")?;
             Ok(observe::adjacencies(&interfaces, &neighbors))
         })
         .await
@@ -283,8 +283,8 @@ impl<P: Prober> Driver for FrrDriver<P> {
             return Ok(Reach::default());
         }
         self.blocking(move |inner| {
-            let summary = inner.device.vtysh.json("show bgp summary json")?;
-            let routes = inner.device.vtysh.json("show ip route json")?;
+            let summary = inner.device.vtysh.json("bgpd", "show bgp summary json")?;
+            let routes = inner.device.vtysh.json("zebra", "show ip route json")?;
             Ok(observe::reach(&wanted, &summary, &routes))
         })
         .await

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{diff::Batch, run, tree::Tree};
+use super::{diff::Batch, run, tree::Tree, vty};
 use crate::driver::DriverError;
 
 /// For a question: the largest running configuration takes a second.
@@ -23,6 +23,8 @@ pub const CONFIGURE_LIMIT: Duration = Duration::from_secs(30);
 const MAX_ARGUMENT_BYTES: usize = 96 * 1024;
 /// Longest arguments of one invocation, in bytes: Linux takes a quarter of the stack's limit, usually 2 MiB.
 const MAX_INVOCATION_BYTES: usize = 1024 * 1024;
+/// Where FRR's packages have the daemons' sockets.
+const RUN_FOLDER: &str = "/var/run/frr";
 /// Longest name of an instance.
 const MAX_PATHSPACE_BYTES: usize = 64;
 
@@ -103,6 +105,16 @@ impl Vtysh {
         command
     }
 
+    /// Where a daemon listens.
+    fn socket(&self, daemon: &str) -> PathBuf {
+        let folder = match &self.instance {
+            Instance::Machine => PathBuf::from(RUN_FOLDER),
+            Instance::Pathspace(name) => Path::new(RUN_FOLDER).join(name),
+            Instance::Folder(folder) => folder.clone(),
+        };
+        folder.join(format!("{daemon}.vty"))
+    }
+
     /// Answers of commands that only ask.
     ///
     /// # Errors
@@ -120,12 +132,15 @@ impl Vtysh {
         }
     }
 
-    /// A JSON answer.
+    /// A JSON answer of one daemon, over its own socket where that is found.
     ///
     /// # Errors
-    /// The same, or it isn't JSON.
-    pub fn json(&self, command: &str) -> Result<serde_json::Value, DriverError> {
-        let text = self.show(&[command])?;
+    /// It does not answer, or not in time, or the answer isn't JSON.
+    pub fn json(&self, daemon: &str, command: &str) -> Result<serde_json::Value, DriverError> {
+        let text = match vty::ask(&self.socket(daemon), command, SHOW_LIMIT)? {
+            Some(text) => text,
+            None => self.show(&[command])?,
+        };
         serde_json::from_str(&text)
             .map_err(|error| DriverError::Unreachable(format!("the answer to {command:?} is not JSON: {error}")))
     }

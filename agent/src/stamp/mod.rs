@@ -23,10 +23,12 @@ pub mod reflect;
 mod reflector;
 pub mod session;
 pub mod socket;
+mod standing;
 mod steady;
 
 pub use prober::{Counts, Prober, ProberSettings};
 pub use reflector::{Reflector, ReflectorCounts, ReflectorSettings};
+pub use standing::Standing;
 pub use steady::{Loss, MAX_LOSSES, Steady, SteadyReport, SteadySettings};
 
 /// The port that session-reflectors listen on (RFC 8762, section 4.1).

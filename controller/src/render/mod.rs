@@ -27,6 +27,7 @@ use crate::{
 };
 use compare::{ConfigTree, Difference};
 use site::{Site, SiteError};
+use timers::{TIMERS, Timers};
 use token::TokenError;
 use view::{Loopbacks, Neighbors, View};
 
@@ -223,6 +224,7 @@ pub struct Renderer {
     templates: Environment<'static>,
     family: Option<Family>,
     site: Site,
+    timers: Timers,
 }
 
 impl Default for Renderer {
@@ -242,7 +244,13 @@ impl Renderer {
             let _ = templates.add_template(family.name(), head);
             let _ = templates.add_template(section_name(family), section);
         }
-        Self { templates, family, site }
+        Self { templates, family, site, timers: TIMERS }
+    }
+
+    /// With another interval of BFD, in ms; within [`timers::BFD_INTERVALS_MS`].
+    #[must_use]
+    pub fn with_bfd_interval(self, milliseconds: u16) -> Self {
+        Self { timers: self.timers.with_bfd_interval(milliseconds), ..self }
     }
 
     /// The text of a plan. `before` is the section of the text before it, which is taken over where it is still right.
@@ -284,7 +292,7 @@ impl Renderer {
         before: Option<&Arc<Section>>,
     ) -> Result<Rendered, RenderError> {
         let snippets = self.site.lines(family, plan)?;
-        let head = self.fill(family, family.name(), &View::new(plan, strategy(family).loopbacks())?)?;
+        let head = self.fill(family, family.name(), &View::new(plan, strategy(family).loopbacks(), self.timers)?)?;
         let section = plan.routing.as_ref().map(|routing| self.section(plan, routing, family, before)).transpose()?;
         let mut text = head;
         for part in section.iter().map(|s| s.text.as_str()).chain(snippets.iter().map(String::as_str)) {

@@ -6,6 +6,8 @@ use serde::Serialize;
 /// Milliseconds between BFD packets on a link, each way (RFC 5880, 6.8.1). 20 packets a second and link are nothing to a
 /// switch, and what two cores can do for a few hundred links in a lab.
 pub const BFD_INTERVAL_MS: u16 = 50;
+/// Intervals of BFD that both families take, in ms.
+pub const BFD_INTERVALS_MS: std::ops::RangeInclusive<u16> = 50..=60_000;
 /// BFD packets that may be lost in a row: detection in 150 ms. It is FRR's default, which FRR leaves out of what it says it
 /// runs; its template therefore doesn't say it.
 pub const BFD_MULTIPLIER: u8 = 3;
@@ -42,7 +44,15 @@ pub struct Timers {
     backoff_max_s: u8,
 }
 
-/// What every device gets.
+impl Timers {
+    /// With another interval of BFD.
+    #[must_use]
+    pub const fn with_bfd_interval(self, milliseconds: u16) -> Self {
+        Self { bfd_interval_ms: milliseconds, ..self }
+    }
+}
+
+/// What every device gets, unless the controller is told another interval of BFD.
 pub const TIMERS: Timers = Timers {
     bfd_interval_ms: BFD_INTERVAL_MS,
     bfd_multiplier: BFD_MULTIPLIER,

@@ -4,7 +4,7 @@ use causeway_interface::{InterfaceKind, InterfaceRole, LoopbackType};
 use serde::Serialize;
 
 use super::{
-    timers::{TIMERS, Timers},
+    timers::Timers,
     token::{Token, TokenError},
 };
 use crate::plan::{Access, DevicePlan, InterfacePlan, Routing, UserSessions};
@@ -105,7 +105,7 @@ pub enum Loopbacks {
 
 impl View {
     /// Of a plan. A device without routing shows management and loopbacks only.
-    pub fn new(plan: &DevicePlan, loopbacks: Loopbacks) -> Result<Self, TokenError> {
+    pub fn new(plan: &DevicePlan, loopbacks: Loopbacks, timers: Timers) -> Result<Self, TokenError> {
         let mut view = Self {
             hostname: Token::new("device code", plan.code)?,
             vrf: plan.management_vrf.as_ref().map(|v| Token::new("VRF", v)).transpose()?,
@@ -114,7 +114,7 @@ impl View {
             resets: Vec::new(),
             interfaces: Vec::new(),
             access: access(plan, &plan.access)?,
-            timers: TIMERS,
+            timers,
         };
         for interface in &plan.interfaces {
             let kind = interface.kind;

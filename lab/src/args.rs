@@ -1,0 +1,109 @@
+//! What the lab is told.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+
+/// The default topology.
+const ATT_MPLS: &str = include_str!("../../topologies/AttMpls.gml");
+
+/// From a topology file to every device and link in service on real routers, and then maintenance and faults under a
+/// steady probe.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo xtask lab", version)]
+pub struct Args {
+    /// Topology Zoo file (GML) to build; AttMpls, 25 devices, where none is given
+    #[arg(long, value_name = "FILE")]
+    pub topology: Option<PathBuf>,
+    /// Oracles; the quorum is the smallest that is allowed for them
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=7))]
+    pub oracles: u8,
+    /// What is done once everything is in service, separated by commas; all of it where nothing is said
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Step::ALL)]
+    steps: Vec<Step>,
+    /// Pairs of far ends that probe each other all the time
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub pairs: u16,
+    /// Probes a second of each pair
+    #[arg(long, default_value_t = 510, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub per_second: u32,
+    /// End after the summary instead of staying up
+    #[arg(long)]
+    pub exit_when_done: bool,
+    /// Print one JSON object as the last line of stdout, and the story to stderr
+    #[arg(long)]
+    pub json: bool,
+    /// The agents' program
+    #[arg(long, env = "CAUSEWAY_AGENT_PROGRAM", hide = true)]
+    pub agent: PathBuf,
+    /// The probers' program
+    #[arg(long, env = "CAUSEWAY_STEADY_PROGRAM", hide = true)]
+    pub steady: PathBuf,
+}
+
+/// Something that is done to the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// Nothing
+    None,
+    /// The busiest link: soft drain, hard drain, and back
+    LinkMaintenance,
+    /// The busiest device: drain and back
+    DeviceMaintenance,
+    /// A link's delay is changed, twenty times: from the ledger to the routers
+    Changes,
+    /// The busiest link loses its light, and gets it back
+    LinkCut,
+    /// The busiest link loses all packets without any end seeing it, and gets better
+    LinkSilent,
+    /// The busiest device loses its power, and gets it back
+    RouterCrash,
+    /// The controller is killed and started again
+    ControllerRestart,
+    /// Every agent is killed and started again
+    AgentRestart,
+}
+
+impl Step {
+    /// In the order in which they are done.
+    pub const ALL: [Self; 8] = [
+        Self::LinkMaintenance,
+        Self::DeviceMaintenance,
+        Self::Changes,
+        Self::ControllerRestart,
+        Self::AgentRestart,
+        Self::LinkCut,
+        Self::LinkSilent,
+        Self::RouterCrash,
+    ];
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |v| v.get_name()))
+    }
+}
+
+impl Args {
+    /// What is done, in the order asked for.
+    pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
+        self.steps.iter().copied().filter(|step| *step != Step::None)
+    }
+
+    /// Name and text of the topology.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn topology_text(&self) -> anyhow::Result<(String, String)> {
+        let Some(path) = &self.topology else { return Ok(("AttMpls".into(), ATT_MPLS.into())) };
+        let bytes = std::fs::read(path).with_context(|| {
+            let path = path.display();
+            format!("the topology file {path} can't be read; give a GML file, such as topologies/AttMpls.gml")
+        })?;
+        let (text, _) = causeway_cli::import::gml::decode(&bytes);
+        let name = path.file_stem().map_or_else(|| "topology".into(), |n| n.to_string_lossy().into_owned());
+        Ok((name, text))
+    }
+}

@@ -1,0 +1,201 @@
+//! Steady probes between far ends, while the network is changed under them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    path::Path,
+    process::Stdio,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use causeway_agent::stamp::Standing;
+use causeway_interface::Code;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
+
+use crate::{command, network::Place};
+
+/// Longest wait for an answer to a probe: what comes later is lost.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+/// Longest wait for an end to say how it stands.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Ends go before everything but routing: what they lose by waiting would be counted as the network's loss.
+const NICENESS: &str = "-5";
+
+/// A running end.
+struct End {
+    targets: Vec<Code>,
+    stdin: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    // Held: dropped, it is killed.
+    _child: Child,
+}
+
+impl End {
+    async fn ask(&mut self, line: &str) -> anyhow::Result<Vec<Standing>> {
+        let ask = async {
+            self.stdin.write_all(format!("{line}\n").as_bytes()).await?;
+            self.answers.next_line().await
+        };
+        let answer = tokio::time::timeout(ANSWER, ask).await.context("a prober does not answer")?;
+        let answer = answer.context("a prober ended")?.context("a prober ended")?;
+        serde_json::from_str(&answer).context("a prober's answer can't be read")
+    }
+}
+
+/// The probes of all pairs.
+pub struct Probes {
+    /// From and to.
+    pub pairs: Vec<(Code, Code)>,
+    /// A second and pair.
+    pub per_second: u32,
+    ends: BTreeMap<Code, End>,
+}
+
+/// How every pair stands at a moment.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Unix nanoseconds.
+    pub at_unix_ns: u64,
+    standings: BTreeMap<(Code, Code), Standing>,
+}
+
+/// What became of the probes between two moments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Sent, all pairs together.
+    pub probes: u64,
+    /// Of them, lost.
+    pub lost: u64,
+    /// Pairs that lost any.
+    pub pairs_hit: usize,
+    /// Most that one pair lost.
+    pub most_lost: u64,
+    /// When the last lost one was sent, in ms since the window began.
+    pub last_loss_ms: Option<u64>,
+}
+
+impl Probes {
+    /// Starts an end for each device of the pairs. `address` is a device's loopback.
+    ///
+    /// # Errors
+    /// An end does not start.
+    pub async fn start(
+        program: &Path,
+        pairs: Vec<(Code, Code)>,
+        per_second: u32,
+        place: impl Fn(Code) -> Option<Place>,
+        address: impl Fn(Code) -> Option<Ipv4Addr>,
+    ) -> anyhow::Result<Self> {
+        let devices: BTreeSet<Code> = pairs.iter().flat_map(|(a, z)| [*a, *z]).collect();
+        let mut ends = BTreeMap::new();
+        for device in devices {
+            let targets: Vec<Code> = pairs.iter().filter(|(a, _)| *a == device).map(|(_, z)| *z).collect();
+            let (place, own) = place(device).zip(address(device)).context("a device without a loopback")?;
+            let mut command = Command::new("nice");
+            command.args(["-n", NICENESS, "ip", "netns", "exec", &place.namespace]).arg(program);
+            command.args(["--per-second", &per_second.to_string(), "--address", &own.to_string()]);
+            command.args(["--patience-ms", &PATIENCE.as_millis().to_string()]);
+            for target in &targets {
+                let far = address(*target).context("a device without a loopback")?;
+                command.args(["--target", &far.to_string()]);
+            }
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command::spawn(command)?;
+            let (stdin, stdout) = child.stdin.take().zip(child.stdout.take()).context("a prober without pipes")?;
+            let answers = BufReader::new(stdout).lines();
+            ends.insert(device, End { targets, stdin, answers, _child: child });
+        }
+        let mut probes = Self { pairs, per_second, ends };
+        // An answer means that its reflector listens; then all begin.
+        probes.ask("ready").await?;
+        probes.ask("start").await?;
+        Ok(probes)
+    }
+
+    async fn ask(&mut self, line: &str) -> anyhow::Result<BTreeMap<(Code, Code), Standing>> {
+        let mut all = BTreeMap::new();
+        for (device, end) in &mut self.ends {
+            let standings = end.ask(line).await?;
+            all.extend(end.targets.iter().zip(standings).map(|(target, standing)| ((*device, *target), standing)));
+        }
+        Ok(all)
+    }
+
+    /// How they stand.
+    ///
+    /// # Errors
+    /// An end is gone.
+    pub async fn moment(&mut self) -> anyhow::Result<Moment> {
+        let at_unix_ns = unix_ns();
+        Ok(Moment { at_unix_ns, standings: self.ask("report").await? })
+    }
+
+    /// What was sent since a moment and what became of it; waits until nothing of it is on the way.
+    ///
+    /// # Errors
+    /// An end is gone.
+    pub async fn since(&mut self, from: &Moment) -> anyhow::Result<Window> {
+        let to = self.moment().await?;
+        tokio::time::sleep(PATIENCE + Duration::from_millis(100)).await;
+        let known = self.moment().await?;
+        Ok(window(from, &to, &known))
+    }
+}
+
+/// Pure. `known` is how it stands when everything that was sent before `to` is answered or lost.
+fn window(from: &Moment, to: &Moment, known: &Moment) -> Window {
+    let mut window = Window::default();
+    for (pair, end) in &to.standings {
+        let before = from.standings.get(pair).map_or(0, |s| s.sent);
+        window.probes += end.sent.saturating_sub(before);
+        let losses = known.standings.get(pair).map(|s| s.losses_unix_ns.as_slice()).unwrap_or_default();
+        let lost: Vec<u64> =
+            losses.iter().copied().filter(|at| (from.at_unix_ns..to.at_unix_ns).contains(at)).collect();
+        let count = lost.len() as u64;
+        window.lost += count;
+        window.pairs_hit += usize::from(count > 0);
+        window.most_lost = window.most_lost.max(count);
+        let last = lost.last().map(|at| (at - from.at_unix_ns) / 1_000_000);
+        window.last_loss_ms = window.last_loss_ms.max(last);
+    }
+    window
+}
+
+fn unix_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(at_unix_ns: u64, standings: [(u64, &[u64]); 2]) -> Moment {
+        let pair = |n: usize| (format!("a{n}").parse().unwrap(), "z".parse().unwrap());
+        let standing = |(sent, losses): (u64, &[u64])| Standing {
+            sent,
+            lost: losses.len() as u64,
+            unsent: 0,
+            losses_unix_ns: losses.to_vec(),
+        };
+        Moment {
+            at_unix_ns,
+            standings: standings.into_iter().enumerate().map(|(n, s)| (pair(n), standing(s))).collect(),
+        }
+    }
+
+    #[test]
+    fn a_window_holds_what_was_sent_in_it_whenever_its_loss_was_known() {
+        let (from, to) =
+            (moment(1_000_000, [(10, &[900_000]), (10, &[])]), moment(9_000_000, [(20, &[900_000]), (21, &[])]));
+        let known = moment(19_000_000, [(30, &[900_000, 2_000_000, 8_500_000, 9_500_000]), (31, &[])]);
+        let expected = Window { probes: 21, lost: 2, pairs_hit: 1, most_lost: 2, last_loss_ms: Some(7) };
+        assert_eq!(window(&from, &to, &known), expected);
+        let quiet = window(&from, &to, &moment(19_000_000, [(30, &[900_000]), (31, &[])]));
+        assert_eq!(quiet, Window { probes: 21, ..Window::default() });
+    }
+}

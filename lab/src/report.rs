@@ -1,0 +1,183 @@
+//! What came out, as measured.
+
+use serde::Serialize;
+
+use crate::probes::Window;
+
+/// One thing that was done to the network, and what became of the traffic.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Event {
+    /// What.
+    pub event: &'static str,
+    /// To what; empty where it is to all.
+    pub on: String,
+    /// Whether somebody wanted it: then nothing may be lost.
+    pub planned: bool,
+    /// Probes that were sent meanwhile, all pairs together.
+    pub probes: u64,
+    /// Of them, lost.
+    pub lost: u64,
+    /// Pairs that lost any.
+    pub pairs_hit: usize,
+    /// Most that one pair lost, in ms of its probes.
+    pub outage_ms: f64,
+    /// Planned: from the ledger's word to applied and verified on every router that it concerns. Unplanned: from the fault to
+    /// the last probe that was lost.
+    pub converged_ms: u64,
+}
+
+impl Event {
+    /// Of a window; `per_second` is a pair's rate.
+    pub fn new(
+        event: &'static str,
+        on: String,
+        planned: bool,
+        window: &Window,
+        per_second: u32,
+        converged_ms: u64,
+    ) -> Self {
+        let outage_ms = window.most_lost as f64 * 1_000.0 / f64::from(per_second.max(1));
+        Self {
+            event,
+            on,
+            planned,
+            probes: window.probes,
+            lost: window.lost,
+            pairs_hit: window.pairs_hit,
+            outage_ms: (outage_ms * 10.0).round() / 10.0,
+            converged_ms,
+        }
+    }
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Topology.
+    pub topology: String,
+    /// Devices that were registered.
+    pub devices: usize,
+    /// Of them, in service at the end.
+    pub devices_activated: usize,
+    /// Links that were registered.
+    pub links: usize,
+    /// Of them, in service at the end.
+    pub links_activated: usize,
+    /// From nothing to everything in service.
+    pub seconds_to_service: f64,
+    /// In all.
+    pub seconds: f64,
+    /// Memory of all routers, agents, the ledger, controller and oracles once everything was in service: the sum of their
+    /// proportional set sizes, in MB.
+    pub rss_mb: u64,
+    /// Of that, of the routers' daemons.
+    pub routers_rss_mb: u64,
+    /// Pairs that probed each other.
+    pub pairs: usize,
+    /// Probes a second of each.
+    pub per_second: u32,
+    /// What was done.
+    pub events: Vec<Event>,
+    /// From the ledger's confirmation to applied and verified on a router, in ms: half were faster.
+    pub applied_ms_p50: Option<u64>,
+    /// 99 of a hundred were faster.
+    pub applied_ms_p99: Option<u64>,
+    /// Of so many.
+    pub applied_samples: usize,
+    /// Configurations that were refused or taken back.
+    pub refused: u64,
+}
+
+/// Longest outage in ms that an unplanned event may cause to a pair.
+pub fn outage_limit_ms(event: &str) -> f64 {
+    match event {
+        "link-cut" | "link-silent" => 200.0,
+        "router-crash" => 1_000.0,
+        _ => 0.0,
+    }
+}
+
+impl Report {
+    /// What did not come out as it should, in words.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.devices == 0 || self.devices_activated < self.devices || self.links_activated < self.links {
+            problems.push(format!(
+                "{} of {} devices and {} of {} links are in service",
+                self.devices_activated, self.devices, self.links_activated, self.links
+            ));
+        }
+        for event in &self.events {
+            let limit = outage_limit_ms(event.event);
+            if event.outage_ms > limit {
+                problems
+                    .push(format!("{}: {} ms of a pair's probes lost, {limit} allowed", event.event, event.outage_ms));
+            }
+        }
+        problems
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut lines = vec![
+            "Summary".to_owned(),
+            format!("  devices in service         {} of {}", self.devices_activated, self.devices),
+            format!("  links in service           {} of {}", self.links_activated, self.links),
+            format!("  all in service after       {:.1} s", self.seconds_to_service),
+            format!("  memory                     {} MB, {} of it the routers'", self.rss_mb, self.routers_rss_mb),
+        ];
+        if let Some((p50, p99)) = self.applied_ms_p50.zip(self.applied_ms_p99) {
+            lines.push(format!(
+                "  ledger to router           {p50} ms (p50), {p99} ms (p99) of {}",
+                self.applied_samples
+            ));
+        }
+        lines.push(format!("  in all                     {:.1} s", self.seconds));
+        if !self.events.is_empty() {
+            lines.push(String::new());
+            lines.push(format!(
+                "  {:<20} {:<24} {:>8} {:>6} {:>6} {:>9} {:>12}",
+                "event", "on", "probes", "lost", "pairs", "outage", "converged"
+            ));
+        }
+        for e in &self.events {
+            lines.push(format!(
+                "  {:<20} {:<24} {:>8} {:>6} {:>6} {:>6.1} ms {:>9} ms",
+                e.event, e.on, e.probes, e.lost, e.pairs_hit, e.outage_ms, e.converged_ms
+            ));
+        }
+        lines.join("\n")
+    }
+}
+
+/// The value below which a share of the sorted values lies, by the nearest rank.
+#[must_use]
+pub fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let values: Vec<u64> = (1..=40).collect();
+        assert_eq!(
+            (percentile(&values, 50), percentile(&values, 99), percentile(&values, 100)),
+            (Some(20), Some(40), Some(40))
+        );
+        assert_eq!((percentile(&[7], 50), percentile(&[], 50)), (Some(7), None));
+    }
+
+    #[test]
+    fn a_planned_loss_and_an_outage_over_the_limit_are_problems() {
+        let window =
+            |most_lost| Window { probes: 10_000, lost: most_lost, pairs_hit: 1, most_lost, last_loss_ms: None };
+        let event = |name, lost| Event::new(name, String::new(), true, &window(lost), 500, 0);
+        let of = |events| Report { devices: 1, devices_activated: 1, events, ..Report::default() }.problems().len();
+        assert_eq!(of(vec![event("soft-drain", 0), event("link-cut", 100), event("router-crash", 500)]), 0);
+        assert_eq!(of(vec![event("soft-drain", 1), event("link-cut", 101), event("router-crash", 501)]), 3);
+    }
+}

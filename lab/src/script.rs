@@ -1,0 +1,492 @@
+//! What is done to the network once it stands, and how each of it is measured.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use causeway_cli::site::Site;
+use causeway_controller::store::ApplyState;
+use causeway_demo::{
+    board::{Board, Kind},
+    reasons::waiting_for,
+    screen::Screen,
+};
+use causeway_interface::{Code, DesiredStatus, DeviceStatus, LinkStatus};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    args::{Args, Step},
+    graph::Cast,
+    network,
+    probes::{Moment, Probes},
+    report::{Event, Report, percentile},
+    router,
+    system::Lab,
+};
+
+/// Longest wait for everything to be in service: two configurations of each router, rehearsed one after the other, and
+/// two burn-ins.
+const INTO_SERVICE: Duration = Duration::from_secs(600);
+const INTO_SERVICE_PER_DEVICE: Duration = Duration::from_secs(20);
+/// Longest wait for any other change.
+const CHANGE: Duration = Duration::from_secs(300);
+/// Longest wait for a heal: a break is held by the oracles and then burnt in.
+const HEAL: Duration = Duration::from_secs(900);
+/// Time between two looks at the ledger's watch.
+const LOOK: Duration = Duration::from_millis(250);
+/// Time between two looks while something is timed.
+const TIMED_LOOK: Duration = Duration::from_millis(5);
+/// Probes that a planned event is measured by at least, all pairs together.
+const PROBES_PER_EVENT: u64 = 10_000;
+/// A planned event is watched for so long after the routers have taken it.
+const AFTERWARDS: Duration = Duration::from_secs(3);
+/// A fault is watched for so long, far more than routing takes.
+const FAULT: Duration = Duration::from_secs(8);
+/// Time that a killed controller stays away.
+const AWAY: Duration = Duration::from_secs(3);
+/// Changes of a link's delay that are timed, with two routers each.
+const CHANGES: usize = 20;
+/// What a change adds to the delay: one unit of metric.
+const CHANGE_NS: u64 = 1_000;
+
+/// Brings everything into service and goes through the steps.
+///
+/// # Errors
+/// Something did not come to be within its time; the message says what is still missing and why.
+pub async fn tell(lab: &mut Lab, args: &Args, topology: &str, screen: &mut Screen) -> anyhow::Result<Report> {
+    let mut report = Report { topology: topology.to_owned(), per_second: args.per_second, ..Report::default() };
+    // Known before anything takes its time.
+    let none = "no link or device can be taken out without cutting somebody off: this topology has no second way";
+    let steps: Vec<Step> = args.steps().collect();
+    let cast = if steps.is_empty() { None } else { Some(lab.graph.cast(usize::from(args.pairs)).context(none)?) };
+    screen.chapter("Into service: configured, measured, attested through the burn-in");
+    let devices = u32::try_from(lab.site.devices.len()).unwrap_or(u32::MAX);
+    let limit = INTO_SERVICE + INTO_SERVICE_PER_DEVICE.saturating_mul(devices);
+    until(lab, screen, limit, "everything is in service", |lab| all_in_service(&lab.board())).await?;
+    report.seconds_to_service = tenths(lab.began.elapsed());
+    (report.rss_mb, report.routers_rss_mb) = lab.memory_mb();
+    let (links, devices) = (lab.site.links.len(), lab.site.devices.len());
+    screen.say(&format!("All {devices} devices and {links} links are in service; {} MB of memory.", report.rss_mb));
+    if let Some(cast) = cast {
+        Script::start(lab, cast, args, screen).await?.run(&steps, &mut report).await?;
+    }
+    let board = lab.board();
+    (report.devices_activated, report.devices) = board.activated(Kind::Device);
+    (report.links_activated, report.links) = board.activated(Kind::Link);
+    report.refused = refused(lab, screen);
+    report.seconds = tenths(lab.began.elapsed());
+    Ok(report)
+}
+
+struct Script<'a> {
+    lab: &'a mut Lab,
+    screen: &'a mut Screen,
+    probes: Probes,
+    link: Code,
+    device: Code,
+    events: Vec<Event>,
+}
+
+impl<'a> Script<'a> {
+    async fn start(lab: &'a mut Lab, cast: Cast, args: &Args, screen: &'a mut Screen) -> anyhow::Result<Self> {
+        let Cast { pairs, link, device } = cast;
+        let per_second = args.per_second;
+        screen.chapter(&format!(
+            "Traffic: {} pairs of far ends probe each other {per_second} times a second",
+            pairs.len()
+        ));
+        for (a, z) in &pairs {
+            let ways = lab.graph.ways(*a);
+            let way = ways.get(z).map(|way| (way.links.len(), way.length)).unwrap_or_default();
+            screen.say(&format!("{a} to {z}: {} links, metric {}", way.0, way.1));
+        }
+        let place = |code| lab.places.get(&code).cloned();
+        let probes = Probes::start(&args.steady, pairs, per_second, place, |code| lab.loopback(code)).await?;
+        let mut script = Self { lab, screen, probes, link, device, events: Vec::new() };
+        script.quiet().await?;
+        Ok(script)
+    }
+
+    /// Nothing may be lost before anything is done.
+    async fn quiet(&mut self) -> anyhow::Result<()> {
+        let from = self.probes.moment().await?;
+        tokio::time::sleep(AFTERWARDS).await;
+        let window = self.probes.since(&from).await?;
+        if window.lost > 0 {
+            bail!("{} of {} probes were lost before anything was done", window.lost, window.probes);
+        }
+        self.screen.say(&format!("{} probes, none lost.", window.probes));
+        Ok(())
+    }
+
+    async fn run(mut self, steps: &[Step], report: &mut Report) -> anyhow::Result<()> {
+        report.pairs = self.probes.pairs.len();
+        for step in steps {
+            match step {
+                Step::None => {}
+                Step::LinkMaintenance => self.link_maintenance().await?,
+                Step::DeviceMaintenance => self.device_maintenance().await?,
+                Step::Changes => {
+                    let mut times = self.changes().await?;
+                    times.sort_unstable();
+                    report.applied_samples = times.len();
+                    (report.applied_ms_p50, report.applied_ms_p99) = (percentile(&times, 50), percentile(&times, 99));
+                }
+                Step::LinkCut => self.link_fault("link-cut", "link-back").await?,
+                Step::LinkSilent => self.link_fault("link-silent", "link-heard").await?,
+                Step::RouterCrash => self.router_crash().await?,
+                Step::ControllerRestart => self.controller_restart().await?,
+                Step::AgentRestart => self.agent_restart().await?,
+            }
+            let what = "everything is in service and healthy again";
+            until(self.lab, self.screen, HEAL, what, |lab| all_well(&lab.board())).await?;
+        }
+        report.events = self.events;
+        Ok(())
+    }
+
+    fn ended(&mut self, event: Event) {
+        let Event { event: name, on, probes, lost, outage_ms, converged_ms, .. } = &event;
+        let on = if on.is_empty() { String::new() } else { format!(" of {on}") };
+        self.screen.say(&format!(
+            "{name}{on}: {lost} of {probes} probes lost, {outage_ms} ms at most; converged in {converged_ms} ms."
+        ));
+        self.events.push(event);
+    }
+
+    /// Ends of a link.
+    fn ends(&self, link: Code) -> anyhow::Result<[(Code, String); 2]> {
+        let link = self.lab.site.links.iter().find(|l| l.code == link).context("a link of the site")?;
+        Ok([&link.a, &link.z].map(|end| (end.device, end.interface.to_string())))
+    }
+
+    async fn link_maintenance(&mut self) -> anyhow::Result<()> {
+        let link = self.link;
+        self.screen.chapter(&format!("Maintenance: {link} is drained softly, then hard, and put back"));
+        let devices = self.ends(link)?.map(|(device, _)| device);
+        for (name, desired, status) in [
+            ("soft-drain", DesiredStatus::SoftDrained, LinkStatus::SoftDrained),
+            ("hard-drain", DesiredStatus::HardDrained, LinkStatus::HardDrained),
+            ("undrain", DesiredStatus::Activated, LinkStatus::Activated),
+        ] {
+            let wish = |site: &mut Site| {
+                site.links.iter_mut().filter(|l| l.code == link).for_each(|l| l.desired = desired);
+            };
+            self.planned(name, link, &devices, wish, |lab| link_status(lab, link) == Some(status)).await?;
+        }
+        Ok(())
+    }
+
+    async fn device_maintenance(&mut self) -> anyhow::Result<()> {
+        let device = self.device;
+        self.screen.chapter(&format!("Maintenance: {device} is drained, and put back"));
+        for (name, desired, status) in [
+            ("device-drain", DesiredStatus::SoftDrained, DeviceStatus::Drained),
+            ("device-undrain", DesiredStatus::Activated, DeviceStatus::Activated),
+        ] {
+            let wish = |site: &mut Site| {
+                site.devices.iter_mut().filter(|d| d.code == device).for_each(|d| d.desired = desired);
+            };
+            self.planned(name, device, &[device], wish, |lab| device_status(lab, device) == Some(status)).await?;
+        }
+        Ok(())
+    }
+
+    /// A wish is written to the ledger, and its routers take what follows from it.
+    async fn planned(
+        &mut self,
+        name: &'static str,
+        on: Code,
+        devices: &[Code],
+        wish: impl FnOnce(&mut Site),
+        granted: impl Fn(&Lab) -> bool,
+    ) -> anyhow::Result<()> {
+        let texts = self.texts(devices);
+        let from = self.probes.moment().await?;
+        let mut site = self.lab.site.clone();
+        wish(&mut site);
+        self.lab.backbone.apply(&site, self.screen).await?;
+        let mut said = Instant::now();
+        // A wish may have to wait for its burn-in; what is timed begins with the ledger's word.
+        let deadline = Instant::now() + HEAL;
+        while !granted(self.lab) {
+            if Instant::now() > deadline {
+                bail!(
+                    "{name} of {on} was not granted within {} s. {}",
+                    HEAL.as_secs(),
+                    waiting_for(&self.lab.backbone)
+                );
+            }
+            self.screen.show(&self.lab.board(), self.lab.transactions());
+            tokio::time::sleep(TIMED_LOOK).await;
+            said = Instant::now();
+        }
+        let took = self.taken(name, devices, &texts, said).await?;
+        self.screen.show(&self.lab.board(), self.lab.transactions());
+        let converged_ms = took.into_iter().max().unwrap_or(0);
+        let rate = u64::from(self.probes.per_second) * self.probes.pairs.len() as u64;
+        let wanted = Duration::from_millis((PROBES_PER_EVENT * 1_000).div_ceil(rate.max(1)));
+        tokio::time::sleep(AFTERWARDS.max(wanted)).await;
+        let window = self.probes.since(&from).await?;
+        let event = Event::new(name, on.to_string(), true, &window, self.probes.per_second, converged_ms);
+        self.ended(event);
+        Ok(())
+    }
+
+    /// Hashes of what the devices are to run.
+    fn texts(&self, devices: &[Code]) -> BTreeMap<Code, [u8; 32]> {
+        let text = |device: &Code| Some((*device, self.lab.controller()?.bundle(device)?.sha256));
+        devices.iter().filter_map(text).collect()
+    }
+
+    /// Waits until each device has taken another text than it had; ms from `said` to each.
+    async fn taken(
+        &mut self,
+        name: &str,
+        devices: &[Code],
+        before: &BTreeMap<Code, [u8; 32]>,
+        said: Instant,
+    ) -> anyhow::Result<Vec<u64>> {
+        let deadline = said + CHANGE;
+        let mut open: Vec<Code> = devices.to_vec();
+        let mut took = Vec::new();
+        while !open.is_empty() {
+            let now = self.texts(&open);
+            let lab = &*self.lab;
+            let taken = |device: &Code| now.get(device) != before.get(device) && is_current(lab, device);
+            let (done, rest): (Vec<Code>, Vec<Code>) = open.iter().copied().partition(taken);
+            took.extend(done.iter().map(|_| u64::try_from(said.elapsed().as_millis()).unwrap_or(u64::MAX)));
+            open = rest;
+            if Instant::now() > deadline {
+                let state = open.first().map(|device| stands(self.lab, device)).unwrap_or_default();
+                bail!("{name}: the routers did not take it within {} s. {state}", CHANGE.as_secs());
+            }
+            tokio::time::sleep(TIMED_LOOK).await;
+        }
+        Ok(took)
+    }
+
+    /// From the ledger to the routers, one link after the other.
+    async fn changes(&mut self) -> anyhow::Result<Vec<u64>> {
+        self.screen.chapter(&format!("Changes: the delay of a link, {CHANGES} times"));
+        let from = self.probes.moment().await?;
+        let links: Vec<Code> = self.lab.site.links.iter().map(|l| l.code).cycle().take(CHANGES).collect();
+        let mut times = Vec::new();
+        let mut site = self.lab.site.clone();
+        for link in links {
+            let devices = self.ends(link)?.map(|(device, _)| device);
+            let before = self.texts(&devices);
+            for spec in site.links.iter_mut().filter(|l| l.code == link) {
+                let now = if spec.delay_override_ns == 0 { spec.delay_ns } else { spec.delay_override_ns };
+                spec.delay_override_ns = now + CHANGE_NS;
+            }
+            self.lab.backbone.apply(&site, self.screen).await?;
+            let said = Instant::now();
+            times.extend(self.taken("a change of delay", &devices, &before, said).await?);
+        }
+        self.lab.backbone.site = site;
+        tokio::time::sleep(AFTERWARDS).await;
+        let window = self.probes.since(&from).await?;
+        let most = times.iter().copied().max().unwrap_or(0);
+        let event = Event::new("metric-changes", String::new(), true, &window, self.probes.per_second, most);
+        self.ended(event);
+        Ok(times)
+    }
+
+    /// Watches a fault that was just made, and tells it.
+    async fn fault(&mut self, name: &'static str, on: Code, from: &Moment) -> anyhow::Result<()> {
+        tokio::time::sleep(FAULT).await;
+        let window = self.probes.since(from).await?;
+        let converged_ms = window.last_loss_ms.unwrap_or(0);
+        let event = Event::new(name, on.to_string(), false, &window, self.probes.per_second, converged_ms);
+        self.ended(event);
+        Ok(())
+    }
+
+    /// Until everything is well again; what is lost meanwhile is told as an event of its own.
+    async fn heal(&mut self, name: &'static str, on: String) -> anyhow::Result<()> {
+        let (from, began) = (self.probes.moment().await?, Instant::now());
+        let what = "everything is in service and healthy again";
+        // The ledger hears of a fault later than the routers.
+        tokio::time::sleep(AFTERWARDS).await;
+        until(self.lab, self.screen, HEAL, what, |lab| all_well(&lab.board())).await?;
+        let window = self.probes.since(&from).await?;
+        let healed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ended(Event::new(name, on, true, &window, self.probes.per_second, healed_ms));
+        Ok(())
+    }
+
+    /// Makes or mends a fault of ports, all at once.
+    async fn strike(&self, ports: &[(Code, String)], silent: bool, fault: bool) -> anyhow::Result<()> {
+        let mut strikes = JoinSet::new();
+        for (device, port) in ports {
+            let (place, port) = (self.lab.place(*device)?.clone(), port.clone());
+            strikes.spawn(async move {
+                if silent {
+                    network::set_silent(&place, &port, fault).await
+                } else {
+                    network::set_port(&place, &port, !fault).await
+                }
+            });
+        }
+        while let Some(struck) = strikes.join_next().await {
+            struck.context("a port can't be reached")??;
+        }
+        Ok(())
+    }
+
+    async fn link_fault(&mut self, name: &'static str, back: &'static str) -> anyhow::Result<()> {
+        let link = self.link;
+        let ends = self.ends(link)?;
+        let silent = name == "link-silent";
+        let how = if silent { "loses every packet, and no end sees it" } else { "loses its light" };
+        self.screen.chapter(&format!("A fault: {link} {how}"));
+        let from = self.probes.moment().await?;
+        // Light that one end does not send is light that the other does not get: one port is enough, and it is one moment.
+        let cut = if silent { ends.as_slice() } else { ends.get(..1).unwrap_or_default() };
+        self.strike(cut, silent, true).await?;
+        self.fault(name, link, &from).await?;
+        self.strike(cut, silent, false).await?;
+        self.heal(back, link.to_string()).await
+    }
+
+    async fn router_crash(&mut self) -> anyhow::Result<()> {
+        let device = self.device;
+        self.screen.chapter(&format!("A fault: {device} loses its power"));
+        let place = self.lab.place(device)?.clone();
+        let from = self.probes.moment().await?;
+        network::power_off(&place).await?;
+        router::kill(&place).await?;
+        self.lab.agents.kill(device).await;
+        self.fault("router-crash", device, &from).await?;
+        network::power_on(&place).await?;
+        router::start(&place).await?;
+        self.lab.agents.start(device, &place)?;
+        self.heal("router-back", device.to_string()).await
+    }
+
+    async fn controller_restart(&mut self) -> anyhow::Result<()> {
+        self.screen.chapter("The controller is killed, and started again");
+        let (from, began) = (self.probes.moment().await?, Instant::now());
+        self.lab.backbone.kill_controller();
+        tokio::time::sleep(AWAY).await;
+        self.lab.backbone.start_controller().await?;
+        let what = "every router is known to run what it is to run";
+        until(self.lab, self.screen, CHANGE, what, all_current).await?;
+        let window = self.probes.since(&from).await?;
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ended(Event::new("controller-restart", String::new(), true, &window, self.probes.per_second, took));
+        Ok(())
+    }
+
+    async fn agent_restart(&mut self) -> anyhow::Result<()> {
+        self.screen.chapter("Every agent is killed, and started again");
+        let (from, began) = (self.probes.moment().await?, Instant::now());
+        let restarted_unix_ms = causeway_controller::shared::now_ms();
+        for code in self.lab.agents.devices() {
+            self.lab.agents.kill(code).await;
+            let place = self.lab.place(code)?.clone();
+            self.lab.agents.start(code, &place)?;
+        }
+        let polled = |lab: &Lab| {
+            let Some(controller) = lab.controller() else { return false };
+            let store = controller.shared().store();
+            let since = |entry: &causeway_controller::store::Entry| {
+                entry.polled.as_ref().is_some_and(|polled| polled.at_unix_ms > restarted_unix_ms)
+            };
+            store.entries().values().all(since)
+        };
+        until(self.lab, self.screen, CHANGE, "every agent has asked again", |lab| polled(lab) && all_current(lab))
+            .await?;
+        let window = self.probes.since(&from).await?;
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.ended(Event::new("agent-restart", String::new(), true, &window, self.probes.per_second, took));
+        Ok(())
+    }
+}
+
+fn tenths(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// Looks until `done`, showing what changes.
+async fn until(
+    lab: &mut Lab,
+    screen: &mut Screen,
+    limit: Duration,
+    what: &str,
+    done: impl Fn(&Lab) -> bool,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + limit;
+    loop {
+        screen.show(&lab.board(), lab.transactions());
+        if done(lab) {
+            return Ok(());
+        }
+        if let Some(code) = lab.agents.ended().first() {
+            let log = std::fs::read_to_string(lab.agents.log(*code)).unwrap_or_default();
+            bail!("the agent of {code} ended: {}", log.lines().last().unwrap_or("it said nothing"));
+        }
+        if Instant::now() >= deadline {
+            let stuck = lab.site.devices.iter().find(|d| !is_current(lab, &d.code));
+            let stuck = stuck.map(|d| stands(lab, &d.code)).unwrap_or_default();
+            bail!("not within {} s: {what}. {} {stuck}", limit.as_secs(), waiting_for(&lab.backbone));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn all_in_service(board: &Board) -> bool {
+    !board.rows.is_empty() && board.rows.values().all(|row| row.activated)
+}
+
+/// In service, and ready in the eyes of a quorum.
+fn all_well(board: &Board) -> bool {
+    let ready = |kind: Kind| match kind {
+        Kind::Device => "ready-for-users",
+        Kind::Link => "ready-for-service",
+    };
+    all_in_service(board) && board.rows.iter().all(|((kind, _), row)| row.health == ready(*kind))
+}
+
+fn all_current(lab: &Lab) -> bool {
+    lab.site.devices.iter().all(|device| is_current(lab, &device.code))
+}
+
+fn is_current(lab: &Lab, device: &Code) -> bool {
+    lab.controller().and_then(|c| c.apply_state(device)) == Some(ApplyState::Current)
+}
+
+/// How a device stands to its configuration, in words.
+fn stands(lab: &Lab, device: &Code) -> String {
+    let Some(controller) = lab.controller() else { return String::new() };
+    let store = controller.shared().store();
+    let Some(entry) = store.entry(device) else { return format!("{device} has no configuration.") };
+    let last = entry.reports.back().map(|report| format!(" {report:?}")).unwrap_or_default();
+    format!("{device} is {}.{last}", entry.apply_state().name())
+}
+
+fn link_status(lab: &Lab, link: Code) -> Option<LinkStatus> {
+    lab.snapshot()?.links.values().find(|l| l.code == link).map(|l| l.header.status)
+}
+
+fn device_status(lab: &Lab, device: Code) -> Option<DeviceStatus> {
+    lab.snapshot()?.devices.values().find(|d| d.code == device).map(|d| d.header.status)
+}
+
+/// Configurations that a router refused or took back, said and counted.
+fn refused(lab: &Lab, screen: &mut Screen) -> u64 {
+    let Some(controller) = lab.controller() else { return 0 };
+    let store = controller.shared().store();
+    let mut refused = 0;
+    for (code, entry) in store.entries() {
+        for report in entry.reports.iter().filter(|r| !r.result.runs()) {
+            refused += 1;
+            screen.say(&format!("{code} did not take a configuration: {report:?}"));
+        }
+    }
+    refused
+}

@@ -1,0 +1,206 @@
+//! The lab's system: a backbone, and a real router with an agent for each of its devices.
+
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use causeway_controller::render::timers::BFD_INTERVAL_MS;
+use causeway_demo::{
+    backbone::{Backbone, Pace, Setup},
+    screen::Screen,
+};
+use causeway_health_oracle::criteria::coverage::Rules;
+use causeway_interface::{Code, InterfaceKind, LoopbackType, Platform};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    agents::Agents,
+    args::Args,
+    graph::Graph,
+    network::{self, HERE, Network, Place},
+    router,
+};
+
+/// Routers that are started at once: their daemons wait more than they compute.
+const STARTED_AT_ONCE: usize = 4;
+/// Devices for which one second of sampling is enough work for two cores.
+const DEVICES_PER_SECOND: u64 = 8;
+/// Time between polls of the controller; a change is announced sooner.
+const POLL: Duration = Duration::from_secs(10);
+
+/// Milliseconds of a slot: Solana's own. Shorter ones cost the machine more than anything else of the ledger.
+const SLOT_MS: u64 = 400;
+/// Least that anything takes, in units of one second of sampling.
+const SLOWEST_FACTOR: u64 = 2;
+/// Packets of BFD a second that the routers of one machine may send: with 0.4 ms each for both ends, as measured on two
+/// busy cores, they take two fifths of them.
+const BFD_PACKETS_PER_S: u64 = 2_000;
+/// Ends of a link.
+const ENDS: u64 = 2;
+
+/// How fast a network of this size can be measured and judged on a small machine: everything that is counted in samples
+/// is so many times as long.
+#[must_use]
+pub fn pace(devices: usize, links: usize) -> (Duration, Pace) {
+    let factor = (devices as u64).div_ceil(DEVICES_PER_SECOND).max(SLOWEST_FACTOR);
+    let seconds = Rules::seconds();
+    let slots = 10_000 * factor / SLOT_MS;
+    let rules = Rules {
+        bucket_ms: seconds.bucket_ms * factor,
+        max_gap_ms: seconds.max_gap_ms * factor,
+        lag_ms: seconds.lag_ms * factor,
+        settle_ms: seconds.settle_ms * factor,
+        // A router that is busy with its first configuration takes as long as it has neighbours in the queue.
+        max_poll_age_ms: seconds.max_poll_age_ms * factor,
+        config_grace_ms: seconds.config_grace_ms * factor,
+        ..seconds
+    };
+    let apart = (links as u64 * ENDS * 1_000).div_ceil(BFD_PACKETS_PER_S);
+    let bfd_interval_ms = u16::try_from(apart.next_multiple_of(10)).unwrap_or(u16::MAX).max(BFD_INTERVAL_MS);
+    let pace = Pace { slot_ms: SLOT_MS, bfd_interval_ms, burn_in_slots: slots, max_age_slots: slots, rules };
+    (Duration::from_secs(factor), pace)
+}
+
+/// The running lab.
+pub struct Lab {
+    /// Ledger, controller, oracles.
+    pub backbone: Backbone,
+    /// Where each device is.
+    pub places: BTreeMap<Code, Place>,
+    /// Agents.
+    pub agents: Agents,
+    /// Devices and links.
+    pub graph: Graph,
+    network: Network,
+}
+
+impl Deref for Lab {
+    type Target = Backbone;
+
+    fn deref(&self) -> &Backbone {
+        &self.backbone
+    }
+}
+
+impl DerefMut for Lab {
+    fn deref_mut(&mut self) -> &mut Backbone {
+        &mut self.backbone
+    }
+}
+
+impl Lab {
+    /// Starts everything and registers the topology.
+    ///
+    /// # Errors
+    /// A part did not start; then nothing stays.
+    pub async fn start(args: &Args, topology: &str, text: &str, screen: &mut Screen) -> anyhow::Result<Self> {
+        let platform = Platform::Frr;
+        let imported = Backbone::import(topology, text, platform, screen)?;
+        let (sample, pace) = pace(imported.0.devices.len(), imported.0.links.len());
+        let setup = Setup { oracles: args.oracles, pace, address: HERE };
+        let places = network::places(&imported.0, std::process::id())?;
+        let network = Network::build(&imported.0, &places, std::process::id()).await?;
+        match Self::start_in(args, &setup, imported, sample, places, screen).await {
+            Ok((backbone, places, agents)) => {
+                let graph = Graph::of(&backbone.site);
+                Ok(Self { backbone, places, agents, graph, network })
+            }
+            Err(error) => {
+                network.remove().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_in(
+        args: &Args,
+        setup: &Setup,
+        imported: (causeway_cli::site::Site, BTreeMap<Code, causeway_demo::backbone::DeviceKeys>),
+        sample: Duration,
+        places: BTreeMap<Code, Place>,
+        screen: &mut Screen,
+    ) -> anyhow::Result<(Backbone, BTreeMap<Code, Place>, Agents)> {
+        start_routers(&places).await?;
+        screen.say(&format!(
+            "{} routers run, each with zebra, staticd, isisd, bgpd and bfdd in a network namespace of its own.",
+            places.len()
+        ));
+        let mut backbone = Backbone::start(setup, imported, screen).await?;
+        let mut agents = Agents::new(args.agent.clone(), &mut backbone, sample, POLL)?;
+        for (code, place) in &places {
+            agents.start(*code, place)?;
+        }
+        screen.say(&format!(
+            "{} agents run, one per device; each measures every {} s. BFD every {} ms on every link.",
+            places.len(),
+            sample.as_secs(),
+            setup.pace.bfd_interval_ms
+        ));
+        Ok((backbone, places, agents))
+    }
+
+    /// A device's place.
+    ///
+    /// # Errors
+    /// There is no such device.
+    pub fn place(&self, device: Code) -> anyhow::Result<&Place> {
+        self.places.get(&device).with_context(|| format!("{device} has no place"))
+    }
+
+    /// A device's IPv4 loopback, once it has one.
+    #[must_use]
+    pub fn loopback(&self, device: Code) -> Option<Ipv4Addr> {
+        let snapshot = self.snapshot()?;
+        let record = snapshot.devices.values().find(|d| d.code == device)?;
+        let loopback = record
+            .interfaces
+            .iter()
+            .find(|i| i.kind == InterfaceKind::Loopback && i.loopback == LoopbackType::Ipv4 && !i.address.is_none())?;
+        Some(Ipv4Addr::from(loopback.address.addr.0))
+    }
+
+    /// Proportional set sizes in MB: of everything, and of the routers' daemons.
+    #[must_use]
+    pub fn memory_mb(&self) -> (u64, u64) {
+        let routers: u64 = self.places.values().flat_map(router::pids).map(proportional_kb).sum();
+        let agents: u64 = self.agents.pids().into_iter().map(proportional_kb).sum();
+        let own = proportional_kb(std::process::id());
+        ((routers + agents + own) / 1_024, routers / 1_024)
+    }
+
+    /// Stops everything, those first that depend on others.
+    pub async fn stop(self) {
+        self.agents.stop().await;
+        self.backbone.stop().await;
+        self.network.remove().await;
+    }
+}
+
+async fn start_routers(places: &BTreeMap<Code, Place>) -> anyhow::Result<()> {
+    let turns = Arc::new(Semaphore::new(STARTED_AT_ONCE));
+    let mut starts = JoinSet::new();
+    for place in places.values().cloned() {
+        let turns = Arc::clone(&turns);
+        starts.spawn(async move {
+            let _turn = turns.acquire_owned().await?;
+            router::prepare(&place)?;
+            router::start(&place).await
+        });
+    }
+    while let Some(started) = starts.join_next().await {
+        started.context("a router did not start")??;
+    }
+    Ok(())
+}
+
+/// 0 for a process that is gone.
+fn proportional_kb(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,54 @@
+//! The lab, from a topology file to its JSON line: real routers, the agents' own program, maintenance and faults.
+
+// Helpers of tests may panic like tests.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use causeway_tests::{binary, command, run};
+
+/// Four sites in a ring, with a shortcut.
+const RING: &str = r#"graph [
+  label "Ring"
+  node [ id 0 label "Ayr" Latitude 55.4 Longitude -4.6 ]
+  node [ id 1 label "Bath" Latitude 51.3 Longitude -2.3 ]
+  node [ id 2 label "Caen" Latitude 49.1 Longitude -0.3 ]
+  node [ id 3 label "Dax" Latitude 43.7 Longitude -1.0 ]
+  node [ id 4 label "Evora" Latitude 38.6 Longitude -7.9 ]
+  edge [ source 0 target 1 ]
+  edge [ source 1 target 2 ]
+  edge [ source 2 target 3 ]
+  edge [ source 3 target 4 ]
+  edge [ source 4 target 0 ]
+  edge [ source 1 target 3 ]
+]"#;
+
+#[test]
+fn real_routers_come_into_service_and_are_maintained_without_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("Ring.gml");
+    std::fs::write(&file, RING).unwrap();
+    let mut lab = command("causeway-lab").unwrap();
+    lab.arg("--topology").arg(&file).args(["--exit-when-done", "--json", "--pairs", "3", "--per-second", "100"]);
+    lab.args(["--steps", "link-maintenance,link-cut,router-crash,controller-restart,agent-restart"]);
+    lab.env("CAUSEWAY_AGENT_PROGRAM", binary("causeway-agent").unwrap());
+    lab.env("CAUSEWAY_STEADY_PROGRAM", binary("causeway-steady").unwrap());
+    let said = run(lab).unwrap();
+    let last = said.stdout.lines().last().unwrap_or_default();
+    let json: serde_json::Value =
+        serde_json::from_str(last).unwrap_or_else(|_| panic!("no result: {last:?}\n{}", said.stderr));
+    for (field, value) in
+        [("devices", 5), ("devices_activated", 5), ("links", 6), ("links_activated", 6), ("refused", 0)]
+    {
+        assert_eq!(json[field], value, "{field} in {last}\n{}", said.stderr);
+    }
+    let events: Vec<(&str, u64)> = json["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| (e["event"].as_str().unwrap(), e["probes"].as_u64().unwrap()))
+        .collect();
+    let names: Vec<&str> = events.iter().map(|(name, _)| *name).collect();
+    let expected = ["soft-drain", "hard-drain", "undrain", "link-cut", "link-back", "router-crash", "router-back"];
+    assert_eq!(names, [&expected[..], &["controller-restart", "agent-restart"]].concat(), "{last}");
+    assert!(events.iter().all(|(_, probes)| *probes > 500), "{last}");
+    assert_eq!(said.code, Some(0), "something was lost that may not be: {last}\n{}", said.stderr);
+}
