@@ -13,8 +13,11 @@ pub const BFD_INTERVALS_MS: std::ops::RangeInclusive<u16> = 50..=60_000;
 pub const BFD_MULTIPLIER: u8 = 3;
 /// Seconds between IS-IS hellos, the least that both families take. BFD is faster; this finds what BFD can't.
 pub const HELLO_S: u8 = 1;
-/// Milliseconds from the first change to computing routes (RFC 8405, INITIAL_SPF_DELAY).
-pub const SPF_INITIAL_MS: u16 = 50;
+/// Milliseconds from the first change to computing routes (RFC 8405, INITIAL_SPF_DELAY). One link that fails is told by either
+/// of its ends, and either is enough, so that there is nothing to wait for; a router that fails is told by all its
+/// neighbours, which SHORT_SPF_DELAY gathers. FRR takes 100 ms before it tells of a light that it lost, and with 50 more a
+/// cut link of a network of 25 was routed around after 207 ms.
+pub const SPF_INITIAL_MS: u16 = 10;
 /// The same when changes go on (SHORT_SPF_DELAY).
 pub const SPF_SHORT_MS: u16 = 200;
 /// The same when they don't end (LONG_SPF_DELAY): routers keep answering under a storm.
