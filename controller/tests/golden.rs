@@ -81,11 +81,11 @@ fn every_row_of_the_status_table_has_its_text() {
         for (row, change) in ROWS {
             let mut ledger = SyntheticLedger::ring(family);
             change(&mut ledger);
-            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code("ams"), None).unwrap().text));
+            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string()));
         }
         let ledger = network::ring(50, family);
         for (device, row) in REFLECTED {
-            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code(device), None).unwrap().text));
+            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code(device), None).unwrap().text.to_string()));
         }
     }
     for (file, text) in texts {

@@ -11,12 +11,16 @@
 //! want of MPLS forwarding that can be counted on.
 
 use super::{
-    Capabilities, DeviceFamily, Family, Removal,
+    Capabilities, DeviceFamily, Family, Removal, Templates,
     compare::{ConfigTree, Difference},
     view::Loopbacks,
 };
 
-const TEMPLATES: [&str; 2] = [include_str!("../../templates/frr.j2"), include_str!("../../templates/frr-bgp.j2")];
+const TEMPLATES: Templates = Templates {
+    head: include_str!("../../templates/frr-head.j2"),
+    bgp: include_str!("../../templates/frr-bgp.j2"),
+    body: include_str!("../../templates/frr.j2"),
+};
 
 /// Sections that are Causeway's as a whole.
 const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "bfd"];
@@ -34,7 +38,7 @@ impl DeviceFamily for Frr {
         Capabilities { sets_mtu: false, segment_routing: false, pim: false, removal: Removal::Replacement }
     }
 
-    fn templates(&self) -> [&'static str; 2] {
+    fn templates(&self) -> Templates {
         TEMPLATES
     }
 
@@ -79,7 +83,7 @@ mod tests {
     #[test]
     fn what_real_frr_runs_after_the_text_differs_by_the_host_name_only() {
         let ledger = SyntheticLedger::ring(Family::Frr);
-        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
+        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
         let found = Frr.compare(&text, RUNNING);
         // vtysh shows the machine's own host name, whatever it was told.
         assert_eq!(Vec::from_iter(found.missing), ["hostname ams"]);
@@ -89,7 +93,7 @@ mod tests {
     #[test]
     fn a_peer_or_metric_that_was_changed_beside_the_text_shows() {
         let ledger = SyntheticLedger::ring(Family::Frr);
-        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
+        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
         let found = Frr.compare(&text, &RUNNING.replacen("isis metric 4000", "isis metric 4001", 1));
         assert!(found.missing.contains("interface eth3 / isis metric 4000"));
         assert_eq!(Vec::from_iter(found.extra), ["interface eth3 / isis metric 4001"]);
