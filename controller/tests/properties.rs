@@ -13,7 +13,7 @@ use causeway_controller::{
     topology::Topology,
 };
 use causeway_interface::{
-    Code, DesiredStatus, DeviceStatus, InterfaceName, Ip4, Key, LinkStatus, VrfName, accounts::Record,
+    Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceName, Ip4, Key, LinkStatus, VrfName, accounts::Record,
 };
 use causeway_sdk::{
     qa::{self, MAX_TARGETS, Part, Qa},
@@ -171,6 +171,30 @@ proptest! {
                 let less: Vec<&str> = lines.iter().enumerate().filter(|(i, _)| *i != lost).map(|(_, l)| *l).collect();
                 let difference = strategy.compare(&text, &less.join("\n"));
                 prop_assert_eq!(!difference.missing.is_empty(), state, "without {:?}", words);
+            }
+        }
+    }
+
+    /// Two stanzas of one interface would be two MTUs for it.
+    #[test]
+    fn every_interface_has_one_stanza_and_every_sub_interface_a_parent(subs in prop::collection::vec((1usize..4, 2u16..6), 0..6)) {
+        for family in [Family::Frr, Family::Eos] {
+            let mut ledger = SyntheticLedger::ring(family);
+            let device = ledger.device_mut("ams");
+            let template = device.interfaces[9].clone();
+            for (port, vlan) in subs.iter().copied().collect::<BTreeSet<_>>() {
+                let mut interface = template.clone();
+                interface.name = format!("Port-Channel{port}.{vlan}").parse().unwrap();
+                (interface.kind, interface.vlan_id) = (InterfaceKind::SubInterface, vlan);
+                device.interfaces.push(interface);
+            }
+            let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
+            let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("interface ")).collect();
+            let once: BTreeSet<&str> = names.iter().copied().collect();
+            prop_assert_eq!(names.len(), once.len(), "{}", text);
+            for (port, vlan) in &subs {
+                let (parent, sub) = (format!("Port-Channel{port}"), format!("Port-Channel{port}.{vlan}"));
+                prop_assert!(once.contains(parent.as_str()) && once.contains(sub.as_str()), "{}", text);
             }
         }
     }

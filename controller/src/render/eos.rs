@@ -34,6 +34,10 @@ const TEMPLATES: Templates = Templates {
 /// Sections that are Causeway's as a whole.
 const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "ip access-list CAUSEWAY-"];
 
+fn is_managed(path: &str) -> bool {
+    MANAGED.iter().any(|start| path.starts_with(start))
+}
+
 /// Arista EOS.
 #[derive(Clone, Copy, Debug)]
 pub struct Eos;
@@ -64,6 +68,6 @@ impl DeviceFamily for Eos {
     }
 
     fn compare(&self, intended: &str, running: &str) -> Difference {
-        self.parse(intended).difference(&self.parse(running), MANAGED)
+        self.parse(intended).difference(&self.parse(running), is_managed)
     }
 }

@@ -18,11 +18,11 @@ mod view;
 use std::sync::Arc;
 
 pub use causeway_interface::Platform as Family;
-pub use extent::{Extent, Inputs};
-pub use text::{Lead, Text};
 use causeway_interface::{Code, Key};
 use causeway_sdk::{address::Addresses, snapshot::Snapshot};
+pub use extent::{Extent, Inputs};
 use minijinja::{Environment, UndefinedBehavior};
+pub use text::{Lead, Text};
 
 use crate::{
     backbone::Backbone,
@@ -80,6 +80,13 @@ pub trait DeviceFamily: Send + Sync {
     fn tail(&self) -> &'static str;
     /// How it names loopbacks.
     fn loopbacks(&self) -> Loopbacks;
+    /// Whether its text can say what a plan says.
+    ///
+    /// # Errors
+    /// What it can't say.
+    fn check(&self, _plan: &DevicePlan) -> Result<(), RenderError> {
+        Ok(())
+    }
     /// What a router of this family says it runs, or a text made here, as a tree of sections.
     fn parse(&self, text: &str) -> ConfigTree;
     /// What a running configuration lacks of an intended one, and what its managed sections have beyond it.
@@ -129,6 +136,16 @@ pub enum RenderError {
     /// A value can't be written into a configuration.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The family takes a sub-interface's VLAN from its name.
+    #[error("interface {interface} of device {device} has VLAN {vlan}, and its name does not end with .{vlan}")]
+    VlanName {
+        /// The device.
+        device: Code,
+        /// Its sub-interface.
+        interface: String,
+        /// What the ledger says.
+        vlan: u16,
+    },
     /// A built-in template is wrong.
     #[error("the {family} template failed")]
     Template {
@@ -150,6 +167,7 @@ impl RenderError {
         match self {
             Self::Plan(error) => error.code(),
             Self::Token(_) => "value-not-writable",
+            Self::VlanName { .. } => "vlan-not-in-name",
             Self::Template { .. } => "template-failed",
             Self::Site(_) => "site-snippet-failed",
         }
@@ -165,6 +183,9 @@ impl RenderError {
             Self::Plan(PlanError::UnknownDevice(_)) => "`causeway device list` shows the devices that there are.",
             Self::Plan(PlanError::Device { .. } | PlanError::Link { .. }) | Self::Token(_) => {
                 "Correct the record on the ledger; until then the device keeps its last good configuration."
+            }
+            Self::VlanName { .. } => {
+                "Name the sub-interface after its VLAN (PORT.VLAN); until then the device keeps its last good configuration."
             }
             Self::Template { .. } => "This is a defect of this build; report it with the device's record.",
             Self::Site(_) => {
@@ -268,6 +289,7 @@ impl Renderer {
         inputs: Inputs,
         before: Option<&Arc<Lead>>,
     ) -> Result<Rendered, RenderError> {
+        strategy(family).check(plan)?;
         let snippets = self.site.lines(family, plan)?;
         let view = View::new(plan, strategy(family).loopbacks())?;
         let lead = self.lead(plan, family, &view, before)?;
@@ -344,4 +366,36 @@ fn strict() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        plan::UserSessions,
+        testing::{SyntheticLedger, code},
+    };
+
+    /// The ledger has no users (rfcs/0019); what would be said of one is said here, so that a hard drain is ready for them.
+    #[test]
+    fn a_hard_drain_would_shut_every_user_and_a_soft_one_none() {
+        for (family, told) in
+            [(Family::Frr, " neighbor 10.9.9.9 shutdown\n"), (Family::Eos, "   neighbor 10.9.9.9 shutdown\n")]
+        {
+            let ledger = SyntheticLedger::ring(family);
+            let topology = Topology::new(&ledger.snapshot);
+            let backbone = Backbone::new(&topology);
+            let mut plan = Planner::new(&topology, &backbone).plan(&code("ams")).unwrap();
+            for (users, shut) in [(UserSessions::Open, false), (UserSessions::Shut, true)] {
+                plan.routing.as_mut().unwrap().users = users;
+                let routing = plan.routing.as_ref().unwrap();
+                let mut neighbors = Neighbors::new(&plan, routing, &view::loopback_names(&plan)).unwrap();
+                neighbors.add_user("10.9.9.9", 65_001).unwrap();
+                let text = Renderer::default().fill(family, Part::Bgp, &neighbors).unwrap();
+                assert!(text.contains("neighbor 10.9.9.9 remote-as 65001\n"), "{text}");
+                assert_eq!(text.matches(told).count(), usize::from(shut), "{text}");
+                assert_eq!(text.matches("shutdown").count(), usize::from(shut), "no iBGP session goes: {text}");
+            }
+        }
+    }
 }
