@@ -22,6 +22,8 @@ use crate::{
 pub struct ApplyLimits {
     /// One verb of the device. EOS takes 2.5 s for a large commit, and 40 s for the largest differences known.
     pub verb: Duration,
+    /// Loading a candidate, which may have to wait for its turn beside other devices of this machine; nothing has begun then.
+    pub load: Duration,
     /// From the commit on, for neighbours to come back.
     pub verify: Duration,
     /// Between two looks while verifying.
@@ -34,6 +36,7 @@ impl Default for ApplyLimits {
     fn default() -> Self {
         Self {
             verb: Duration::from_secs(60),
+            load: Duration::from_secs(300),
             verify: Duration::from_secs(30),
             look: Duration::from_millis(250),
             revert_after: Duration::from_secs(180),
@@ -81,16 +84,25 @@ impl<D: Driver> Applier<D> {
         &self.driver
     }
 
-    /// After a start: a commit that an earlier process left unconfirmed is taken back, not waited for.
+    /// After a start: a commit that an earlier process left unconfirmed is taken back, not waited for. Says whether there was one.
     ///
     /// # Errors
     /// The device did not answer; to be tried again before anything is applied.
-    pub async fn settle(&self) -> Result<(), Failure> {
-        if self.bounded(self.driver.is_pending()).await? {
+    pub async fn settle(&self) -> Result<bool, Failure> {
+        let pending = self.bounded(self.driver.is_pending()).await?;
+        if pending {
             tracing::warn!("an earlier agent left a commit unconfirmed; reverting it");
             self.bounded(self.driver.revert()).await?;
         }
-        Ok(())
+        Ok(pending)
+    }
+
+    /// Whether what is asked is what runs.
+    ///
+    /// # Errors
+    /// The device did not answer.
+    pub async fn runs(&self, bundle: &Bundle) -> Result<bool, Failure> {
+        Ok(self.bounded(self.driver.compare(&bundle.text)).await?.equal)
     }
 
     /// Applies a checked bundle, whole or not at all.
@@ -116,7 +128,7 @@ impl<D: Driver> Applier<D> {
 
     async fn step(&self, action: Action, bundle: &Bundle, gathered: &mut Gathered) -> Result<Event, Failure> {
         match action {
-            Action::Load => self.bounded(self.driver.load_candidate(&bundle.text)).await?,
+            Action::Load => within(self.limits.load, self.driver.load_candidate(&bundle.text)).await?,
             Action::Compare => {
                 let comparison = self.bounded(self.driver.compare(&bundle.text)).await?;
                 gathered.diff = comparison.diff;
@@ -130,7 +142,7 @@ impl<D: Driver> Applier<D> {
             }
             Action::Record => {
                 let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
-                self.write(move |memory| memory.in_flight = Some(applied)).await?;
+                self.write(move |memory| memory.begin(applied)).await?;
             }
             Action::Commit => self.bounded(self.driver.commit(self.limits.revert_after)).await?,
             Action::Verify => self.verify(bundle, gathered).await?,
@@ -263,13 +275,15 @@ impl<D: Driver> Applier<D> {
     }
 
     async fn bounded<T>(&self, verb: impl Future<Output = Result<T, DriverError>>) -> Result<T, Failure> {
-        match tokio::time::timeout(self.limits.verb, verb).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(driver_failure(&error)),
-            Err(_) => {
-                Err(Failure::new("DEVICE_TIMEOUT", format!("no answer within {} s", self.limits.verb.as_secs_f32())))
-            }
-        }
+        within(self.limits.verb, verb).await
+    }
+}
+
+async fn within<T>(limit: Duration, verb: impl Future<Output = Result<T, DriverError>>) -> Result<T, Failure> {
+    match tokio::time::timeout(limit, verb).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(driver_failure(&error)),
+        Err(_) => Err(Failure::new("DEVICE_TIMEOUT", format!("no answer within {} s", limit.as_secs_f32()))),
     }
 }
 

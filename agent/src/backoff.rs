@@ -19,6 +19,12 @@ impl Backoff {
         Self { base, max, failures: 0 }
     }
 
+    /// As it stands after failures that an earlier process had.
+    #[must_use]
+    pub const fn after(self, failures: u32) -> Self {
+        Self { failures, ..self }
+    }
+
     /// The wait after one more failure: between half of the doubled time and all of it, as `jitter` in 0..=1 says.
     pub fn next(&mut self, jitter: f64) -> Duration {
         let full = self.base.saturating_mul(1 << self.failures.min(MAX_DOUBLINGS)).min(self.max);
@@ -46,5 +52,7 @@ mod tests {
         (0..100).for_each(|_| assert!(backoff.next(7.0) <= max));
         backoff.reset();
         assert_eq!(backoff.next(1.0), base);
+        assert_eq!(Backoff::new(base, max).after(2).next(1.0), 4 * base);
+        assert_eq!(Backoff::new(base, max).after(u32::MAX).next(1.0), max);
     }
 }

@@ -120,6 +120,12 @@ struct Options {
     /// FRR only: milliseconds after which an unconfirmed configuration is taken back
     #[arg(long, env = "CAUSEWAY_REVERT_AFTER_MS")]
     revert_after_ms: Option<u64>,
+    /// FRR only: longest that it may take for one step, in milliseconds
+    #[arg(long, env = "CAUSEWAY_STEP_MS")]
+    step_ms: Option<u64>,
+    /// FRR only: milliseconds after a change for neighbours to come back
+    #[arg(long, env = "CAUSEWAY_VERIFY_MS")]
+    verify_ms: Option<u64>,
     /// Simulator only: public address of the simulated device
     #[arg(long)]
     simulator_public_ip: Option<Ipv4Addr>,
@@ -323,8 +329,13 @@ fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
 
 fn limits(options: &Options) -> ApplyLimits {
     let default = ApplyLimits::default();
-    let revert_after = options.revert_after_ms.map_or(default.revert_after, Duration::from_millis);
-    ApplyLimits { revert_after, ..default }
+    let given = |ms: Option<u64>, usual| ms.map_or(usual, Duration::from_millis);
+    ApplyLimits {
+        verb: given(options.step_ms, default.verb),
+        verify: given(options.verify_ms, default.verify),
+        revert_after: given(options.revert_after_ms, default.revert_after),
+        ..default
+    }
 }
 
 fn simulator(options: &Options, family: Family) -> anyhow::Result<(SimDriver, tokio::task::JoinHandle<()>)> {

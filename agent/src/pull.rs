@@ -1,9 +1,16 @@
 //! The controller's side of an agent: sessions, polls, notices, applies and reports.
 //!
 //! With no controller to be reached everything that runs keeps running, and tries go on with growing waits. A configuration
-//! that failed is not tried again before its own wait is over, however often it is offered.
+//! that failed is not tried again before its own wait is over, however often it is offered; one that an earlier process of
+//! this agent had begun, and that does not run, has failed.
 
-use std::{collections::VecDeque, future::Future, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use causeway_wire::controller::{ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigResponse};
 use tokio::sync::watch;
@@ -11,7 +18,7 @@ use tokio::sync::watch;
 use crate::{
     apply::{Applier, Applying},
     backoff::Backoff,
-    bundle::{self, Expected, Generation, TextHash},
+    bundle::{self, Bundle, Expected, Generation, TextHash},
     client::{ClientError, Identity, Session},
     config::AgentConfig,
     core::{Failure, Outcome},
@@ -44,6 +51,10 @@ pub struct Puller<D> {
     held: Option<Held>,
     /// Hash of what ran when it was last verified, as the device tells it.
     running: Option<TextHash>,
+    /// What an earlier process had begun and not brought to an end, until it is known what became of it.
+    unfinished: Option<Applied>,
+    /// That was committed, and taken back when this process had started.
+    taken_back: bool,
     settled: bool,
     finalized_slot: u64,
 }
@@ -61,6 +72,7 @@ impl<D: Driver> Puller<D> {
         shared: Arc<Shared>,
         plan_path: PathBuf,
     ) -> Self {
+        let unfinished = store.memory().in_flight;
         Self {
             config,
             applier,
@@ -70,6 +82,8 @@ impl<D: Driver> Puller<D> {
             reports: VecDeque::new(),
             held: None,
             running: None,
+            unfinished,
+            taken_back: false,
             settled: false,
             finalized_slot: 0,
         }
@@ -166,7 +180,7 @@ impl<D: Driver> Puller<D> {
     async fn pull(&mut self, session: &mut Session) -> Result<(), ClientError> {
         if !self.settled {
             match self.applier.settle().await {
-                Ok(()) => self.settled = true,
+                Ok(taken_back) => (self.settled, self.taken_back) = (true, taken_back),
                 Err(failure) => {
                     self.note_failure(&failure);
                     return Ok(());
@@ -247,13 +261,11 @@ impl<D: Driver> Puller<D> {
             floor: self.store.memory().floor(),
         };
         let ended = match bundle::check(offered, &expected) {
-            Ok(bundle) => self.applier.apply(&bundle).await,
-            Err(error) => Applying {
-                outcome: Outcome::Refused(Failure::new(error.code(), error.to_string())),
-                diff: String::new(),
-                warnings: Vec::new(),
-                took: std::time::Duration::ZERO,
+            Ok(bundle) => match self.interrupted(&bundle).await {
+                Some(outcome) => at_once(outcome),
+                None => self.applier.apply(&bundle).await,
             },
+            Err(error) => at_once(Outcome::Refused(Failure::new(error.code(), error.to_string()))),
         };
         let hash = offered.sha256.as_slice().try_into().map_or_else(|_| TextHash::of(&offered.text), TextHash);
         let tried = Applied { generation: Generation(offered.generation), sha256: hash };
@@ -265,6 +277,38 @@ impl<D: Driver> Puller<D> {
         self.conclude(tried, &ended);
         let report = self.report(tried, &ended).await;
         self.queue(report);
+    }
+
+    /// What became of an apply that an earlier process did not end, once something is offered: if it is the same again and
+    /// doesn't run, it has failed, for what ended that process may have been the configuration itself.
+    async fn interrupted(&mut self, offered: &Bundle) -> Option<Outcome> {
+        let unfinished = self.unfinished?;
+        let failure =
+            || Failure::new("APPLY_INTERRUPTED", "the agent ended while it applied this; the device went back");
+        if unfinished.sha256 == offered.hash {
+            match self.applier.runs(offered).await {
+                // It was confirmed, and only that was not written down.
+                Ok(true) => self.unfinished = None,
+                Ok(false) => {
+                    self.unfinished = None;
+                    let intervals = self.config.intervals;
+                    let before = self.store.memory().begun.saturating_sub(1);
+                    let backoff = Backoff::new(intervals.reapply_base, intervals.reapply_max).after(before);
+                    self.held = Some(Held { tried: unfinished, until: Instant::now(), backoff });
+                    return Some(Outcome::Reverted(failure()));
+                }
+                Err(failure) => return Some(Outcome::Refused(failure)),
+            }
+        } else {
+            self.unfinished = None;
+            // Where it was not taken back just now, it may have been confirmed as well, and nobody asks for it any more.
+            if !self.taken_back {
+                return None;
+            }
+            let report = self.report(unfinished, &at_once(Outcome::Reverted(failure()))).await;
+            self.queue(report);
+        }
+        None
     }
 
     fn conclude(&mut self, tried: Applied, ended: &Applying) {
@@ -338,9 +382,7 @@ impl<D: Driver> Puller<D> {
             Ok(false) => {}
             Ok(true) => {
                 self.shared.status().startup = Some(applied.sha256);
-                let took = std::time::Duration::ZERO;
-                let saved = Applying { outcome: Outcome::Unchanged, diff: String::new(), warnings: Vec::new(), took };
-                let report = self.report(applied, &saved).await;
+                let report = self.report(applied, &at_once(Outcome::Unchanged)).await;
                 self.queue(report);
             }
             Err(failure) => self.note_failure(&failure),
@@ -359,6 +401,11 @@ impl<D: Driver> Puller<D> {
         }
         Ok(())
     }
+}
+
+/// An outcome that nothing was done for.
+const fn at_once(outcome: Outcome) -> Applying {
+    Applying { outcome, diff: String::new(), warnings: Vec::new(), took: Duration::ZERO }
 }
 
 enum Wake {

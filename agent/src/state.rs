@@ -36,6 +36,9 @@ pub struct Memory {
     pub applied: Option<Applied>,
     /// One that was being applied: it runs, or `applied` does.
     pub in_flight: Option<Applied>,
+    /// How often in a row the text of `in_flight` was begun without coming to an end.
+    #[serde(default)]
+    pub begun: u32,
     /// Hash of the text that the device starts with.
     pub startup: Option<TextHash>,
     /// Every sequence number below this one may have been used.
@@ -43,6 +46,13 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Notes that one is about to be applied.
+    pub fn begin(&mut self, applying: Applied) {
+        let again = self.in_flight.is_some_and(|known| known.sha256 == applying.sha256);
+        self.begun = if again { self.begun.saturating_add(1) } else { 1 };
+        self.in_flight = Some(applying);
+    }
+
     /// No older generation is taken than this.
     pub fn floor(&self) -> Generation {
         let of = |applied: &Option<Applied>| applied.as_ref().map_or(Generation(0), |a| a.generation);
@@ -220,5 +230,17 @@ mod tests {
         let again = StateStore::open(directory.path(), "a").unwrap();
         assert_eq!(again.memory(), store.memory());
         assert_eq!(again.memory().floor(), Generation(9));
+    }
+
+    #[test]
+    fn what_is_begun_again_and_again_is_counted() {
+        let at = |slot, text| Applied { generation: Generation(slot), sha256: TextHash([text; 32]) };
+        let mut memory = Memory::default();
+        let mut begun = |applying| {
+            memory.begin(applying);
+            memory.begun
+        };
+        // The same text under a younger generation is as bad as it was; another text is not.
+        assert_eq!([begun(at(5, 7)), begun(at(5, 7)), begun(at(6, 7)), begun(at(7, 8))], [1, 2, 3, 1]);
     }
 }

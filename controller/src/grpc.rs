@@ -169,7 +169,7 @@ impl Config for ConfigService {
                 device: bundle.device.to_string(),
                 generation: bundle.generation,
                 family: bundle.family.name().into(),
-                text: bundle.text.clone(),
+                text: bundle.text.to_string(),
                 sha256: bundle.sha256.to_vec(),
                 signature: bundle.signature.to_vec(),
                 controller_key: self.shared.signer.key.verifying_key().to_bytes().to_vec(),

@@ -171,16 +171,16 @@ pub struct Removal {
 /// a reflector gives the same routes take nothing away; what counts then is how many devices are out of reach.
 #[must_use]
 pub fn removal(current: &Extent, reach: usize, new: &Extent, limits: &Limits) -> Option<Removal> {
-    if current.routing && !new.routing {
+    if current.is_routing() && !new.is_routing() {
         return None;
     }
     let out_of_reach = reach.saturating_sub(new.reach);
-    let gone = current.peers.difference(&new.peers).count();
-    let peers = if new.by_reflection { out_of_reach } else { gone.max(out_of_reach) };
+    let gone = current.peers_gone(new);
+    let peers = if new.by_reflection() { out_of_reach } else { gone.max(out_of_reach) };
     let link_interfaces = current.link_interfaces.difference(&new.link_interfaces).count();
     let too_many =
         |gone: usize, of: usize| gone >= limits.removed_at_least && gone as f64 > of as f64 * limits.removed_share;
-    let (of_peers, of_link_interfaces) = (reach.max(current.peers.len()), current.link_interfaces.len());
+    let (of_peers, of_link_interfaces) = (reach.max(current.peers()), current.link_interfaces.len());
     (too_many(peers, of_peers) || too_many(link_interfaces, of_link_interfaces)).then_some(Removal {
         peers,
         of_peers,

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::{
     backbone::{Backbone, Sessions},
+    render::Inputs,
     topology::{Circuit, Fault, Node, Topology, is_configured, parent_of},
 };
 
@@ -317,15 +318,12 @@ impl<'t, 'a> Planner<'t, 'a> {
     /// Addresses of the accounts whose values the device's plan holds: the network, the device, its links, its peers. Who
     /// its peers are follows from the table of all devices besides, which is compared as a whole.
     #[must_use]
-    pub fn inputs(&self, code: &Code, network: Option<Key>) -> BTreeSet<Key> {
-        let mut inputs: BTreeSet<Key> = network.into_iter().collect();
-        let Ok(node) = self.source.node(code) else { return inputs };
-        inputs.insert(node.key);
-        inputs.extend(node.record.interfaces.iter().map(|i| i.link).filter(|link| !link.is_zero()));
-        if let Some(sessions) = self.backbone.sessions(code) {
-            inputs.extend(sessions.peers.iter().chain(sessions.clients.iter()).map(|p| p.key));
-        }
-        inputs
+    pub fn inputs(&self, code: &Code, network: Option<Key>) -> Inputs {
+        let mut own: BTreeSet<Key> = network.into_iter().collect();
+        let Ok(node) = self.source.node(code) else { return Inputs { own, sessions: None } };
+        own.insert(node.key);
+        own.extend(node.record.interfaces.iter().map(|i| i.link).filter(|link| !link.is_zero()));
+        Inputs { own, sessions: self.backbone.sessions(code) }
     }
 
     /// The link that holds an interface, where its status asks for configuration.

@@ -16,7 +16,7 @@ use crate::{
     guards::{self, Limits, Unreadable},
     plan::{DevicePlan, PlanError, Planner},
     probes::{Plan as ProbePlan, ProbePlanner},
-    render::{RenderError, Rendered, Renderer, Section, network_key},
+    render::{Lead, RenderError, Rendered, Renderer, network_key},
     topology::{Fault, Topology, is_configured},
 };
 
@@ -38,8 +38,8 @@ pub struct Basis {
 pub struct Made {
     /// The plan.
     pub plan: Arc<DevicePlan>,
-    /// The part that is long and seldom changes.
-    pub section: Option<Arc<Section>>,
+    /// The part of it that is long and seldom changes.
+    pub lead: Arc<Lead>,
 }
 
 /// How configurations are made.
@@ -167,8 +167,8 @@ pub fn outcome(
         Err(error) => Outcome::Failed(error.into()),
         Ok(plan) if !troubled && known.is_some_and(|known| *known.plan == plan) => Outcome::Unchanged,
         Ok(plan) => {
-            let section = known.and_then(|known| known.section.as_ref());
-            match renderer.render(&plan, planner.inputs(code, Some(network)), section) {
+            let lead = known.map(|known| &known.lead);
+            match renderer.render(&plan, planner.inputs(code, Some(network)), lead) {
                 Ok(rendered) => Outcome::Rendered(Arc::new(plan), Box::new(rendered)),
                 Err(error) => Outcome::Failed(error),
             }

@@ -6,7 +6,7 @@
 //! down. No clock is read here: time comes in as unix milliseconds.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     guards::{self, Limits, Removal},
     prepare::{Basis, Index, Made, Outcome, Prepared},
     probes::Plan as ProbePlan,
-    render::{Extent, Family, RenderError, Rendered},
+    render::{Extent, Family, Inputs, RenderError, Rendered, Text},
     topology::{Fault, is_configured},
 };
 
@@ -46,15 +46,15 @@ pub struct Bundle {
     /// Its family.
     pub family: Family,
     /// The whole managed configuration.
-    pub text: String,
+    pub text: Text,
     /// SHA-256 of the text.
     pub sha256: [u8; 32],
     /// The controller's signature over `signing::bundle_message`.
     pub signature: [u8; 64],
     /// Generation and text of the configuration before it.
-    before: Option<(u64, String)>,
+    before: Option<(u64, Text)>,
     /// Accounts that it was made from.
-    pub inputs: BTreeSet<Key>,
+    pub inputs: Inputs,
     extent: Extent,
 }
 
@@ -64,10 +64,10 @@ impl Bundle {
     #[must_use]
     pub fn diff(&self) -> String {
         let (from, old) = match &self.before {
-            Some((generation, text)) => (generation.to_string(), text.as_str()),
-            None => ("none".to_string(), ""),
+            Some((generation, text)) => (generation.to_string(), text.to_string()),
+            None => ("none".to_string(), String::new()),
         };
-        unified(old, &self.text, &from, &self.generation.to_string())
+        unified(&old, &self.text.to_string(), &from, &self.generation.to_string())
     }
 }
 
@@ -491,7 +491,7 @@ impl Store {
                 Outcome::Failed(error) => set_problem(entry, code, &error, slot, changes),
                 Outcome::Rendered(plan, rendered) => {
                     self.renders += 1;
-                    entry.made_of = Some(Made { plan, section: rendered.section.clone() });
+                    entry.made_of = Some(Made { plan, lead: Arc::clone(rendered.lead()) });
                     clear_problem(entry, code, changes);
                     take(entry, *rendered, slot, signer, Some(limits), changes);
                 }

@@ -17,7 +17,7 @@ use causeway_interface::{DesiredStatus, DeviceStatus, LinkStatus, Prefix};
 fn accepts(ledger: &SyntheticLedger, what: &str) {
     let folder = tempfile::tempdir().unwrap();
     for device in ledger.snapshot.devices.values() {
-        let text = render_device(&ledger.snapshot, &device.code, Some(Family::Frr)).unwrap().text;
+        let text = render_device(&ledger.snapshot, &device.code, Some(Family::Frr)).unwrap().text.to_string();
         let file = folder.path().join(format!("{}.conf", device.code));
         fs::write(&file, &text).unwrap();
         let output = Command::new("vtysh").arg("-C").arg("-f").arg(&file).output().unwrap_or_else(|error| {

@@ -41,6 +41,20 @@ const ROWS: &[(&str, Change)] = &[
     ("device-suspended", |l| device(l, DeviceStatus::Suspended, DesiredStatus::Activated)),
     ("device-provisioning", |l| device(l, DeviceStatus::DeviceProvisioning, DesiredStatus::Activated)),
     ("peer-pending", |l| l.device_mut("fra").header.status = DeviceStatus::Pending),
+    ("links-over-a-channel-and-a-vlan", |l| {
+        let vlan_parent = if l.device_mut("ams").platform == Family::Frr { "eth30" } else { "Ethernet30" };
+        for (link, name, kind, vlan) in [
+            ("ams-fra", "Port-Channel1".to_string(), InterfaceKind::PortChannel, 0),
+            ("ams-lon", format!("{vlan_parent}.200"), InterfaceKind::SubInterface, 200),
+            ("ams-par", "Port-Channel2.300".to_string(), InterfaceKind::SubInterface, 300),
+        ] {
+            let key = l.link_key(link);
+            let port = l.device_mut("ams").interfaces.iter_mut().find(|i| i.link == key).unwrap();
+            (port.name, port.kind, port.vlan_id) = (name.parse().unwrap(), kind, vlan);
+            let port = port.name;
+            l.link_mut(link).interface_a = port;
+        }
+    }),
     ("every-kind-of-interface", |l| {
         let device = l.device_mut("ams");
         device.management_vrf = "mgmt".parse().unwrap();
@@ -81,11 +95,17 @@ fn every_row_of_the_status_table_has_its_text() {
         for (row, change) in ROWS {
             let mut ledger = SyntheticLedger::ring(family);
             change(&mut ledger);
-            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code("ams"), None).unwrap().text));
+            texts.push((
+                format!("{row}.{family}"),
+                render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string(),
+            ));
         }
         let ledger = network::ring(50, family);
         for (device, row) in REFLECTED {
-            texts.push((format!("{row}.{family}"), render_device(&ledger.snapshot, &code(device), None).unwrap().text));
+            texts.push((
+                format!("{row}.{family}"),
+                render_device(&ledger.snapshot, &code(device), None).unwrap().text.to_string(),
+            ));
         }
     }
     for (file, text) in texts {

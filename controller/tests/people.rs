@@ -96,7 +96,7 @@ async fn a_configuration_is_sent_once_per_etag_and_as_text_where_asked() {
     let generation = running.generation("ams").to_string();
     assert_eq!(first.headers()["causeway-generation"], generation.as_str());
     let bundle = running.handle.bundle(&"ams".parse().unwrap()).unwrap();
-    assert_eq!(first.text().await.unwrap(), bundle.text);
+    assert_eq!(first.text().await.unwrap(), bundle.text.to_string());
     let again = http.client.get(&url).header("if-none-match", etag).send().await.unwrap();
     assert_eq!((again.status(), again.text().await.unwrap().len()), (StatusCode::NOT_MODIFIED, 0));
     running.handle.shutdown().await;

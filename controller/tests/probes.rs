@@ -46,7 +46,7 @@ async fn network(ledger: &SyntheticLedger, family: Family, simulated: Simulated)
             .unwrap();
     }
     for device in snapshot.devices.values() {
-        let text = render_device(snapshot, &device.code, Some(family)).unwrap().text;
+        let text = render_device(snapshot, &device.code, Some(family)).unwrap().text.to_string();
         run(&fabric, device.code.as_str(), &text).await;
     }
     fabric
@@ -98,7 +98,7 @@ async fn qa_targets_answer_exactly_while_packets_find_a_way() {
         // A hard drain takes the adjacency down, and the ledger knows: nobody is asked for.
         ledger.link_mut("fra-new").header.status = LinkStatus::HardDrained;
         for device in ["fra", "new"] {
-            let text = render_device(&ledger.snapshot, &code(device), Some(family)).unwrap().text;
+            let text = render_device(&ledger.snapshot, &code(device), Some(family)).unwrap().text.to_string();
             run(&fabric, device, &text).await;
         }
         assert_eq!(answers(&ledger, &fabric, "new").await, each(&[], 0));

@@ -36,7 +36,7 @@ impl Serving {
     }
 
     fn text(&self, device: &str) -> String {
-        self.store.entry(&code(device)).unwrap().current.as_ref().unwrap().text.clone()
+        self.store.entry(&code(device)).unwrap().current.as_ref().unwrap().text.to_string()
     }
 
     fn generation(&self, device: &str) -> u64 {

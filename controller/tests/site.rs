@@ -21,8 +21,8 @@ fn render(snippet: &str) -> Result<String, RenderError> {
     let site = Site::read(folder.path()).unwrap();
     let ledger = SyntheticLedger::ring(Family::Frr);
     let eos = render_device_at(&ledger.snapshot, &code("ams"), Some(Family::Eos), &site).unwrap();
-    assert!(!eos.text.contains("snippet"), "the other family's snippets stay out");
-    Ok(render_device_at(&ledger.snapshot, &code("ams"), None, &site)?.text)
+    assert!(!eos.text.to_string().contains("snippet"), "the other family's snippets stay out");
+    Ok(render_device_at(&ledger.snapshot, &code("ams"), None, &site)?.text.to_string())
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Timeouts {
         let verb = verbs.into_iter().fold(usual.verb, Duration::max);
         // The timer has to outlast the end of the commit, the verification, and the confirmation until it is sent.
         let revert_after = usual.revert_after.max(verb + usual.verify + self.show);
-        ApplyLimits { verb, revert_after, ..usual }
+        ApplyLimits { verb, load: verb, revert_after, ..usual }
     }
 }
 

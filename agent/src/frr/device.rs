@@ -17,6 +17,15 @@ use crate::driver::DriverError;
 
 /// For whoever acts to end: one invocation that configures and what is around it.
 const ACTING_WITHIN: Duration = Duration::from_secs(2 * CONFIGURE_LIMIT.as_secs());
+/// How much longer the way back may take on the device than in the rehearsal: there are interfaces, neighbours that notice,
+/// and others who use the machine. Measured: 0.5 to 1.4 times as long.
+const WAY_BACK_FACTOR: u32 = 2;
+/// For the watchdog to notice that time is over, to get the lock and to write down what it did; measured: up to 0.1 s.
+const WATCHDOG_LATE: Duration = Duration::from_millis(300);
+/// For setting one link back; measured: 3 ms.
+const LINK_BACK: Duration = Duration::from_millis(10);
+/// The way back never gets more than one part in this many of the limit, so that a change has time to be verified.
+const WAY_BACK_SHARE: u32 = 2;
 
 /// A device and what is remembered of it.
 #[derive(Clone, Debug)]
@@ -38,6 +47,17 @@ pub struct Candidate {
     pub target: Tree,
     /// What ran when it was checked, of the part that it manages.
     pub running: Tree,
+    /// How long the way back took when it was rehearsed.
+    pub way_back: Duration,
+}
+
+impl Candidate {
+    /// How long before its limit a commit has to be on its way back, to be back within the limit.
+    fn lead(&self, links: usize, revert_after: Duration) -> Duration {
+        let links = LINK_BACK * u32::try_from(links).unwrap_or(u32::MAX);
+        let lead = WATCHDOG_LATE + links + self.way_back * WAY_BACK_FACTOR;
+        lead.min(revert_after / WAY_BACK_SHARE)
+    }
 }
 
 impl Device {
@@ -46,7 +66,8 @@ impl Device {
         Self { vtysh, kernel, memory: MemoryFile::at(memory) }
     }
 
-    /// Arms the revert by `arm`, which is given what to guard, and then makes the candidate run.
+    /// Arms the revert by `arm`, which is given what to guard, and then makes the candidate run. Unconfirmed, the device is
+    /// back within `revert_after`: the way back begins as much earlier as it is expected to take.
     ///
     /// # Errors
     /// [`DriverError::State`]: nothing was changed. Otherwise the commit is pending, and something may run of it.
@@ -69,15 +90,17 @@ impl Device {
         }
         let now = BootTime::now()?;
         let id: u64 = rand::random();
+        let links = links::plan(&candidate.text, &self.kernel.read()?)?;
+        let turns_after = revert_after.saturating_sub(candidate.lead(links.len(), revert_after));
         let pending = Pending {
             id,
             reverting: false,
-            deadline_ms: now.now_ms.saturating_add(u64::try_from(revert_after.as_millis()).unwrap_or(u64::MAX)),
+            deadline_ms: now.now_ms.saturating_add(u64::try_from(turns_after.as_millis()).unwrap_or(u64::MAX)),
             boot: now.boot,
             back,
             owned_after: scope::owned_with(&candidate.target, &running, &memory.owned),
             named: candidate.text.interfaces().into_iter().map(str::to_owned).collect(),
-            links: links::plan(&candidate.text, &self.kernel.read()?)?,
+            links,
         };
         let changes = pending.links.clone();
         self.memory.change(|memory| {
@@ -92,7 +115,7 @@ impl Device {
             return Err(error);
         }
         self.kernel.apply(&changes)?;
-        converge(&self.vtysh, &goal, Manner::Strict, Some(&held))
+        converge(&self.vtysh, Some(&running), &goal, Manner::Strict, Some(&held))
     }
 
     /// Keeps what the last commit brought.
@@ -136,7 +159,7 @@ impl Device {
         let owned = memory.ours();
         // Someone else was first.
         let Some(pending) = memory.pending else { return Ok(true) };
-        converge(&self.vtysh, &Goal { target: &pending.back, owned: &owned }, Manner::Insistent, Some(&held))?;
+        converge(&self.vtysh, None, &Goal { target: &pending.back, owned: &owned }, Manner::Insistent, Some(&held))?;
         self.kernel.undo(&pending.links)?;
         self.memory.change(|memory| {
             memory.pending = memory.pending.take().filter(|now| now.id != pending.id);
@@ -156,5 +179,25 @@ impl Device {
             None => Err(DriverError::State(format!("FRR does not say that it saved: {}", super::run::quoted(&words)))),
             Some(line) => Err(DriverError::State(format!("FRR can not save what runs: {line}"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_begins_early_enough_and_never_takes_more_than_its_share() {
+        let candidate = |way_back_ms| Candidate {
+            text: Tree::default(),
+            target: Tree::default(),
+            running: Tree::default(),
+            way_back: Duration::from_millis(way_back_ms),
+        };
+        let limit = Duration::from_secs(180);
+        assert_eq!(candidate(0).lead(0, limit), Duration::from_millis(300));
+        assert_eq!(candidate(700).lead(50, limit), Duration::from_millis(300 + 500 + 1_400));
+        assert_eq!(candidate(700_000).lead(0, limit), limit / 2);
+        assert_eq!(candidate(1).lead(usize::MAX, limit), limit / 2);
     }
 }

@@ -17,7 +17,8 @@ use super::{
     links::{self, Kernel},
     observe, scope,
     shadow::{self, Shadow, ShadowOptions},
-    tree::Tree,
+    tree::{Path as TreePath, Tree},
+    values::{self, Known},
     vtysh::{Instance, Vtysh},
     watchdog::{Kennel, this_program},
 };
@@ -29,6 +30,12 @@ use crate::{
 
 /// Texts whose form in FRR is remembered: the one that runs, the one that comes, and one to return to.
 const KNOWN_TEXTS: usize = 3;
+/// Longest wait of a comparison for its turn in finding a text's form in FRR; well within a verb.
+const COMPARE_TURN_WITHIN: Duration = Duration::from_secs(40);
+/// What the way back takes where only metrics change: a process, and a command for each. Measured: 0.2 s, and 10 ms each.
+const METRICS_BACK: Duration = Duration::from_millis(200);
+/// The same for each metric.
+const METRIC_BACK: Duration = Duration::from_millis(10);
 /// Lines around a difference.
 const DIFF_CONTEXT: usize = 3;
 
@@ -72,7 +79,7 @@ impl FrrOptions {
 #[derive(Default)]
 struct Held {
     candidate: Option<Arc<Candidate>>,
-    known: VecDeque<(TextHash, Arc<Tree>)>,
+    known: VecDeque<(TextHash, Arc<Known>)>,
 }
 
 struct Inner {
@@ -147,31 +154,51 @@ impl Inner {
         let running = engine::running_with(&self.device.vtysh, &tree)?.tree;
         links::plan(&tree, &self.device.kernel.read()?)?;
         let owned = self.device.memory.read()?.ours();
-        let rehearsed = shadow::rehearse(&self.shadows, &tree, &running, &owned)?;
-        let candidate = Candidate { text: tree, target: rehearsed.target, running: rehearsed.running };
+        let candidate = match self.foretold(&tree, &running, &owned) {
+            Some(candidate) => candidate,
+            None => {
+                let rehearsed = shadow::rehearse(&self.shadows, &tree, &running, &owned)?;
+                let shadow::Rehearsed { target, running, way_back } = rehearsed;
+                Candidate { text: tree, target, running, way_back }
+            }
+        };
         let mut held = self.held();
-        held.remember(text, candidate.target.clone());
+        held.remember(text, Known { text: candidate.text.clone(), shown: candidate.target.clone() });
         held.candidate = Some(Arc::new(candidate));
         Ok(())
     }
 
+    /// A text that differs from what runs by numbers only, of which it is known what comes.
+    fn foretold(&self, text: &Tree, running: &Tree, owned: &BTreeSet<TreePath>) -> Option<Candidate> {
+        let all: Vec<Arc<Known>> = self.held().known.iter().map(|(_, known)| known.clone()).collect();
+        let found = all.iter().find_map(|known| Some((known, values::metrics_only(known, text)?)));
+        let (known, (target, metrics)) = found?;
+        let now = Goal { target: &known.shown, owned }.managed(running);
+        if !now.says_the_same(&known.shown) {
+            return None;
+        }
+        let way_back = METRICS_BACK + METRIC_BACK * u32::try_from(metrics).unwrap_or(u32::MAX);
+        Some(Candidate { text: text.clone(), target, running: now, way_back })
+    }
+
     /// The text as FRR shows it.
-    fn canonical(&self, text: &str, tree: &Tree) -> Result<Arc<Tree>, DriverError> {
+    fn canonical(&self, text: &str, tree: &Tree) -> Result<Arc<Known>, DriverError> {
         if let Some(known) = self.held().known(text) {
             return Ok(known);
         }
-        let target = Shadow::start(&self.shadows)?.canonical(tree)?;
-        Ok(self.held().remember(text, target))
+        let shown = Shadow::start(&self.shadows, &[tree], COMPARE_TURN_WITHIN)?.canonical(tree)?;
+        Ok(self.held().remember(text, Known { text: tree.clone(), shown }))
     }
 
     fn compare(&self, text: &str) -> Result<Comparison, DriverError> {
         let tree = Tree::of_text(text)?;
-        let target = self.canonical(text, &tree)?;
-        let running = engine::running_with(&self.device.vtysh, &target)?.tree;
+        let known = self.canonical(text, &tree)?;
+        let target = &known.shown;
+        let running = engine::running_with(&self.device.vtysh, target)?.tree;
         let owned = self.device.memory.read()?.ours();
-        let now = Goal { target: &target, owned: &owned }.managed(&running);
+        let now = Goal { target, owned: &owned }.managed(&running);
         let changes = links::plan(&tree, &self.device.kernel.read()?)?;
-        if now.says_the_same(&target) && changes.is_empty() {
+        if now.says_the_same(target) && changes.is_empty() {
             return Ok(Comparison { equal: true, diff: String::new() });
         }
         let (from, to) = (now.text(), target.text());
@@ -195,19 +222,19 @@ impl Inner {
 }
 
 impl Held {
-    fn known(&self, text: &str) -> Option<Arc<Tree>> {
+    fn known(&self, text: &str) -> Option<Arc<Known>> {
         let hash = TextHash::of(text);
-        self.known.iter().find(|(known, _)| *known == hash).map(|(_, tree)| tree.clone())
+        self.known.iter().find(|(of, _)| *of == hash).map(|(_, known)| known.clone())
     }
 
-    fn remember(&mut self, text: &str, target: Tree) -> Arc<Tree> {
-        let (hash, target) = (TextHash::of(text), Arc::new(target));
-        self.known.retain(|(known, _)| *known != hash);
-        self.known.push_back((hash, target.clone()));
+    fn remember(&mut self, text: &str, known: Known) -> Arc<Known> {
+        let (hash, known) = (TextHash::of(text), Arc::new(known));
+        self.known.retain(|(of, _)| *of != hash);
+        self.known.push_back((hash, known.clone()));
         while self.known.len() > KNOWN_TEXTS {
             self.known.pop_front();
         }
-        target
+        known
     }
 }
 

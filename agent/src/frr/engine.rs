@@ -42,18 +42,29 @@ impl Goal<'_> {
     }
 }
 
-/// Brings it there.
+/// Brings it there. What it runs is read first, unless it is `known`.
 ///
 /// # Errors
 /// [`DriverError::Refused`]: FRR refuses a command, or never shows what it was given. [`DriverError::Unreachable`]: a daemon
 /// that is needed is away. In both cases it may be anywhere between the two.
-pub fn converge(vtysh: &Vtysh, goal: &Goal<'_>, manner: Manner, held: Option<&File>) -> Result<(), DriverError> {
+pub fn converge(
+    vtysh: &Vtysh,
+    known: Option<&Tree>,
+    goal: &Goal<'_>,
+    manner: Manner,
+    held: Option<&File>,
+) -> Result<(), DriverError> {
     let needed = scope::needed_daemons(goal.target);
     let mut refusal = None;
     for pass in 0..=MAX_PASSES {
-        let running = vtysh.running()?;
-        Vtysh::require(&running, &needed)?;
-        let now = goal.managed(&running.tree);
+        let now = match known.filter(|_| pass == 0) {
+            Some(known) => goal.managed(known),
+            None => {
+                let running = vtysh.running()?;
+                Vtysh::require(&running, &needed)?;
+                goal.managed(&running.tree)
+            }
+        };
         if now.says_the_same(goal.target) {
             return Ok(());
         }

@@ -22,6 +22,7 @@ pub mod run;
 pub mod scope;
 pub mod shadow;
 pub mod tree;
+pub mod values;
 pub mod vty;
 pub mod vtysh;
 pub mod watchdog;

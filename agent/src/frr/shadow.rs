@@ -5,10 +5,13 @@
 //! The rehearsal goes text, back to what runs, and forward again, with the very commands that the device will get: so
 //! the way there and the way back are known to work before anything is armed. What it can't foretell: lines that depend on
 //! interfaces of the kernel.
+//!
+//! Checks take turns: no more of them at a time on a machine than it has processors, whatever the number of agents. The
+//! others wait, in no order, for a bounded time.
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs::{self, File, TryLockError},
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -28,10 +31,20 @@ use crate::driver::DriverError;
 
 /// The daemons that there is configuration for.
 const DAEMONS: [&str; 5] = ["zebra", "staticd", "isisd", "bgpd", "bfdd"];
+/// The one of them that only static routes need, which only a site's own lines have.
+const STATIC: &str = "staticd";
 /// For all of them to open their sockets: 0.1 s on an idle machine, and two hundred agents may check at once.
 const UP_WITHIN: Duration = Duration::from_secs(20);
 /// How often it is looked whether they have.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Longest wait of a check for its turn: two hundred agents of one machine with two processors, each for two seconds.
+pub const TURN_WITHIN: Duration = Duration::from_secs(240);
+/// How often it is looked whether it is one's turn.
+const TURN_EVERY: Duration = Duration::from_millis(50);
+/// Begins the names of the files that are locked for a turn; never that of a check's folder, which goes on with a number.
+const TURN_FILE: &str = "causeway-frr-turn-";
+/// Turns at a time where the number of processors is not known.
+const FEWEST_TURNS: usize = 1;
 /// They end by themselves after this many seconds if their agent was killed.
 const LIFETIME_SECONDS: &str = "60";
 /// For them to end when told.
@@ -60,14 +73,18 @@ pub struct Shadow {
     children: Vec<(&'static str, Child)>,
     vtysh: Vtysh,
     baseline: Tree,
+    /// Held for as long as it lives.
+    _turn: File,
 }
 
 impl Shadow {
-    /// Starts one.
+    /// Starts one, when it is its turn, with the daemons that a check of these texts needs.
     ///
     /// # Errors
-    /// [`DriverError::Unreachable`]: FRR's daemons can't be started in namespaces of their own; that takes root.
-    pub fn start(options: &ShadowOptions) -> Result<Self, DriverError> {
+    /// [`DriverError::Unreachable`]: FRR's daemons can't be started in namespaces of their own, which takes root; or it was
+    /// not its turn in time.
+    pub fn start(options: &ShadowOptions, texts: &[&Tree], turn_within: Duration) -> Result<Self, DriverError> {
+        let turn = turn(&options.run_dir, turn_within)?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = options.run_dir.join(format!("causeway-frr-{}-{number}", std::process::id()));
         let failed = |what: &str, error: &dyn std::fmt::Display| {
@@ -76,10 +93,12 @@ impl Shadow {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).map_err(|e| failed(&folder.display().to_string(), &e))?;
         let vtysh = Vtysh::new(&options.vtysh, Instance::Folder(folder.clone()));
-        let mut shadow = Self { folder, children: Vec::new(), vtysh, baseline: Tree::default() };
+        let mut shadow = Self { folder, children: Vec::new(), vtysh, baseline: Tree::default(), _turn: turn };
         let frr = fs::metadata(FRR_FOLDER).map_err(|e| failed(FRR_FOLDER, &e))?;
         chown(&shadow.folder, Some(frr.uid()), Some(frr.gid())).map_err(|e| failed("its folder", &e))?;
-        for daemon in DAEMONS.iter().filter(|daemon| options.daemons.join(daemon).exists()) {
+        let routes = texts.iter().any(|text| scope::needed_daemons(text).contains(STATIC));
+        let wanted = DAEMONS.iter().filter(|daemon| routes || **daemon != STATIC);
+        for daemon in wanted.filter(|daemon| options.daemons.join(daemon).exists()) {
             let child = shadow.daemon(&options.daemons, daemon).map_err(|e| failed(daemon, &e))?;
             shadow.children.push((daemon, child));
         }
@@ -125,10 +144,11 @@ impl Shadow {
         Ok(self.vtysh.running()?.tree.filtered(|path| !self.baseline.contains(path)))
     }
 
-    fn reach(&self, target: &Tree) -> Result<(), DriverError> {
+    /// From one form to another, each as FRR shows it.
+    fn reach(&self, from: &Tree, target: &Tree) -> Result<(), DriverError> {
         // Everything that it runs is there for this check.
-        let owned: BTreeSet<_> = self.now()?.paths().cloned().collect();
-        converge(&self.vtysh, &Goal { target, owned: &owned }, Manner::Strict, None)
+        let owned: BTreeSet<_> = from.paths().cloned().collect();
+        converge(&self.vtysh, Some(from), &Goal { target, owned: &owned }, Manner::Strict, None)
     }
 
     /// The text as FRR shows it.
@@ -146,17 +166,20 @@ impl Shadow {
         Ok(shown)
     }
 
-    /// From `target`, which it runs, back to `running` and forward again.
+    /// From `target`, which it runs, back to `running` and forward again. Says how long the way back took.
     ///
     /// # Errors
     /// [`DriverError::Refused`]: one of the ways does not lead there.
-    pub fn there_and_back(&self, target: &Tree, running: &Tree) -> Result<(), DriverError> {
+    pub fn there_and_back(&self, target: &Tree, running: &Tree) -> Result<Duration, DriverError> {
         let named = |way: &str, error: DriverError| match error {
             DriverError::Refused(words) => DriverError::Refused(format!("{way}: {words}")),
             other => other,
         };
-        self.reach(running).map_err(|e| named("the way back from it to what runs can not be gone", e))?;
-        self.reach(target).map_err(|e| named("the way from what runs to it can not be gone", e))
+        let began = Instant::now();
+        self.reach(target, running).map_err(|e| named("the way back from it to what runs can not be gone", e))?;
+        let took = began.elapsed();
+        self.reach(running, target).map_err(|e| named("the way from what runs to it can not be gone", e))?;
+        Ok(took)
     }
 }
 
@@ -188,6 +211,34 @@ impl Drop for Shadow {
     }
 }
 
+/// Waits for one of the machine's turns. It is given back when the answer is dropped, or its process ends.
+fn turn(run_dir: &Path, within: Duration) -> Result<File, DriverError> {
+    let turns = thread::available_parallelism().map_or(FEWEST_TURNS, usize::from);
+    let failed = |path: &Path, error: &dyn std::fmt::Display| {
+        DriverError::Unreachable(format!("no turn for a check can be had: {}: {error}", path.display()))
+    };
+    let deadline = Instant::now() + within;
+    let paths: Vec<PathBuf> = (0..turns).map(|number| run_dir.join(format!("{TURN_FILE}{number}"))).collect();
+    loop {
+        for path in &paths {
+            let file =
+                File::options().create(true).truncate(false).write(true).open(path).map_err(|e| failed(path, &e))?;
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(failed(path, &error)),
+            }
+        }
+        if Instant::now() >= deadline {
+            return Err(DriverError::Unreachable(format!(
+                "{turns} other agents of this machine check their configurations, and have not ended within {} s",
+                within.as_secs()
+            )));
+        }
+        thread::sleep(TURN_EVERY);
+    }
+}
+
 /// Takes away the folders of checks whose agent was killed.
 pub fn sweep(run_dir: &Path) {
     let Ok(entries) = fs::read_dir(run_dir) else { return };
@@ -208,6 +259,8 @@ pub struct Rehearsed {
     pub target: Tree,
     /// What ran, of the part that the text manages.
     pub running: Tree,
+    /// How long the way back took here.
+    pub way_back: Duration,
 }
 
 /// Checks a text in a shadow against what runs.
@@ -220,9 +273,9 @@ pub fn rehearse(
     running: &Tree,
     owned: &BTreeSet<super::tree::Path>,
 ) -> Result<Rehearsed, DriverError> {
-    let shadow = Shadow::start(options)?;
+    let shadow = Shadow::start(options, &[text, running], TURN_WITHIN)?;
     let target = shadow.canonical(text)?;
     let running = scope::managed(running, &target, owned);
-    shadow.there_and_back(&target, &running)?;
-    Ok(Rehearsed { target, running })
+    let way_back = shadow.there_and_back(&target, &running)?;
+    Ok(Rehearsed { target, running, way_back })
 }

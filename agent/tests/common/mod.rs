@@ -472,6 +472,7 @@ pub fn config(controller: &str, oracles: &[&FakeOracle], state_dir: &std::path::
 pub fn limits() -> ApplyLimits {
     ApplyLimits {
         verb: Duration::from_millis(300),
+        load: Duration::from_millis(300),
         verify: Duration::from_millis(300),
         look: Duration::from_millis(20),
         revert_after: Duration::from_millis(1_000),

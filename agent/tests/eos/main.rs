@@ -63,6 +63,7 @@ pub fn bundle(generation: u64, text: &str) -> Bundle {
 pub fn limits() -> ApplyLimits {
     ApplyLimits {
         verb: Duration::from_secs(10),
+        load: Duration::from_secs(10),
         verify: Duration::from_millis(300),
         look: Duration::from_millis(20),
         revert_after: Duration::from_secs(20),

@@ -199,9 +199,14 @@ impl Drop for Router {
 
 /// Joins `eth1` of one to `eth1` of the other.
 pub fn join(a: &Router, b: &Router) {
-    must("ip", &["link", "add", "eth1", "netns", &a.name, "type", "veth", "peer", "name", "eth1", "netns", &b.name]);
+    join_by("eth1", a, b);
+}
+
+/// Joins two by a port of this name on each.
+pub fn join_by(port: &str, a: &Router, b: &Router) {
+    must("ip", &["link", "add", port, "netns", &a.name, "type", "veth", "peer", "name", port, "netns", &b.name]);
     for router in [a, b] {
-        must("ip", &["-n", &router.name, "link", "set", "eth1", "up"]);
+        must("ip", &["-n", &router.name, "link", "set", port, "up"]);
     }
 }
 

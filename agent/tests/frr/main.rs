@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod apply;
+mod bad_bundle;
+mod crowd;
 mod failures;
 mod killed;
 mod lab;

@@ -35,7 +35,7 @@ fn render(args: &ConfigRender) -> Result<Report, Failure> {
         Failure { cause, ..failure }
     })?;
     match render_device(&snapshot, &args.device, args.family) {
-        Ok(rendered) => Ok(Report::text(rendered.text)),
+        Ok(rendered) => Ok(Report::text(rendered.text.to_string())),
         Err(RenderError::Plan(PlanError::UnknownDevice(code))) => {
             let what = format!("device {code} in {}", args.snapshot.display());
             let mut known: Vec<String> = snapshot.devices.values().map(|d| d.code.to_string()).collect();

@@ -1,6 +1,9 @@
 //! A controller at a fleet's size: rendering, a change, polls, watchers, each beside its limit measured in the same run.
 //!
-//! `cargo xtask bench controller [--json] [--devices N,N]`
+//! `cargo xtask bench controller [--json] [--devices N,N] [--slowest N]`
+//!
+//! With `--json` a line for each size: the figures, under `limits` the same names with what each may be at most (`poll_ratio`:
+//! at least), and under `missed` the names of those that are not kept. From the second size on the limits say linear growth.
 //!
 //! 1. *All*: a controller that has just started takes the whole ledger in: every device planned, rendered, signed.
 //! 2. *One*: planning and rendering one device, the mean over the whole fleet.
@@ -18,6 +21,7 @@ mod load;
 mod world;
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, Write},
     net::SocketAddr,
     process::{Child, Command, Stdio},
@@ -70,6 +74,9 @@ struct Args {
     /// Sizes.
     #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
     devices: Vec<usize>,
+    /// Say of this many changes, the slowest of each size, how long they took and how long the two texts are.
+    #[arg(long, default_value_t = 0)]
+    slowest: usize,
     /// Be the other process: watch the controller at this address.
     #[arg(long, hide = true)]
     watch: Option<SocketAddr>,
@@ -87,6 +94,8 @@ struct Report {
     change_ms_p50: f64,
     change_ms_p99: f64,
     polls_per_s: u64,
+    /// Microseconds of one poll, by that.
+    poll_us: f64,
     echo_per_s: u64,
     poll_ratio: f64,
     changed_polls_per_s: u64,
@@ -94,6 +103,10 @@ struct Report {
     watcher_connections: usize,
     /// Memory of this process with all watchers, in MB.
     rss_mb: u64,
+    /// By the name of the figure: `poll_ratio` at least, the others at most.
+    limits: BTreeMap<&'static str, f64>,
+    /// Names of the figures that are not within their limits.
+    missed: Vec<&'static str>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -105,12 +118,16 @@ fn main() -> anyhow::Result<()> {
     }
     let mut reports: Vec<Report> = Vec::new();
     for devices in &args.devices {
-        let report = runtime.block_on(run(&args, *devices))?;
+        let mut report = runtime.block_on(run(&args, *devices))?;
+        report.limits = limits(&report, reports.first());
+        report.missed = missed(&report);
         print(&args, &report);
         reports.push(report);
     }
-    for promise in reports.iter().flat_map(missed).chain(reports.windows(2).flat_map(grown)) {
-        eprintln!("missed: {promise}");
+    for report in &reports {
+        for name in &report.missed {
+            eprintln!("missed with {} devices: {name}", report.devices);
+        }
     }
     Ok(())
 }
@@ -144,29 +161,41 @@ fn print(args: &Args, r: &Report) {
     );
 }
 
-/// Promises that a size misses.
-fn missed(r: &Report) -> Vec<String> {
-    let promises = [
-        ("a change within ten single renders", r.change_ms_p99 <= r.render_one_ms * RENDERS_PER_CHANGE),
-        ("polls at half the echo's rate", r.poll_ratio >= POLL_SHARE),
-        ("all watchers within 2 GiB", r.rss_mb <= RSS_LIMIT_MB),
-    ];
-    promises.into_iter().filter(|(_, kept)| !kept).map(|(p, _)| format!("{} devices: {p}", r.devices)).collect()
+/// The figures that have limits.
+fn figures(r: &Report) -> [(&'static str, f64); 7] {
+    [
+        ("render_all_s", r.render_all_s),
+        ("render_one_ms", r.render_one_ms),
+        ("change_ms_p50", r.change_ms_p50),
+        ("change_ms_p99", r.change_ms_p99),
+        ("poll_us", r.poll_us),
+        ("poll_ratio", r.poll_ratio),
+        ("rss_mb", r.rss_mb as f64),
+    ]
 }
 
-/// What grows faster than the network from one size to the next.
-fn grown(pair: &[Report]) -> Vec<String> {
-    let [small, large] = pair else { return Vec::new() };
-    let times = large.devices as f64 / small.devices as f64 * LINEAR_SLACK;
-    let figures = [
-        ("render_all_s", small.render_all_s, large.render_all_s),
-        ("render_one_ms", small.render_one_ms, large.render_one_ms),
-        ("change_ms_p99", small.change_ms_p99, large.change_ms_p99),
-        ("rss_mb", small.rss_mb as f64, large.rss_mb as f64),
-        ("time of a poll", 1.0 / small.polls_per_s as f64, 1.0 / large.polls_per_s as f64),
-    ];
-    let faster = figures.into_iter().filter(|(_, small, large)| *large > small * times);
-    faster.map(|(name, ..)| format!("{name} grows faster than linearly")).collect()
+/// What each figure may be: promised as such, or as no more than linear growth from a smaller size.
+fn limits(r: &Report, smaller: Option<&Report>) -> BTreeMap<&'static str, f64> {
+    let mut limits = BTreeMap::from([
+        ("change_ms_p99", r.render_one_ms * RENDERS_PER_CHANGE),
+        ("poll_ratio", POLL_SHARE),
+        ("rss_mb", RSS_LIMIT_MB as f64),
+    ]);
+    if let Some(smaller) = smaller {
+        let times = r.devices as f64 / smaller.devices as f64 * LINEAR_SLACK;
+        for (name, figure) in figures(smaller).into_iter().filter(|(name, _)| *name != "poll_ratio") {
+            let limit = limits.entry(name).or_insert(f64::INFINITY);
+            *limit = limit.min(figure * times);
+        }
+    }
+    limits
+}
+
+fn missed(r: &Report) -> Vec<&'static str> {
+    let kept = |name: &str, figure: f64| {
+        r.limits.get(name).is_none_or(|limit| if name == "poll_ratio" { figure >= *limit } else { figure <= *limit })
+    };
+    figures(r).into_iter().filter(|(name, figure)| !kept(name, *figure)).map(|(name, _)| name).collect()
 }
 
 fn say(args: &Args, text: &str) {
@@ -201,8 +230,14 @@ async fn run(args: &Args, devices: usize) -> anyhow::Result<Report> {
 
     let render_one_ms = render_one(&world);
     let mut changes = changes(&shared, &mut world);
-    changes.sort_by(f64::total_cmp);
-    let at = |share: f64| changes[((changes.len() - 1) as f64 * share) as usize];
+    changes.sort_by(|a, b| f64::total_cmp(&a.ms, &b.ms));
+    for change in changes.iter().rev().take(args.slowest) {
+        eprintln!(
+            "{:.3} ms: the {}th change, texts of {} and {} bytes",
+            change.ms, change.number, change.bytes[0], change.bytes[1]
+        );
+    }
+    let at = |share: f64| changes[((changes.len() - 1) as f64 * share) as usize].ms;
     let (change_ms_p50, change_ms_p99) = (at(0.5), at(0.99));
     say(args, &format!("one {render_one_ms:.3} ms, change {change_ms_p50:.3} and {change_ms_p99:.3} ms"));
 
@@ -228,12 +263,15 @@ async fn run(args: &Args, devices: usize) -> anyhow::Result<Report> {
         change_ms_p50,
         change_ms_p99,
         polls_per_s: polls_per_s as u64,
+        poll_us: 1e6 / polls_per_s,
         echo_per_s: echo_per_s as u64,
         poll_ratio: polls_per_s / echo_per_s,
         changed_polls_per_s: changed_polls_per_s as u64,
         watchers,
         watcher_connections,
         rss_mb,
+        limits: BTreeMap::new(),
+        missed: Vec::new(),
     })
 }
 
@@ -254,8 +292,18 @@ fn render_one(world: &World) -> f64 {
     began.elapsed().as_secs_f64() * 1e3 / world.devices.len() as f64
 }
 
-/// How long each of many changes took from its announcement to being served, in ms.
-fn changes(shared: &Shared, world: &mut World) -> Vec<f64> {
+/// One change of a link.
+struct Timed {
+    /// From its announcement to being served, in ms.
+    ms: f64,
+    /// Which of them it was.
+    number: usize,
+    /// Of the two texts that it made.
+    bytes: [usize; 2],
+}
+
+/// How long each of many changes took.
+fn changes(shared: &Shared, world: &mut World) -> Vec<Timed> {
     let mut times = Vec::new();
     let links = world.links.clone();
     // A stride that meets every link once before it meets one again.
@@ -278,11 +326,14 @@ fn changes(shared: &Shared, world: &mut World) -> Vec<f64> {
         let announced = Announced { slot, accounts: vec![(key, bytes)] };
         let began = Instant::now();
         let stale = shared.ingest_change(&announced).expect("a small change");
-        times.push(began.elapsed().as_secs_f64() * 1e3);
+        let ms = began.elapsed().as_secs_f64() * 1e3;
         let store = shared.store();
-        for end in ends {
-            assert_eq!(store.entry(&end).unwrap().current.as_ref().unwrap().generation, slot, "{end}");
-        }
+        let bytes = ends.map(|end| {
+            let bundle = store.entry(&end).unwrap().current.as_ref().unwrap();
+            assert_eq!(bundle.generation, slot, "{end}");
+            bundle.text.len()
+        });
+        times.push(Timed { ms, number: n, bytes });
         drop(store);
         // Once is enough to have it in the run: it is not what a configuration waits for.
         if stale && n < 8 {

@@ -145,7 +145,7 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
                 family: bundle.family.name().into(),
                 sha256: hex::encode(bundle.sha256),
                 signature: Some(hex::encode(bundle.signature)),
-                text: bundle.text.clone(),
+                text: bundle.text.to_string(),
                 diff: Some(bundle.diff()),
                 generations: entry.history.iter().map(|b| b.generation).collect(),
             });
@@ -173,7 +173,7 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
         family: rendered.family.name().into(),
         sha256: hex::encode(rendered.sha256),
         signature: None,
-        text: rendered.text,
+        text: rendered.text.to_string(),
         diff: None,
         generations: Vec::new(),
     })
@@ -216,7 +216,7 @@ pub async fn config_diff(
     };
     let Some(from) = query.from else { return Ok(to.diff()) };
     let from = kept(from)?;
-    Ok(unified(&from.text, &to.text, &from.generation.to_string(), &to.generation.to_string()))
+    Ok(unified(&from.text.to_string(), &to.text.to_string(), &from.generation.to_string(), &to.generation.to_string()))
 }
 
 /// What is approved.

@@ -73,12 +73,12 @@ impl ConfigTree {
         self.sections.get(path)
     }
 
-    /// Against what runs. Beyond the intended, only top-level sections whose header begins with one of `managed` count.
+    /// Against what runs. Beyond the intended, only lines count of which `is_managed` says so, given the headers that each
+    /// stands under, itself the last, joined by ` / `.
     #[must_use]
-    pub fn difference(&self, running: &ConfigTree, managed: &[&str]) -> Difference {
+    pub fn difference(&self, running: &ConfigTree, is_managed: fn(&str) -> bool) -> Difference {
         let is_managed = |path: &str, line: &str| {
-            let header = if path.is_empty() { line } else { path };
-            managed.iter().any(|m| header.starts_with(m))
+            if path.is_empty() { is_managed(line) } else { is_managed(&format!("{path} / {line}")) }
         };
         Difference { missing: self.beyond(running).collect(), extra: running.beyond_where(self, is_managed).collect() }
     }
@@ -105,10 +105,12 @@ impl ConfigTree {
 mod tests {
     use super::*;
 
-    const MANAGED: &[&str] = &["interface ", "router bgp "];
+    fn is_managed(path: &str) -> bool {
+        path.starts_with("interface ") || path.starts_with("router bgp ")
+    }
 
     fn difference(intended: &str, running: &str) -> Difference {
-        ConfigTree::from_indented(intended).difference(&ConfigTree::from_indented(running), MANAGED)
+        ConfigTree::from_indented(intended).difference(&ConfigTree::from_indented(running), is_managed)
     }
 
     #[test]

@@ -20,15 +20,23 @@
 //! out. A site snippet that names another access group for `system control-plane` comes later and wins.
 
 use super::{
-    Capabilities, DeviceFamily, Family, Removal,
+    Capabilities, DeviceFamily, Family, Removal, Templates,
     compare::{ConfigTree, Difference},
     view::Loopbacks,
 };
 
-const TEMPLATES: [&str; 2] = [include_str!("../../templates/eos.j2"), include_str!("../../templates/eos-bgp.j2")];
+const TEMPLATES: Templates = Templates {
+    head: include_str!("../../templates/eos-head.j2"),
+    bgp: include_str!("../../templates/eos-bgp.j2"),
+    body: include_str!("../../templates/eos.j2"),
+};
 
 /// Sections that are Causeway's as a whole.
 const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "ip access-list CAUSEWAY-"];
+
+fn is_managed(path: &str) -> bool {
+    MANAGED.iter().any(|start| path.starts_with(start))
+}
 
 /// Arista EOS.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +51,7 @@ impl DeviceFamily for Eos {
         Capabilities { sets_mtu: true, segment_routing: true, pim: true, removal: Removal::Session }
     }
 
-    fn templates(&self) -> [&'static str; 2] {
+    fn templates(&self) -> Templates {
         TEMPLATES
     }
 
@@ -60,6 +68,6 @@ impl DeviceFamily for Eos {
     }
 
     fn compare(&self, intended: &str, running: &str) -> Difference {
-        self.parse(intended).difference(&self.parse(running), MANAGED)
+        self.parse(intended).difference(&self.parse(running), is_managed)
     }
 }

@@ -6,20 +6,34 @@
 //! capitals.
 //!
 //! What it does not say: MTU and the management interface's VRF membership are Linux's, not FRR's. The MTU of each
-//! role is in the device's interface list; whoever makes the interfaces sets it. Routing loopbacks are addresses of
+//! role is in the device's interface list; whoever makes the interfaces sets it. So is a sub-interface's VLAN, which
+//! its name ends with: one that ends otherwise is not rendered. Routing loopbacks are addresses of
 //! `lo`, which is there on every Linux, with or without the dummy driver; segment ids are not used, for
-//! want of MPLS forwarding that can be counted on.
+//! want of MPLS forwarding that can be counted on. There is no control-plane list: packets to the router itself are
+//! the kernel's (rfcs/0019).
 
 use super::{
-    Capabilities, DeviceFamily, Family, Removal,
+    Capabilities, DeviceFamily, Family, Removal, RenderError, Templates,
     compare::{ConfigTree, Difference},
     view::Loopbacks,
 };
+use crate::plan::{DevicePlan, InterfacePlan};
 
-const TEMPLATES: [&str; 2] = [include_str!("../../templates/frr.j2"), include_str!("../../templates/frr-bgp.j2")];
+const TEMPLATES: Templates = Templates {
+    head: include_str!("../../templates/frr-head.j2"),
+    bgp: include_str!("../../templates/frr-bgp.j2"),
+    body: include_str!("../../templates/frr.j2"),
+};
 
-/// Sections that are Causeway's as a whole.
-const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "bfd"];
+/// Whether a line is in a section that is Causeway's as a whole. The driver says the same: BGP of other VRFs, static
+/// routes of the management VRF and BFD for other peers are the operator's.
+fn is_managed(path: &str) -> bool {
+    let header = path.split(" / ").next().unwrap_or_default();
+    header.starts_with("interface ")
+        || header == "router isis 1"
+        || (header.starts_with("router bgp ") && !header.contains(" vrf ") && !header.contains(" view "))
+        || path.starts_with("bfd / profile causeway")
+}
 
 /// FRRouting.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +48,7 @@ impl DeviceFamily for Frr {
         Capabilities { sets_mtu: false, segment_routing: false, pim: false, removal: Removal::Replacement }
     }
 
-    fn templates(&self) -> [&'static str; 2] {
+    fn templates(&self) -> Templates {
         TEMPLATES
     }
 
@@ -46,12 +60,26 @@ impl DeviceFamily for Frr {
         Loopbacks::Shared
     }
 
+    fn check(&self, plan: &DevicePlan) -> Result<(), RenderError> {
+        let other = |i: &&InterfacePlan| {
+            i.vlan.is_some_and(|vlan| i.name.rsplit_once('.').is_none_or(|(_, end)| end != vlan.to_string()))
+        };
+        match plan.interfaces.iter().find(other) {
+            None => Ok(()),
+            Some(found) => Err(RenderError::VlanName {
+                device: plan.code,
+                interface: found.name.clone(),
+                vlan: found.vlan.unwrap_or_default(),
+            }),
+        }
+    }
+
     fn parse(&self, text: &str) -> ConfigTree {
         ConfigTree::from_indented_with(text, as_running)
     }
 
     fn compare(&self, intended: &str, running: &str) -> Difference {
-        self.parse(intended).difference(&self.parse(running), MANAGED)
+        self.parse(intended).difference(&self.parse(running), is_managed)
     }
 }
 
@@ -67,6 +95,8 @@ fn as_running(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use causeway_interface::InterfaceKind;
+
     use super::*;
     use crate::{
         render::render_device,
@@ -79,7 +109,7 @@ mod tests {
     #[test]
     fn what_real_frr_runs_after_the_text_differs_by_the_host_name_only() {
         let ledger = SyntheticLedger::ring(Family::Frr);
-        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
+        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
         let found = Frr.compare(&text, RUNNING);
         // vtysh shows the machine's own host name, whatever it was told.
         assert_eq!(Vec::from_iter(found.missing), ["hostname ams"]);
@@ -87,9 +117,40 @@ mod tests {
     }
 
     #[test]
+    fn the_operators_vrfs_routes_and_bfd_peers_are_no_drift_and_a_stale_peer_is() {
+        let ledger = SyntheticLedger::ring(Family::Frr);
+        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
+        let beside = "router bgp 65342 vrf blue\n neighbor 10.0.0.1 remote-as 65001\nexit\n!\nrouter bgp 7 view looking-glass\nexit\n!\n\
+                      vrf mgmt\n ip route 0.0.0.0/0 192.0.2.1\nexit-vrf\n!\nbfd\n peer 10.0.0.1\n exit\n !\nexit\n!\nrouter isis other\nexit\n";
+        assert!(Frr.compare(&text, &format!("{RUNNING}{beside}")).extra.is_empty());
+        let stale = RUNNING.replacen("router bgp 65342\n", "router bgp 65342\n neighbor 10.0.0.1 remote-as 65001\n", 1);
+        let profile = "bfd\n profile causeway\n  detect-multiplier 9\n exit\n !\nexit\n";
+        let found = Frr.compare(&text, &format!("{stale}{profile}"));
+        assert_eq!(
+            Vec::from_iter(found.extra),
+            ["bfd / profile causeway / detect-multiplier 9", "router bgp 65342 / neighbor 10.0.0.1 remote-as 65001"]
+        );
+    }
+
+    #[test]
+    fn a_vlan_that_the_name_does_not_say_is_not_rendered() {
+        let rendered = |name: &str, platform| {
+            let mut ledger = SyntheticLedger::ring(platform);
+            let mut interface = ledger.device_mut("ams").interfaces[9].clone();
+            interface.name = name.parse().unwrap();
+            (interface.kind, interface.vlan_id) = (InterfaceKind::SubInterface, 200);
+            ledger.device_mut("ams").interfaces.push(interface);
+            render_device(&ledger.snapshot, &code("ams"), None).map_err(|error| error.code())
+        };
+        assert!(rendered("eth30.200", Family::Frr).is_ok());
+        assert_eq!(rendered("eth30.5", Family::Frr).map(|_| ()), Err("vlan-not-in-name"));
+        assert!(rendered("Ethernet30.5", Family::Eos).is_ok(), "EOS is told the VLAN");
+    }
+
+    #[test]
     fn a_peer_or_metric_that_was_changed_beside_the_text_shows() {
         let ledger = SyntheticLedger::ring(Family::Frr);
-        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text;
+        let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
         let found = Frr.compare(&text, &RUNNING.replacen("isis metric 4000", "isis metric 4001", 1));
         assert!(found.missing.contains("interface eth3 / isis metric 4000"));
         assert_eq!(Vec::from_iter(found.extra), ["interface eth3 / isis metric 4001"]);

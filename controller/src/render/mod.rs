@@ -7,26 +7,31 @@
 
 pub mod compare;
 pub mod eos;
+mod extent;
 pub mod frr;
 pub mod site;
+mod text;
 pub mod timers;
 pub mod token;
 mod view;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 pub use causeway_interface::Platform as Family;
 use causeway_interface::{Code, Key};
 use causeway_sdk::{address::Addresses, snapshot::Snapshot};
+pub use extent::{Extent, Inputs};
 use minijinja::{Environment, UndefinedBehavior};
+pub use text::{Lead, Text};
 
 use crate::{
     backbone::Backbone,
-    plan::{DevicePlan, PlanError, Planner, Routing},
+    plan::{DevicePlan, PlanError, Planner},
     topology::Topology,
 };
 use compare::{ConfigTree, Difference};
 use site::{Site, SiteError};
+use text::Bgp;
 use timers::{TIMERS, Timers};
 use token::TokenError;
 use view::{Loopbacks, Neighbors, View};
@@ -53,18 +58,36 @@ pub enum Removal {
     Session,
 }
 
+/// The templates of a family, in the order of its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Templates {
+    /// What comes first and says nothing of any link.
+    pub head: &'static str,
+    /// The section of BGP.
+    pub bgp: &'static str,
+    /// Interfaces and IS-IS.
+    pub body: &'static str,
+}
+
 /// One family's strategy.
 pub trait DeviceFamily: Send + Sync {
     /// Which it is.
     fn family(&self) -> Family;
     /// What its text can say.
     fn capabilities(&self) -> Capabilities;
-    /// The template of its text up to the section of BGP, and that of this section.
-    fn templates(&self) -> [&'static str; 2];
+    /// The templates of its text.
+    fn templates(&self) -> Templates;
     /// What follows the site's lines at the end.
     fn tail(&self) -> &'static str;
     /// How it names loopbacks.
     fn loopbacks(&self) -> Loopbacks;
+    /// Whether its text can say what a plan says.
+    ///
+    /// # Errors
+    /// What it can't say.
+    fn check(&self, _plan: &DevicePlan) -> Result<(), RenderError> {
+        Ok(())
+    }
     /// What a router of this family says it runs, or a text made here, as a tree of sections.
     fn parse(&self, text: &str) -> ConfigTree;
     /// What a running configuration lacks of an intended one, and what its managed sections have beyond it.
@@ -88,52 +111,20 @@ pub struct Rendered {
     /// Its family.
     pub family: Family,
     /// The whole managed configuration.
-    pub text: String,
+    pub text: Text,
     /// SHA-256 of the text.
     pub sha256: [u8; 32],
     /// Addresses of the accounts that it depends on.
-    pub inputs: BTreeSet<Key>,
+    pub inputs: Inputs,
     /// What it configures, for the guards.
     pub extent: Extent,
-    /// The section of BGP, for the next text of this device; none without routing.
-    pub section: Option<Arc<Section>>,
 }
 
-/// The section of BGP: a reflector's is nearly all of its text, and no link changes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Section {
-    family: Family,
-    code: Code,
-    routing: Routing,
-    /// Names of the two routing loopbacks.
-    loopbacks: [String; 2],
-    text: String,
-}
-
-/// How much a configuration configures.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// Devices that it holds iBGP sessions with.
-    pub peers: BTreeSet<Code>,
-    /// Other devices whose routes it learns, over those sessions.
-    pub reach: usize,
-    /// Routes of devices that it holds no session with come from a reflector.
-    pub by_reflection: bool,
-    /// Interfaces that carry a link.
-    pub link_interfaces: BTreeSet<String>,
-    /// The device takes part in routing.
-    pub routing: bool,
-}
-
-impl Extent {
-    fn of(plan: &DevicePlan) -> Self {
-        let links = plan.interfaces.iter().filter(|i| i.link.is_some()).map(|i| i.name.clone()).collect();
-        let Some(routing) = &plan.routing else { return Self { link_interfaces: links, ..Self::default() } };
-        let sessions = &routing.sessions;
-        let peers = sessions.peers.iter().chain(sessions.clients.iter()).map(|p| p.code);
-        let peers: BTreeSet<Code> = peers.filter(|code| *code != plan.code).collect();
-        let reach = sessions.reach.0.saturating_sub(1);
-        Self { by_reflection: peers.len() < reach, peers, reach, link_interfaces: links, routing: true }
+impl Rendered {
+    /// The beginning of the text, for the next text of this device.
+    #[must_use]
+    pub const fn lead(&self) -> &Arc<Lead> {
+        self.text.lead()
     }
 }
 
@@ -146,6 +137,16 @@ pub enum RenderError {
     /// A value can't be written into a configuration.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The family takes a sub-interface's VLAN from its name.
+    #[error("interface {interface} of device {device} has VLAN {vlan}, and its name does not end with .{vlan}")]
+    VlanName {
+        /// The device.
+        device: Code,
+        /// Its sub-interface.
+        interface: String,
+        /// What the ledger says.
+        vlan: u16,
+    },
     /// A built-in template is wrong.
     #[error("the {family} template failed")]
     Template {
@@ -167,6 +168,7 @@ impl RenderError {
         match self {
             Self::Plan(error) => error.code(),
             Self::Token(_) => "value-not-writable",
+            Self::VlanName { .. } => "vlan-not-in-name",
             Self::Template { .. } => "template-failed",
             Self::Site(_) => "site-snippet-failed",
         }
@@ -182,6 +184,9 @@ impl RenderError {
             Self::Plan(PlanError::UnknownDevice(_)) => "`causeway device list` shows the devices that there are.",
             Self::Plan(PlanError::Device { .. } | PlanError::Link { .. }) | Self::Token(_) => {
                 "Correct the record on the ledger; until then the device keeps its last good configuration."
+            }
+            Self::VlanName { .. } => {
+                "Name the sub-interface after its VLAN (PORT.VLAN); until then the device keeps its last good configuration."
             }
             Self::Template { .. } => "This is a defect of this build; report it with the device's record.",
             Self::Site(_) => {
@@ -240,9 +245,10 @@ impl Renderer {
         let mut templates = strict();
         for family in [Family::Eos, Family::Frr] {
             // One that can't be compiled is missing, and every attempt to render with it says so; tests render both.
-            let [head, section] = strategy(family).templates();
-            let _ = templates.add_template(family.name(), head);
-            let _ = templates.add_template(section_name(family), section);
+            let Templates { head, bgp, body } = strategy(family).templates();
+            for (part, template) in [(Part::Head, head), (Part::Bgp, bgp), (Part::Body, body)] {
+                let _ = templates.add_template(part.name(family), template);
+            }
         }
         Self { templates, family, site, timers: TIMERS }
     }
@@ -253,15 +259,15 @@ impl Renderer {
         Self { timers: self.timers.with_bfd_interval(milliseconds), ..self }
     }
 
-    /// The text of a plan. `before` is the section of the text before it, which is taken over where it is still right.
+    /// The text of a plan. `before` is the beginning of the text before it, which is taken over where it is still right.
     ///
     /// # Errors
     /// A value that can't be written, or a template or snippet that fails.
     pub fn render(
         &self,
         plan: &DevicePlan,
-        inputs: BTreeSet<Key>,
-        before: Option<&Arc<Section>>,
+        inputs: Inputs,
+        before: Option<&Arc<Lead>>,
     ) -> Result<Rendered, RenderError> {
         self.render_as(plan, self.family.unwrap_or(plan.platform), inputs, before)
     }
@@ -288,64 +294,77 @@ impl Renderer {
         &self,
         plan: &DevicePlan,
         family: Family,
-        inputs: BTreeSet<Key>,
-        before: Option<&Arc<Section>>,
+        inputs: Inputs,
+        before: Option<&Arc<Lead>>,
     ) -> Result<Rendered, RenderError> {
+        strategy(family).check(plan)?;
         let snippets = self.site.lines(family, plan)?;
-        let head = self.fill(family, family.name(), &View::new(plan, strategy(family).loopbacks(), self.timers)?)?;
-        let section = plan.routing.as_ref().map(|routing| self.section(plan, routing, family, before)).transpose()?;
-        let mut text = head;
-        for part in section.iter().map(|s| s.text.as_str()).chain(snippets.iter().map(String::as_str)) {
-            text.push_str(part);
-            text.push('\n');
+        let view = View::new(plan, strategy(family).loopbacks(), self.timers)?;
+        let lead = self.lead(plan, family, &view, before)?;
+        let mut rest = self.fill(family, Part::Body, &view)?;
+        for line in &snippets {
+            rest.push_str(line);
+            rest.push('\n');
         }
-        text.push_str(strategy(family).tail());
-        Ok(Rendered {
-            device: plan.code,
-            family,
-            sha256: causeway_wire::signing::sha256(text.as_bytes()),
-            text,
-            inputs,
-            extent: Extent::of(plan),
-            section,
-        })
+        rest.push_str(strategy(family).tail());
+        let text = Text::new(lead, &rest);
+        Ok(Rendered { device: plan.code, family, sha256: text.sha256(), text, inputs, extent: Extent::of(plan) })
     }
 
-    fn section(
+    fn lead(
         &self,
         plan: &DevicePlan,
-        routing: &Routing,
         family: Family,
-        before: Option<&Arc<Section>>,
-    ) -> Result<Arc<Section>, RenderError> {
+        view: &View,
+        before: Option<&Arc<Lead>>,
+    ) -> Result<Arc<Lead>, RenderError> {
+        let head = self.fill(family, Part::Head, view)?;
         let loopbacks = view::loopback_names(plan);
+        let bgp = plan.routing.as_ref().map(Bgp::of);
         if let Some(known) = before
             && (known.family, known.code) == (family, plan.code)
-            && known.routing == *routing
+            && known.bgp == bgp
             && known.loopbacks == loopbacks
+            && known.head == head
         {
             return Ok(Arc::clone(known));
         }
-        let text = self.fill(family, section_name(family), &Neighbors::new(plan, routing, &loopbacks)?)?;
-        let text = text.trim_end().to_string();
-        Ok(Arc::new(Section { family, code: plan.code, routing: routing.clone(), loopbacks, text }))
+        let neighbors = plan.routing.as_ref().map(|routing| Neighbors::new(plan, routing, &loopbacks)).transpose()?;
+        let section = neighbors.map(|neighbors| self.fill(family, Part::Bgp, &neighbors)).transpose()?;
+        Ok(Arc::new(Lead::new((family, plan.code), bgp, loopbacks, head, &section.unwrap_or_default())))
     }
 
-    /// Fills a template; what it gives ends with one line's end.
-    fn fill(&self, family: Family, name: &str, view: &impl serde::Serialize) -> Result<String, RenderError> {
+    /// Fills a template; what it gives ends with its last line's end, and is nothing where it says nothing.
+    fn fill(&self, family: Family, part: Part, view: &impl serde::Serialize) -> Result<String, RenderError> {
         let text = self
             .templates
-            .get_template(name)
+            .get_template(part.name(family))
             .and_then(|template| template.render(minijinja::value::Serde(view)))
             .map_err(|source| RenderError::Template { family, source })?;
-        Ok(format!("{}\n", text.trim()))
+        let said = text.trim();
+        Ok(if said.is_empty() { String::new() } else { format!("{said}\n") })
     }
 }
 
-const fn section_name(family: Family) -> &'static str {
-    match family {
-        Family::Eos => "eos-bgp",
-        Family::Frr => "frr-bgp",
+/// A part of a text.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Head,
+    Bgp,
+    Body,
+}
+
+impl Part {
+    /// Name of its template.
+    const fn name(self, family: Family) -> &'static str {
+        match (self, family) {
+            (Self::Head, Family::Eos) => "eos-head",
+            (Self::Bgp, Family::Eos) => "eos-bgp",
+            (Self::Body, Family::Eos) => "eos",
+            (Self::Head, Family::Frr) => "frr-head",
+            (Self::Bgp, Family::Frr) => "frr-bgp",
+            (Self::Body, Family::Frr) => "frr",
+        }
     }
 }
 
@@ -355,4 +374,36 @@ fn strict() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        plan::UserSessions,
+        testing::{SyntheticLedger, code},
+    };
+
+    /// The ledger has no users (rfcs/0019); what would be said of one is said here, so that a hard drain is ready for them.
+    #[test]
+    fn a_hard_drain_would_shut_every_user_and_a_soft_one_none() {
+        for (family, told) in
+            [(Family::Frr, " neighbor 10.9.9.9 shutdown\n"), (Family::Eos, "   neighbor 10.9.9.9 shutdown\n")]
+        {
+            let ledger = SyntheticLedger::ring(family);
+            let topology = Topology::new(&ledger.snapshot);
+            let backbone = Backbone::new(&topology);
+            let mut plan = Planner::new(&topology, &backbone).plan(&code("ams")).unwrap();
+            for (users, shut) in [(UserSessions::Open, false), (UserSessions::Shut, true)] {
+                plan.routing.as_mut().unwrap().users = users;
+                let routing = plan.routing.as_ref().unwrap();
+                let mut neighbors = Neighbors::new(&plan, routing, &view::loopback_names(&plan)).unwrap();
+                neighbors.add_user("10.9.9.9", 65_001).unwrap();
+                let text = Renderer::default().fill(family, Part::Bgp, &neighbors).unwrap();
+                assert!(text.contains("neighbor 10.9.9.9 remote-as 65001\n"), "{text}");
+                assert_eq!(text.matches(told).count(), usize::from(shut), "{text}");
+                assert_eq!(text.matches("shutdown").count(), usize::from(shut), "no iBGP session goes: {text}");
+            }
+        }
+    }
 }

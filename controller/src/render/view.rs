@@ -199,6 +199,15 @@ impl Neighbors {
     }
 }
 
+#[cfg(test)]
+impl Neighbors {
+    /// As a ledger with users would have it.
+    pub fn add_user(&mut self, address: &str, asn: u32) -> Result<(), TokenError> {
+        self.users.push(UserView { address: Token::new("address", address)?, asn });
+        Ok(())
+    }
+}
+
 /// Descriptions in capitals are roles; codes are never in capitals, so that none reads as the other.
 fn description(interface: &InterfacePlan) -> Result<Token, TokenError> {
     if let Some(link) = &interface.link {

@@ -62,14 +62,14 @@ impl Serving {
     pub fn everything(&self) -> BTreeMap<Code, Offered> {
         let of = |code: &Code| {
             let entry = self.store.entry(code).unwrap();
-            let bundle = entry.current.as_ref().map(|b| (b.text.clone(), b.generation, b.signature));
+            let bundle = entry.current.as_ref().map(|b| (b.text.to_string(), b.generation, b.signature));
             (bundle, entry.probes.sha256, self.store.evaluated_slot(entry), entry.problem.is_some())
         };
         self.store.entries().keys().map(|code| (*code, of(code))).collect()
     }
 
     pub fn texts(&self) -> BTreeMap<Code, String> {
-        let text = |e: &causeway_controller::store::Entry| Some(e.current.as_ref()?.text.clone());
+        let text = |e: &causeway_controller::store::Entry| Some(e.current.as_ref()?.text.to_string());
         self.store.entries().iter().filter_map(|(code, e)| Some((*code, text(e)?))).collect()
     }
 }
