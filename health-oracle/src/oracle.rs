@@ -28,7 +28,7 @@ use crate::{
     config::{Config, StoreConfig},
     criteria::Verdict,
     evidence::store::{EvidenceError, EvidenceStore},
-    ingest::http,
+    ingest::{Prover, http},
     metrics::{Counters, Metrics},
     round::{Judge, Parts, Published, Settings},
     rpc::RpcChain,
@@ -143,6 +143,7 @@ impl Oracle {
         let listener = TcpListener::bind(config.http_addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         let (writer, writer_thread) = Writer::start(recorder.clone()).map_err(StartError::Thread)?;
+        let prover = Prover::start().map_err(StartError::Thread)?;
 
         let (stop, stopped) = watch::channel(false);
         let (directory, known) = watch::channel(None);
@@ -156,7 +157,8 @@ impl Oracle {
         info!(name = config.name, %addr, oracle = %oracle, "oracle started");
 
         let (limits, rate) = (config.limits, config.rate);
-        let ingest = http::Parts { program_id, directory: known, writer, limits, rate, metrics: metrics.clone() };
+        let ingest =
+            http::Parts { program_id, directory: known, prover, writer, limits, rate, metrics: metrics.clone() };
         let api = Api {
             name: config.name.clone(),
             oracle: to_key(&oracle),

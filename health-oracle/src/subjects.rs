@@ -6,7 +6,7 @@ use std::{
 };
 
 use causeway_interface::{
-    AccountType, Code, DeviceStatus, InterfaceRole, Key, LinkStatus, LinkType, LoopbackType,
+    AccountType, Code, DeviceStatus, InterfaceName, InterfaceRole, Key, LinkStatus, LinkType, LoopbackType,
     accounts::{Device, LINK_FLAG_Z_ATTACHED, Link, Network},
 };
 use causeway_sdk::{Snapshot, qa::Qa};
@@ -17,7 +17,7 @@ use crate::{
         Verdict,
         coverage::{Rules, Window},
         device::{ActivatedLink, DeviceFacts, LoopbackFact, evaluate_device},
-        link::{LinkFacts, evaluate_link},
+        link::{JudgedEnd, LinkFacts, Terms},
         standard::Standard,
     },
     evidence::{
@@ -183,11 +183,6 @@ impl Court<'_> {
         self.window(key, device.header.status.is_in_service(device.suspended_from), rules)
     }
 
-    fn link_window(&self, key: &Key, link: &Link) -> Window {
-        let rules = self.rules.for_link(link.header.kind);
-        self.window(key, link.header.status.is_in_service(link.suspended_from), rules)
-    }
-
     /// How far back telemetry has to be known, in ms: the longest window, and as long as data may take to arrive.
     #[must_use]
     pub fn reach_ms(&self) -> u64 {
@@ -198,38 +193,58 @@ impl Court<'_> {
 
     /// Judges every device and link that is to be judged; devices first, each sorted by address. The work is shared among
     /// the machine's cores. With `only`, nothing but these, and each with what its evidence needs.
+    ///
+    /// Waiting for memory is most of what a round costs, and what is known of one device lies together. So the ends of all
+    /// links are judged device by device, and the links by what was said of their ends.
     #[must_use]
     pub fn judge(&self, fleet: &Fleet, only: Option<&HashSet<Key>>) -> Vec<Judged> {
         let asked = |key: &Key| only.is_none_or(|only| only.contains(key));
         let shown = only.is_some();
         let silent = DeviceTelemetry::default();
-        let seats = seats(self.snapshot, fleet, &silent, asked);
         let standards = self.rules.map(|rules| Standard::from(rules));
+        let hall = Hall::new(self.snapshot, fleet, &silent);
         // Asked of new devices only, and a look at everything: made by the first that needs it.
         let made = OnceLock::new();
         let qa = || made.get_or_init(|| Qa::new(self.snapshot));
-        let device = |(key, device): &(&Key, &Device)| {
-            let seat = seats.get(*key)?;
-            let facts = device_facts(key, device, &seat.ends, qa, self.clock);
-            let standard = standards.for_device(device.header.kind);
-            Some(self.judge_device(key, device, facts, seat.telemetry, standard, shown))
-        };
-        let link = |(key, link): &(&Key, &Link)| {
-            let (a, z) = (seats.get(&link.device_a)?, seats.get(&link.device_z)?);
-            let standard = standards.for_link(link.header.kind);
-            Some(self.judge_link(key, link, [a.device, z.device], [a.telemetry, z.telemetry], standard, shown))
-        };
-        let devices: Vec<_> = self
-            .snapshot
-            .devices
-            .iter()
-            .filter(|(key, device)| asked(key) && is_judged_device(device.header.status))
-            .collect();
-        let links: Vec<_> =
-            self.snapshot.links.iter().filter(|(key, link)| asked(key) && is_judged_link(link.header.status)).collect();
-        let mut judged = shared(&devices, device);
-        judged.extend(shared(&links, link));
-        judged
+        let judged = shared(&hall.seats, |seats| {
+            let (mut devices, mut judged_ends) = (Vec::new(), Vec::new());
+            for seat in seats {
+                let Seat { key, device, telemetry, .. } = seat;
+                let ends = hall.ends_of(seat);
+                for end in ends {
+                    let is_asked = is_judged_link(end.status) && asked(end.key);
+                    let standard = standards.for_link(end.kind);
+                    let judge = || self.terms(end).judge(telemetry, &end.interface, standard);
+                    judged_ends.push(is_asked.then(judge));
+                }
+                if is_judged_device(device.header.status) && asked(key) {
+                    let facts = device_facts(key, device, ends, qa, self.clock);
+                    let standard = standards.for_device(device.header.kind);
+                    devices.push(self.judge_device(key, device, facts, telemetry, standard, shown));
+                }
+            }
+            (devices, judged_ends)
+        });
+        let (devices, judged_ends): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
+        let (mut all, judged_ends) = (joined(devices), joined(judged_ends));
+        let links = shared(&hall.links, |links| {
+            let judged = links.iter().filter_map(|(key, link, places)| {
+                let [a, z] = places.map(|place| judged_ends.get(place? as usize)?.as_ref());
+                let [seat_a, seat_z] = [&link.device_a, &link.device_z].map(|key| hall.seat(key));
+                let standard = standards.for_link(link.header.kind);
+                Some(self.judge_link(key, link, [seat_a?, seat_z?], [a?, z?], standard, shown))
+            });
+            judged.collect::<Vec<_>>()
+        });
+        all.extend(joined(links));
+        all
+    }
+
+    fn terms(&self, end: &End<'_>) -> Terms {
+        let standard = self.rules.for_link(end.kind);
+        let window = self.window(end.key, end.in_service, standard);
+        let since_ms = self.clock.time_of(end.since_slot);
+        Terms::new(&window, end.code, (end.status, since_ms), standard, self.now_ms)
     }
 
     fn judge_device(
@@ -267,38 +282,37 @@ impl Court<'_> {
         &self,
         key: &Key,
         link: &Link,
-        devices: [&Device; 2],
-        telemetry: [&DeviceTelemetry; 2],
+        seats: [&Seat<'_>; 2],
+        judged: [&JudgedEnd; 2],
         standard: &Standard,
         shown: bool,
     ) -> Judged {
-        let window = self.link_window(key, link);
-        let [a, z] = devices;
+        let [a, z] = seats;
         let facts = LinkFacts {
             code: link.code,
             status: link.header.status,
             status_since_ms: self.clock.time_of(link.header.status_since_slot),
-            ends: [(a.code, link.interface_a), (z.code, link.interface_z)],
+            ends: [(a.device.code, link.interface_a), (z.device.code, link.interface_z)],
         };
-        let verdict = evaluate_link(&window, &facts, telemetry, standard, self.now_ms);
+        let terms = self.terms(&End::of(key, link, true));
+        let verdict = terms.conclude(&facts.ends, judged, standard);
         let basis = shown.then(|| {
-            let shown = facts.ends.iter().zip(telemetry).map(|((device, interface), telemetry)| {
+            let shown = facts.ends.iter().zip(seats).map(|((device, interface), seat)| {
                 let own = std::slice::from_ref(interface);
                 let links = std::slice::from_ref(&link.code);
                 let asked = Asked { interfaces: own, adjacencies: own, links, ..Asked::default() };
-                Exhibit::of(*device, telemetry, &asked, window.start, window.end)
+                Exhibit::of(*device, seat.telemetry, &asked, terms.window().start, terms.window().end)
             });
-            Basis { buckets: window, facts: Facts::Link(facts), exhibits: shown.collect() }
+            Basis { buckets: *terms.window(), facts: Facts::Link(facts), exhibits: shown.collect() }
         });
-        let digests = devices.iter().zip(telemetry).map(|(d, t)| TelemetryDigest::new(d.code, t.chain));
         Judged {
             key: *key,
             code: link.code,
             kind: Kind::Link,
             in_service: link.header.status.is_in_service(link.suspended_from),
             verdict,
-            window: self.evidence_window(&window),
-            telemetry: digests.collect(),
+            window: self.evidence_window(terms.window()),
+            telemetry: seats.map(|seat| TelemetryDigest::new(seat.device.code, seat.telemetry.chain)).into(),
             basis,
         }
     }
@@ -307,76 +321,136 @@ impl Court<'_> {
 /// Subjects that are worth a thread of their own.
 const SUBJECTS_PER_THREAD: usize = 1_000;
 
-/// What `judge` says of each item, in order; many items are shared among the machine's cores.
-fn shared<T: Sync, R: Send>(items: &[T], judge: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
+/// What `judge` says of all items, in order, in as many parts as the machine has cores; of few, in one.
+fn shared<T: Sync, R: Send>(items: &[T], judge: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = cores.min(items.len() / SUBJECTS_PER_THREAD).max(1);
     if threads == 1 {
-        return items.iter().filter_map(judge).collect();
+        return vec![judge(items)];
     }
     let judge = &judge;
     std::thread::scope(|scope| {
         let chunks = items.chunks(items.len().div_ceil(threads));
-        let running: Vec<_> = chunks
-            .map(|chunk| (chunk, scope.spawn(move || chunk.iter().filter_map(judge).collect::<Vec<R>>())))
-            .collect();
+        let running: Vec<_> = chunks.map(|chunk| (chunk, scope.spawn(move || judge(chunk)))).collect();
         let joined = running.into_iter().map(|(chunk, thread)| {
             // A thread that died would leave its subjects out: they are judged here, and the same panic goes on.
-            thread.join().unwrap_or_else(|_| chunk.iter().filter_map(judge).collect())
+            thread.join().unwrap_or_else(|_| judge(chunk))
         });
-        joined.flatten().collect()
+        joined.collect()
     })
 }
 
-/// A link as one of its devices sees it.
-#[derive(Clone, Copy)]
-struct End<'a> {
-    link: &'a Link,
-    is_a: bool,
+/// The parts as one.
+fn joined<T>(parts: Vec<Vec<T>>) -> Vec<T> {
+    let mut parts = parts.into_iter();
+    let mut whole = parts.next().unwrap_or_default();
+    parts.for_each(|part| whole.extend(part));
+    whole
 }
 
-impl End<'_> {
-    fn interface(&self) -> causeway_interface::InterfaceName {
-        if self.is_a { self.link.interface_a } else { self.link.interface_z }
-    }
-
+/// A link as one of its devices sees it: all that is asked of the link, beside what the device says of it, so that the
+/// account is read once and in order.
+#[derive(Clone, Copy)]
+struct End<'a> {
+    key: &'a Key,
+    code: Code,
+    interface: InterfaceName,
+    status: LinkStatus,
+    kind: LinkType,
+    in_service: bool,
     /// Whether the link is this device's matter: side Z's only once it has accepted, so that a stranger's requests are
     /// no changes of it.
-    fn holds(&self) -> bool {
-        self.is_a || self.link.header.flags & LINK_FLAG_Z_ATTACHED != 0
+    holds: bool,
+    /// Whether its latest change shows in the text of the device's configuration.
+    shows: bool,
+    since_slot: u64,
+}
+
+impl<'a> End<'a> {
+    fn of(key: &'a Key, link: &Link, is_a: bool) -> Self {
+        Self {
+            key,
+            code: link.code,
+            interface: if is_a { link.interface_a } else { link.interface_z },
+            status: link.header.status,
+            kind: link.header.kind,
+            in_service: link.header.status.is_in_service(link.suspended_from),
+            holds: is_a || link.header.flags & LINK_FLAG_Z_ATTACHED != 0,
+            shows: link_change_shows(link),
+            since_slot: link.header.status_since_slot,
+        }
     }
 }
 
 /// A device with what is known of it, so that each is looked up once.
 struct Seat<'a> {
+    key: &'a Key,
     device: &'a Device,
     telemetry: &'a DeviceTelemetry,
-    /// Whether the device itself is judged; only then its ends are gathered.
-    is_asked: bool,
-    ends: Vec<End<'a>>,
+    /// Where its ends are.
+    ends: std::ops::Range<usize>,
 }
 
-/// Every device's; `silent` is what is known of one that never said anything.
-fn seats<'a>(
-    snapshot: &'a Snapshot,
-    fleet: &'a Fleet,
-    silent: &'a DeviceTelemetry,
-    is_asked: impl Fn(&Key) -> bool,
-) -> HashMap<Key, Seat<'a>> {
-    let seat = |(key, device): (&'a Key, &'a Device)| {
-        let telemetry = fleet.device(&device.code).unwrap_or(silent);
-        (*key, Seat { device, telemetry, is_asked: is_asked(key), ends: Vec::new() })
-    };
-    let mut seats: HashMap<_, _> = snapshot.devices.iter().map(seat).collect();
-    for link in snapshot.links.values() {
-        for (device, is_a) in [(&link.device_a, true), (&link.device_z, false)] {
-            // Of a device that can't be read nothing is judged.
-            if let Some(seat) = seats.get_mut(device).filter(|seat| seat.is_asked) {
-                seat.ends.push(End { link, is_a });
-            }
+/// Everyone: devices with their ends, and links with the places of theirs.
+struct Hall<'a> {
+    /// By address.
+    seats: Vec<Seat<'a>>,
+    places: HashMap<&'a Key, u32>,
+    /// Of one device after the other, those of one device by the link's address.
+    ends: Vec<End<'a>>,
+    /// By address, each with the places of its ends A and Z; of a device that can't be read there is none.
+    links: Vec<(&'a Key, &'a Link, [Option<u32>; 2])>,
+}
+
+impl<'a> Hall<'a> {
+    /// `silent` is what is known of a device that never said anything.
+    fn new(snapshot: &'a Snapshot, fleet: &'a Fleet, silent: &'a DeviceTelemetry) -> Self {
+        let seat = |(key, device): (&'a Key, &'a Device)| {
+            let telemetry = fleet.device(&device.code).unwrap_or(silent);
+            Seat { key, device, telemetry, ends: 0..0 }
+        };
+        let mut seats: Vec<_> = snapshot.devices.iter().map(seat).collect();
+        let places: HashMap<_, _> = seats.iter().map(|seat| seat.key).zip(0u32..).collect();
+        let accounts: Vec<_> = snapshot.links.iter().collect();
+        let found = shared(&accounts, |links| {
+            let seat = |key: &Key| places.get(key).copied();
+            links.iter().map(|(_, link)| [seat(&link.device_a), seat(&link.device_z)]).collect::<Vec<_>>()
+        });
+        // Each seat's ends are counted, so that it is known where they begin, and then put there.
+        let mut counts = vec![0usize; seats.len()];
+        for seat in found.iter().flatten().flatten().flatten() {
+            counts.get_mut(*seat as usize).into_iter().for_each(|count| *count += 1);
         }
+        let mut begin = 0;
+        for (seat, count) in seats.iter_mut().zip(counts) {
+            // Empty yet; it grows with what is put there.
+            seat.ends = begin..begin;
+            begin += count;
+        }
+        let mut ends = vec![None; begin];
+        let mut put = |seat: Option<u32>, end: End<'a>| {
+            let taken = &mut seats.get_mut(seat? as usize)?.ends;
+            let place = taken.end;
+            *ends.get_mut(place)? = Some(end);
+            taken.end += 1;
+            u32::try_from(place).ok()
+        };
+        let accounts = accounts.into_iter().zip(found.into_iter().flatten());
+        let links: Vec<_> = accounts
+            .map(|((key, link), [a, z])| {
+                (key, link, [put(a, End::of(key, link, true)), put(z, End::of(key, link, false))])
+            })
+            .collect();
+        Self { seats, places, ends: ends.into_iter().flatten().collect(), links }
     }
-    seats
+
+    fn seat(&self, key: &Key) -> Option<&Seat<'a>> {
+        self.seats.get(*self.places.get(key)? as usize)
+    }
+
+    fn ends_of(&self, seat: &Seat<'_>) -> &[End<'a>] {
+        self.ends.get(seat.ends.clone()).unwrap_or_default()
+    }
 }
 
 fn device_facts<'a>(
@@ -395,21 +469,18 @@ fn device_facts<'a>(
     };
     let in_service = |kind: LinkType| {
         let counts = |end: &&End<'_>| {
-            end.link.header.kind == kind
-                && matches!(
-                    end.link.header.status,
-                    LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained
-                )
+            end.kind == kind
+                && matches!(end.status, LinkStatus::Activated | LinkStatus::SoftDrained | LinkStatus::HardDrained)
         };
         u32::try_from(ends.iter().filter(counts).count()).unwrap_or(u32::MAX)
     };
-    let latest = |own: u64, shows: fn(&Link) -> bool| {
-        let changes = ends.iter().filter(|end| end.holds() && shows(end.link));
-        changes.map(|end| end.link.header.status_since_slot).fold(own, u64::max)
+    let latest = |own: u64, shows: fn(&End<'_>) -> bool| {
+        let changes = ends.iter().filter(|end| end.holds && shows(end));
+        changes.map(|end| end.since_slot).fold(own, u64::max)
     };
     let own = device.header.status_since_slot;
     let changed_slot = latest(own, |_| true);
-    let shown_slot = latest(if device_change_shows(device.header.status) { own } else { 0 }, link_change_shows);
+    let shown_slot = latest(if device_change_shows(device.header.status) { own } else { 0 }, |end| end.shows);
     DeviceFacts {
         public_ip: device.public_ip,
         dz_prefixes: device.dz_prefixes.iter().take(usize::from(device.dz_prefix_count)).copied().collect(),
@@ -422,11 +493,11 @@ fn device_facts<'a>(
         dia: device.interfaces.iter().filter(|i| i.role == InterfaceRole::Dia).map(|i| i.name).collect(),
         activated: ends
             .iter()
-            .filter(|end| end.link.header.status == LinkStatus::Activated)
+            .filter(|end| end.status == LinkStatus::Activated)
             .map(|end| ActivatedLink {
-                code: end.link.code,
-                interface: end.interface(),
-                since_ms: clock.time_of(end.link.header.status_since_slot),
+                code: end.code,
+                interface: end.interface,
+                since_ms: clock.time_of(end.since_slot),
             })
             .collect(),
         device_type: device.header.kind,

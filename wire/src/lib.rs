@@ -3,6 +3,7 @@
 //! Messages, the bytes that are signed, and the files of the keys that sign them; no connection and no clock.
 
 pub mod keyfile;
+pub mod proof;
 pub mod signing;
 
 /// Agent and controller.

@@ -75,6 +75,14 @@ impl PublicKey {
         if key.is_weak() { Err(SignatureError::Key) } else { Ok(Self(key)) }
     }
 
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    pub(crate) fn point(&self) -> curve25519_dalek::EdwardsPoint {
+        self.0.to_edwards()
+    }
+
     /// Verifies strictly: no malleable signatures.
     ///
     /// # Errors

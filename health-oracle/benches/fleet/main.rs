@@ -25,7 +25,7 @@ use anyhow::Context;
 use causeway_health_oracle::criteria::Level;
 use causeway_health_oracle::{
     RuleBook, Rules,
-    ingest::{self, Directory, Limits},
+    ingest::{Directory, Limits, Prover, verify::Claimed},
     store::{Append, Commit, TelemetryStore, recorder::Recorder, writer::Writer},
     subjects::{Court, Judged, Stages},
     telemetry::{fleet::Fleet, track::BLOCK},
@@ -351,6 +351,7 @@ fn signed(
     let (writer, thread) = Writer::start(recorder)?;
     let keys = world.routers.iter().map(|r| (r.code, Key(r.key.verifying_key().to_bytes())));
     let directory = Arc::new(Directory::from_keys(keys, SlotClock::new(10_000_000, now_ms)));
+    let prover = Prover::start()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut seconds = 0.0;
     let mut next = minutes.start;
@@ -365,8 +366,8 @@ fn signed(
         let began = Instant::now();
         runtime.block_on(async {
             let senders = bodies.into_iter().map(|bodies| {
-                let (writer, directory) = (writer.clone(), directory.clone());
-                tokio::spawn(async move { send(bodies, &writer, &directory, now_ms).await })
+                let (prover, writer, directory) = (prover.clone(), writer.clone(), directory.clone());
+                tokio::spawn(async move { send(bodies, &prover, &writer, &directory, now_ms).await })
             });
             for sender in futures::future::join_all(senders).await {
                 sender??;
@@ -406,18 +407,19 @@ fn sign(world: &World, minute_ms: u64) -> Vec<Vec<u8>> {
 /// Verifies as the endpoint does, and waits for the disk as an agent would.
 async fn send(
     bodies: Vec<prost::bytes::Bytes>,
+    prover: &Prover,
     writer: &Writer,
     directory: &Directory,
     now_ms: u64,
 ) -> anyhow::Result<()> {
     let limits = Limits { ahead_slots: 1_000, behind_slots: 10_000_000 };
     for group in bodies.chunks(UNDER_WAY) {
-        let mut waiting = Vec::with_capacity(group.len());
-        for body in group {
-            let batch = ingest::verify(body.clone(), directory, &PROGRAM, now_ms, &limits)?;
-            waiting.push(writer.append(batch));
-        }
-        for answer in futures::future::join_all(waiting).await {
+        let sent = group.iter().map(async |body| {
+            let claimed = Claimed::read(body.clone(), directory, &PROGRAM)?;
+            let batch = prover.prove(claimed).await?.decode(directory, now_ms, &limits)?;
+            anyhow::Ok(writer.append(batch).await?)
+        });
+        for answer in futures::future::join_all(sent).await {
             let answer = answer?;
             anyhow::ensure!(answer == Append::Stored { ignored_samples: 0 }, "not taken whole: {answer:?}");
         }

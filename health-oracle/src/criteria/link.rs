@@ -8,7 +8,7 @@ use causeway_interface::{Code, InterfaceName, LinkHealth, LinkStatus};
 
 use super::{
     Below, Criterion, CriterionResult, Level, Outcome, Verdict, below,
-    coverage::{Judgement, Window},
+    coverage::{Judgement, Rules, Window},
     series,
     standard::Standard,
     text::Text,
@@ -28,6 +28,91 @@ pub struct LinkFacts {
     pub ends: [(Code, InterfaceName); 2],
 }
 
+/// What is asked of both ends of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Its code.
+    code: Code,
+    /// The window of L1 and L2.
+    window: Window,
+    /// That of L3, or why L3 is not asked.
+    adjacency: Result<Window, &'static str>,
+}
+
+impl Terms {
+    /// Of a link of this status, at `now_ms`.
+    #[must_use]
+    pub fn new(
+        window: &Window,
+        code: Code,
+        (status, status_since_ms): (LinkStatus, u64),
+        rules: &Rules,
+        now_ms: u64,
+    ) -> Self {
+        Self { code, window: *window, adjacency: adjacency_window(window, status, status_since_ms, rules, now_ms) }
+    }
+
+    /// The window of L1 and L2.
+    #[must_use]
+    pub const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Judges one end: what this device reports of this interface, of the link and of the adjacency.
+    #[must_use]
+    pub fn judge(&self, telemetry: &DeviceTelemetry, interface: &InterfaceName, standard: &Standard) -> JudgedEnd {
+        let Self { code, window, adjacency } = self;
+        let rules = &standard.rules;
+        JudgedEnd {
+            interface: series::interface(telemetry.interfaces.get(interface), window, rules),
+            probes: series::probes(telemetry.probes.get(&(ProbeKind::Link, *code)), window, rules),
+            adjacency: match adjacency {
+                Ok(window) => series::adjacency(telemetry.adjacencies.get(interface), window, rules),
+                Err(_) => series::absent(),
+            },
+        }
+    }
+
+    /// The verdict on the link whose ends, A and Z, were judged so.
+    #[must_use]
+    pub fn conclude(&self, ends: &[(Code, InterfaceName); 2], judged: [&JudgedEnd; 2], standard: &Standard) -> Verdict {
+        let l1_required = Text::from("both interfaces up throughout, no errors, non-zero traffic");
+        let l3_required = Text::from("IS-IS adjacency up at both ends throughout");
+        let l1 = judged.map(|end| &end.interface);
+        let l2 = judged.map(|end| &end.probes);
+        let l3 = match self.adjacency {
+            Ok(_) => every(Criterion::L3, ends, judged.map(|end| &end.adjacency), l3_required, standard),
+            Err(why) => CriterionResult {
+                id: Criterion::L3,
+                passed: Outcome::Passed,
+                observed: "not judged".to_owned(),
+                required: l3_required,
+                detail: why.into(),
+            },
+        };
+        let criteria = vec![
+            every(Criterion::L1, ends, l1, l1_required, standard),
+            every(Criterion::L2, ends, l2, standard.loss.clone(), standard),
+            l3,
+        ];
+        let health = match below(Outcome::all(criteria.iter().map(|c| c.passed))) {
+            Below::Reached => LinkHealth::ReadyForService,
+            Below::Impaired => LinkHealth::Impaired,
+            Below::Pending => LinkHealth::Pending,
+        };
+        Verdict { level: Level::Link(health), criteria }
+    }
+}
+
+/// What one end of a link says over its windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedEnd {
+    interface: Judgement,
+    probes: Judgement,
+    /// Of no meaning where L3 is not asked.
+    adjacency: Judgement,
+}
+
 /// Judges a link at `now_ms` by what the devices of side A and of side Z report.
 #[must_use]
 pub fn evaluate_link(
@@ -37,24 +122,11 @@ pub fn evaluate_link(
     standard: &Standard,
     now_ms: u64,
 ) -> Verdict {
-    let rules = &standard.rules;
+    let terms = Terms::new(window, facts.code, (facts.status, facts.status_since_ms), &standard.rules, now_ms);
     let [(_, interface_a), (_, interface_z)] = &facts.ends;
     let [a, z] = telemetry;
-    let l1 = [(a, interface_a), (z, interface_z)]
-        .map(|(end, interface)| series::interface(end.interfaces.get(interface), window, rules));
-    let l2 = [a, z].map(|end| series::probes(end.probes.get(&(ProbeKind::Link, facts.code)), window, rules));
-    let l1_required = Text::from("both interfaces up throughout, no errors, non-zero traffic");
-    let criteria = vec![
-        every(Criterion::L1, facts, &l1, l1_required, standard),
-        every(Criterion::L2, facts, &l2, standard.loss.clone(), standard),
-        l3(window, facts, telemetry, standard, now_ms),
-    ];
-    let health = match below(Outcome::all(criteria.iter().map(|c| c.passed))) {
-        Below::Reached => LinkHealth::ReadyForService,
-        Below::Impaired => LinkHealth::Impaired,
-        Below::Pending => LinkHealth::Pending,
-    };
-    Verdict { level: Level::Link(health), criteria }
+    let [a, z] = [(a, interface_a), (z, interface_z)].map(|(end, interface)| terms.judge(end, interface, standard));
+    terms.conclude(&facts.ends, [&a, &z], standard)
 }
 
 /// Bytes of what is seen at both ends, in the usual case.
@@ -62,14 +134,14 @@ const USUAL_WORDS: usize = 128;
 
 fn every(
     id: Criterion,
-    facts: &LinkFacts,
-    judged: &[Judgement; 2],
+    ends: &[(Code, InterfaceName); 2],
+    judged: [&Judgement; 2],
     required: Text,
     standard: &Standard,
 ) -> CriterionResult {
     let passed = Outcome::all(judged.iter().map(|judgement| judgement.outcome));
     let mut observed = String::with_capacity(USUAL_WORDS);
-    for ((device, interface), judgement) in facts.ends.iter().zip(judged) {
+    for ((device, interface), judgement) in ends.iter().zip(judged) {
         let between = if observed.is_empty() { "" } else { "; " };
         for part in [between, device.as_str(), " ", interface.as_str(), ": "] {
             observed.push_str(part);
@@ -79,44 +151,31 @@ fn every(
     CriterionResult { id, passed, observed, required, detail: standard.coverage.clone() }
 }
 
-fn l3(
+/// The window of L3 for a link that has had this status since then; or why it is not asked.
+fn adjacency_window(
     window: &Window,
-    facts: &LinkFacts,
-    telemetry: [&DeviceTelemetry; 2],
-    standard: &Standard,
+    status: LinkStatus,
+    since_ms: u64,
+    rules: &Rules,
     now_ms: u64,
-) -> CriterionResult {
-    let rules = &standard.rules;
-    let required = Text::from("IS-IS adjacency up at both ends throughout");
-    let waived = |detail: &'static str| CriterionResult {
-        id: Criterion::L3,
-        passed: Outcome::Passed,
-        observed: "not judged".to_owned(),
-        required: required.clone(),
-        detail: detail.into(),
-    };
-    let window = match facts.status {
-        LinkStatus::HardDrained => return waived("hard-drained: the interfaces are passive by intent"),
+) -> Result<Window, &'static str> {
+    match status {
+        LinkStatus::HardDrained => Err("hard-drained: the interfaces are passive by intent"),
         LinkStatus::Activated | LinkStatus::SoftDrained => {
-            let from_ms = facts.status_since_ms.saturating_add(rules.settle_ms);
+            let from_ms = since_ms.saturating_add(rules.settle_ms);
             let judged_ms = from_ms
                 .saturating_add(rules.min_buckets.saturating_add(1).saturating_mul(rules.bucket_ms))
                 .saturating_add(rules.lag_ms);
             if now_ms < judged_ms {
-                return waived("the status has just changed: the adjacency has time to settle");
+                return Err("the status has just changed: the adjacency has time to settle");
             }
-            window.since(Some(from_ms))
+            Ok(window.since(Some(from_ms)))
         }
         LinkStatus::Pending
         | LinkStatus::Suspended
         | LinkStatus::Deleting
         | LinkStatus::Rejected
         | LinkStatus::Requested
-        | LinkStatus::Provisioning => *window,
-    };
-    let [(_, interface_a), (_, interface_z)] = &facts.ends;
-    let [a, z] = telemetry;
-    let judged = [(a, interface_a), (z, interface_z)]
-        .map(|(end, interface)| series::adjacency(end.adjacencies.get(interface), &window, rules));
-    every(Criterion::L3, facts, &judged, required, standard)
+        | LinkStatus::Provisioning => Ok(*window),
+    }
 }

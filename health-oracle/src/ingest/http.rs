@@ -27,8 +27,9 @@ use super::{
     Directory, Limits, Rate, Refusal,
     encoding::{self, Encoding},
     memory::{Held, Memory},
+    prover::Prover,
     rate::Limiter,
-    verify::{Authentic, authenticate},
+    verify::{Authentic, Claimed},
 };
 use crate::{
     metrics::Metrics,
@@ -46,8 +47,8 @@ const BODY_LIMIT: Duration = Duration::from_secs(10);
 const MEMORY_BYTES: usize = 128 * 1024 * 1024;
 /// What a decoded sample takes beside its bytes, which its strings are copied from.
 const SAMPLE_BYTES: usize = 120;
-/// Bodies of at most this many bytes are verified where they are, in some 100 microseconds; larger ones, which take up
-/// to 30 ms, on a thread that may block.
+/// Bodies of at most this many bytes are read where they are, in some 100 microseconds; larger ones, which take up to 30 ms,
+/// on a thread that may block.
 const INLINE_BYTES: usize = 64 * 1024;
 
 /// What an endpoint is made of.
@@ -57,6 +58,8 @@ pub struct Parts {
     pub program_id: Key,
     /// Keys of the devices and the ledger's pace; none before the ledger was first read.
     pub directory: watch::Receiver<Option<Arc<Directory>>>,
+    /// Where signatures are verified.
+    pub prover: Prover,
     /// Where batches go.
     pub writer: Writer,
     /// How far a batch may be off.
@@ -73,7 +76,7 @@ struct Ingest {
     parts: Parts,
     limiter: Mutex<Limiter>,
     memory: Memory,
-    /// One for each processor: what is verified on blocking threads leaves none idle and none fighting.
+    /// One for each processor: what is read on blocking threads leaves none idle and none fighting.
     blocking: Semaphore,
     body_limit: Duration,
     began: Instant,
@@ -162,8 +165,9 @@ impl Ingest {
         held.grow(inflated)?;
         let program_id = self.parts.program_id;
         let keys = directory.clone();
-        let prove = move || authenticate(encoding.inflate(body)?, &keys, &program_id);
-        let authentic = self.compute(held.bytes(), prove).await??;
+        let claim = move || Claimed::read(encoding.inflate(body)?, &keys, &program_id);
+        let claimed = self.compute(held.bytes(), claim).await??;
+        let authentic = self.parts.prover.prove(claimed).await?;
         self.charge(&authentic, &directory)?;
         held.grow(authentic.samples.saturating_mul(SAMPLE_BYTES))?;
         let (limits, size) = (self.parts.limits, authentic.bytes.len());

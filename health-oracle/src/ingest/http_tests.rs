@@ -42,8 +42,9 @@ impl Rig {
         let directory = Directory::from_keys(devices, SlotClock::new(1_000, time::now_ms()));
         let (directory, known) = watch::channel(Some(Arc::new(directory)));
         let metrics = Metrics::default();
+        let (prover, metrics_too) = (Prover::start().unwrap(), metrics.clone());
         let parts =
-            Parts { program_id: PROGRAM, directory: known, writer, limits: LIMITS, rate, metrics: metrics.clone() };
+            Parts { program_id: PROGRAM, directory: known, prover, writer, limits: LIMITS, rate, metrics: metrics_too };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

@@ -1,11 +1,11 @@
 //! Telemetry in: from bytes off the wire to a batch that may be stored.
 //!
 //! ```text
-//! connection -> memory -> encoding -> authenticate -> rate -> decode -> writer
-//!  (serve)      bytes     inflate     signature       share   times     store
+//! connection -> memory -> encoding -> claim -> prover    -> rate  -> decode -> writer
+//!  (serve)      bytes     inflate     key      signature    share    times     store
 //! ```
 //!
-//! - [`encoding`], [`verify()`], [`directory`], [`rate`]: pure. [`memory`], [`http`]: the edge.
+//! - [`encoding`], [`verify()`], [`directory`], [`rate`]: pure. [`memory`], [`prover`], [`http`]: the edge.
 //! - Nothing is trusted that the sender says of itself: the key is the ledger's, the signature covers the program and
 //!   every uncompressed byte, and times must be near to the oracle's own, in slots of the ledger's own pace. Whether a
 //!   batch is a replay only the store can say, which decides it in the transaction that keeps the batch.
@@ -20,6 +20,7 @@ pub mod directory;
 pub mod encoding;
 pub mod http;
 pub mod memory;
+pub mod prover;
 pub mod rate;
 pub mod refusal;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tests;
 pub mod verify;
 
 pub use directory::Directory;
+pub use prover::Prover;
 pub use rate::Rate;
 pub use refusal::Refusal;
 pub use verify::{Limits, verify};

@@ -1,11 +1,11 @@
 //! From bytes to a batch that may be stored. Pure: the clock is passed in.
 //!
-//! In two steps, so that a device's share is counted between them: [`authenticate`] proves who sent the bytes and
-//! allocates nothing whose size the sender chooses; [`Authentic::decode`] makes a batch of them and holds its times
-//! against the limits. Nothing is copied before the signature is proven, and the batch is decoded once.
+//! In steps, so that signatures can be verified together and a device's share is counted before more is done for it:
+//! [`Claimed::read`] says what the signature has to prove and allocates nothing whose size the sender chooses; whoever has
+//! seen the proof gets an [`Authentic`]; [`Authentic::decode`] makes a batch of it and holds its times against the limits. Nothing is copied before the signature is proven, and the batch is decoded once.
 
 use causeway_interface::{Code, Key};
-use causeway_wire::{MAX_MESSAGE_BYTES, signing, telemetry::Batch};
+use causeway_wire::{MAX_MESSAGE_BYTES, proof::Proof, signing, telemetry::Batch};
 use prost::{
     Message,
     bytes::{Buf, Bytes},
@@ -86,30 +86,66 @@ pub struct Authentic {
     signature: [u8; 64],
 }
 
+/// The (uncompressed) body of a request, and what has to be shown before any of it is believed.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    content: Authentic,
+    proof: Proof,
+}
+
+impl Claimed {
+    /// Reads who the sender says he is, and what his signature has to prove. Nothing is verified yet.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn read(body: Bytes, directory: &Directory, program_id: &Key) -> Result<Self, Refusal> {
+        if body.len() > MAX_MESSAGE_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        let Envelope { batch: bytes, signature } =
+            Envelope::decode(body).map_err(|_| Refusal::Malformed("not protobuf of a signed batch"))?;
+        let Claim { device, sequence, samples } = claim(&bytes)?;
+        let device = std::str::from_utf8(device).ok().and_then(|text| text.parse::<Code>().ok());
+        let device = device.ok_or(Refusal::Malformed("the device is not a code"))?;
+        let message = signing::telemetry_message(&program_id.0, &bytes);
+        let proof = Proof::new(directory.key(&device)?, &message, &signature).map_err(Refusal::BadSignature)?;
+        let length = Refusal::BadSignature(signing::SignatureError::Length);
+        let signature = signature.as_ref().try_into().map_err(|_| length)?;
+        Ok(Self { content: Authentic { device, sequence, samples, bytes, signature }, proof })
+    }
+
+    /// What has to hold.
+    #[must_use]
+    pub const fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The content, for whoever has seen that the proof holds.
+    ///
+    /// # Errors
+    /// It is more than is taken, or numbered as nothing is.
+    pub(super) fn proven(self) -> Result<Authentic, Refusal> {
+        let Authentic { sequence, samples, .. } = self.content;
+        if samples > MAX_SAMPLES {
+            return Err(Refusal::TooLarge);
+        }
+        if sequence == 0 || i64::try_from(sequence).is_err() {
+            return Err(Refusal::Malformed("the sequence is 0 or beyond 63 bits"));
+        }
+        Ok(self.content)
+    }
+}
+
 /// Proves who sent the (uncompressed) body of a request.
 ///
 /// # Errors
 /// See [`Refusal`].
 pub fn authenticate(body: Bytes, directory: &Directory, program_id: &Key) -> Result<Authentic, Refusal> {
-    if body.len() > MAX_MESSAGE_BYTES {
-        return Err(Refusal::TooLarge);
+    let claimed = Claimed::read(body, directory, program_id)?;
+    if !claimed.proof.holds() {
+        return Err(Refusal::BadSignature(signing::SignatureError::Mismatch));
     }
-    let Envelope { batch: bytes, signature } =
-        Envelope::decode(body).map_err(|_| Refusal::Malformed("not protobuf of a signed batch"))?;
-    let Claim { device, sequence, samples } = claim(&bytes)?;
-    let device = std::str::from_utf8(device).ok().and_then(|text| text.parse::<Code>().ok());
-    let device = device.ok_or(Refusal::Malformed("the device is not a code"))?;
-    let message = signing::telemetry_message(&program_id.0, &bytes);
-    directory.key(&device)?.verify(&message, &signature).map_err(Refusal::BadSignature)?;
-    let length = Refusal::BadSignature(signing::SignatureError::Length);
-    let signature = signature.as_ref().try_into().map_err(|_| length)?;
-    if samples > MAX_SAMPLES {
-        return Err(Refusal::TooLarge);
-    }
-    if sequence == 0 || i64::try_from(sequence).is_err() {
-        return Err(Refusal::Malformed("the sequence is 0 or beyond 63 bits"));
-    }
-    Ok(Authentic { device, sequence, samples, bytes, signature })
+    claimed.proven()
 }
 
 impl Authentic {

@@ -16,8 +16,9 @@ use super::{Append, VerifiedBatch, recorder::Recorder};
 
 /// Batches that may wait: one from each of ten thousand devices is a second of their telemetry.
 const QUEUE: usize = 10_000;
-/// Batches in one commit: a tenth of a second of work beside the one disk sync that they share.
-const MAX_GROUP: usize = 2_048;
+/// Batches in one commit: all that may wait, half a second of work. A commit has costs of its own, whatever is in it: a disk
+/// sync, or a server's files for every column; the more come the fewer there are.
+const MAX_GROUP: usize = QUEUE;
 
 /// Why a batch was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

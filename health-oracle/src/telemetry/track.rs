@@ -13,6 +13,8 @@ use super::{AdjacencyBucket, InterfaceBucket, ProbeBucket, ReportBucket};
 
 /// Buckets in a block: the bits of a word.
 pub const BLOCK: u64 = 64;
+/// Blocks that are made room for with the first: more than a window of two days of minutes has.
+const RESERVED: usize = 48;
 /// Bad buckets that are kept whole: what people ask about is the latest, and a window may end a little before it.
 const NOTES: usize = 8;
 
@@ -416,6 +418,8 @@ impl<T: Bucket> Track<T> {
         let next = self.first_block.saturating_add(self.blocks.len() as u64);
         if self.blocks.is_empty() || block >= next.saturating_add(keep as u64) {
             self.blocks.clear();
+            // Once, and not bit by bit as blocks come.
+            self.blocks.reserve_exact(keep.min(RESERVED));
             self.first_block = block;
             self.blocks.push_back(Masks::default());
         } else if block >= next {

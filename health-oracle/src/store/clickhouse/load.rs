@@ -218,10 +218,15 @@ impl Reading<'_> {
         };
         let (present, bad) = (mask(kind.present), mask(kind.bad));
         let (busy, compared) = (mask(kind.busy), mask(kind.compared));
+        // Usually a chunk is one block, and grouping by one number takes a server a quarter less.
+        let (block_ms, first) = (self.block_ms(), times.start / self.block_ms());
+        let (block, group) = if (times.end.saturating_sub(1)) / block_ms == first {
+            (format!("toUInt64({first})"), "GROUP BY series")
+        } else {
+            (format!("toUInt64(intDiv(at_ms, {block_ms})) AS block"), "GROUP BY series, block ORDER BY block")
+        };
         self.ask(format!(
-            "SELECT series, toUInt64(intDiv(at_ms, {})) AS block, {present}, {bad}, {busy}, {compared}, max(at_ms)
-             FROM {} WHERE {} GROUP BY series, block ORDER BY block",
-            self.block_ms(),
+            "SELECT series, {block}, {present}, {bad}, {busy}, {compared}, max(at_ms) FROM {} WHERE {} {group}",
             kind.table,
             self.between(times)
         ))
@@ -236,22 +241,14 @@ impl Reading<'_> {
         last: &mut Vec<u64>,
         into: &mut dyn Loader,
     ) -> Result<(), StoreError> {
+        let found = MaskRow::sorted(answer)?;
         let mut bad: BTreeMap<u32, u32> = BTreeMap::new();
-        let mut rows = Rows::new(answer);
-        while !rows.is_empty() {
-            let row = MaskRow::read(&mut rows)?;
-            if row.masks.bad != 0 {
-                *bad.entry(row.series).or_default() += row.masks.bad.count_ones();
-            }
+        for row in found.iter().filter(|row| row.masks.bad != 0) {
+            *bad.entry(row.series).or_default() += row.masks.bad.count_ones();
         }
         for part in parts(&bad) {
             let mut notes = self.notes(kind, times, &part, bad.range(part.clone()).next().is_some())?;
-            let mut rows = Rows::new(answer);
-            while !rows.is_empty() {
-                let row = MaskRow::read(&mut rows)?;
-                if !part.contains(&row.series) || row.series >= MAX_SERIES {
-                    continue;
-                }
+            for row in found.iter().filter(|row| part.contains(&row.series)) {
                 let place = row.series as usize;
                 if last.len() <= place {
                     last.resize(place + 1, 0);
@@ -259,7 +256,10 @@ impl Reading<'_> {
                 if let Some(last) = last.get_mut(place) {
                     *last = row.last_ms.max(*last);
                 }
-                let mut notes = notes.remove(&(row.series, row.block)).unwrap_or_default();
+                let mut notes = match row.masks.bad {
+                    0 => Vec::new(),
+                    _ => notes.remove(&(row.series, row.block)).unwrap_or_default(),
+                };
                 notes.sort_unstable_by_key(|(bucket, _)| *bucket);
                 let losses = notes.iter().filter_map(|(bucket, note)| Some((*bucket, loss_ppm(note)?))).collect();
                 notes.drain(..notes.len().saturating_sub(NOTES));
@@ -302,6 +302,7 @@ impl Reading<'_> {
 }
 
 /// One series' bits of one block, as the server answers.
+#[derive(Clone, Copy)]
 struct MaskRow {
     series: u32,
     block: u64,
@@ -311,6 +312,24 @@ struct MaskRow {
 }
 
 impl MaskRow {
+    /// Bytes of a row in an answer: a series and six numbers.
+    const BYTES: usize = 4 + 6 * 8;
+
+    /// All rows of an answer by series, and those of one series as they came: what is known of neighbours lies together in
+    /// memory, and a server answers in no order.
+    fn sorted(answer: &[u8]) -> Result<Vec<Self>, ClickHouseError> {
+        let mut found = Vec::with_capacity(answer.len() / Self::BYTES);
+        let mut rows = Rows::new(answer);
+        while !rows.is_empty() {
+            let row = Self::read(&mut rows)?;
+            if row.series < MAX_SERIES {
+                found.push(row);
+            }
+        }
+        found.sort_by_key(|row| row.series);
+        Ok(found)
+    }
+
     fn read(rows: &mut Rows<'_>) -> Result<Self, ClickHouseError> {
         Ok(Self {
             series: rows.u32()?,
