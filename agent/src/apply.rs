@@ -262,7 +262,8 @@ impl<D: Driver> Applier<D> {
         }
     }
 
-    async fn bounded<T>(&self, verb: impl Future<Output = Result<T, DriverError>>) -> Result<T, Failure> {
+    /// One verb, within its time.
+    pub(crate) async fn bounded<T>(&self, verb: impl Future<Output = Result<T, DriverError>>) -> Result<T, Failure> {
         match tokio::time::timeout(self.limits.verb, verb).await {
             Ok(Ok(done)) => Ok(done),
             Ok(Err(error)) => Err(driver_failure(&error)),
