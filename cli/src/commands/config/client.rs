@@ -46,8 +46,11 @@ impl Controller {
         let mut http = reqwest::Client::builder();
         if let Some(path) = &ask.controller_ca {
             let pem = std::fs::read(path).map_err(|error| Failure::read(path, &error))?;
-            let bundle = Certificate::from_pem_bundle(&pem);
-            let bundle = bundle.map_err(|error| Failure::read(path, &std::io::Error::other(error.to_string())))?;
+            let unfit = |why: String| Failure::read(path, &std::io::Error::other(why));
+            let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| unfit(error.to_string()))?;
+            if bundle.is_empty() {
+                return Err(unfit("there is no certificate in it".to_owned()));
+            }
             http = bundle.into_iter().fold(http, reqwest::ClientBuilder::add_root_certificate);
         }
         let http = http.build().map_err(|error| unreachable(&base, &error))?;
