@@ -274,7 +274,8 @@ impl<D: Driver> Applier<D> {
         }
     }
 
-    async fn bounded<T>(&self, verb: impl Future<Output = Result<T, DriverError>>) -> Result<T, Failure> {
+    /// One verb, within its time.
+    pub(crate) async fn bounded<T>(&self, verb: impl Future<Output = Result<T, DriverError>>) -> Result<T, Failure> {
         within(self.limits.verb, verb).await
     }
 }

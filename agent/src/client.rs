@@ -6,7 +6,7 @@ use causeway_wire::{
     MAX_MESSAGE_BYTES,
     controller::{
         ApplyReport, ConfigNotice, GetConfigRequest, GetConfigResponse, NonceRequest, OpenSessionRequest,
-        WatchConfigRequest, config_client::ConfigClient,
+        RunningConfig, WatchConfigRequest, config_client::ConfigClient,
     },
     signing::{session_message, sign},
 };
@@ -14,6 +14,7 @@ use ed25519_dalek::SigningKey;
 use tokio_rustls::rustls;
 use tonic::{
     Request, Status, Streaming,
+    codec::CompressionEncoding,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
@@ -85,6 +86,8 @@ pub struct Identity<'a> {
 /// An open session.
 pub struct Session {
     client: ConfigClient<Channel>,
+    /// The same, for answers that may be compressed.
+    texts: ConfigClient<Channel>,
     token: MetadataValue<Ascii>,
     renew_at: Instant,
 }
@@ -126,7 +129,9 @@ impl Session {
             .map_err(|_| ClientError::Protocol("a token that is not printable"))?;
         // Renewed at four fifths, so that no call meets an expired one.
         let valid = Duration::from_millis(session.valid_ms / 5 * 4).clamp(MIN_SESSION, Duration::from_secs(86_400));
-        Ok(Self { client, token, renew_at: Instant::now() + valid })
+        // Texts are large, and anything else is not worth it. The limit of a message holds for what comes out.
+        let texts = client.clone().accept_compressed(CompressionEncoding::Gzip);
+        Ok(Self { client, texts, token, renew_at: Instant::now() + valid })
     }
 
     /// When a new session is due.
@@ -140,14 +145,13 @@ impl Session {
         request
     }
 
-    /// The present configuration, with a body unless it is `have`.
+    /// The present configuration, with a body unless the request says that it is known.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn get_config(&mut self, have: &[u8], have_plan: &[u8]) -> Result<GetConfigResponse, ClientError> {
-        let request =
-            self.signed(GetConfigRequest { have_sha256: have.to_vec(), have_probe_plan_sha256: have_plan.to_vec() });
-        call("GetConfig", self.client.get_config(request)).await
+    pub async fn get_config(&mut self, request: GetConfigRequest) -> Result<GetConfigResponse, ClientError> {
+        let request = self.signed(request);
+        call("GetConfig", self.texts.get_config(request)).await
     }
 
     /// Notices of changes.
@@ -166,6 +170,15 @@ impl Session {
     pub async fn report(&mut self, report: ApplyReport) -> Result<(), ClientError> {
         let request = self.signed(report);
         call("Report", self.client.report(request)).await.map(|_| ())
+    }
+
+    /// Says what runs, to a person who asked.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn report_running(&mut self, running: RunningConfig) -> Result<(), ClientError> {
+        let request = self.signed(running);
+        call("ReportRunning", self.client.report_running(request)).await.map(|_| ())
     }
 }
 

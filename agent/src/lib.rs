@@ -22,6 +22,7 @@ pub mod operation;
 pub mod plan;
 pub mod probing;
 mod pull;
+mod running;
 mod shared;
 pub mod sim;
 pub mod stamp;

@@ -15,7 +15,7 @@ use causeway_agent::{
     config::{BUFFERED_SAMPLES, PROBES_PER_SAMPLE},
     eos::{EosArgs, EosDriver},
     frr::{FrrDriver, FrrOptions, watchdog},
-    operation::{Failure, Problem, Settings, Sources, problem, serve::Server, settings},
+    operation::{Failure, PROGRAM, Problem, Sources, key, serve::Server, shown},
     sim::{Fabric, Family, Port, SimDriver, UplinkKind},
     stamp::{self, Prober, ProberSettings, Reflector, ReflectorSettings, reflect::Peers},
 };
@@ -178,7 +178,7 @@ fn log(json: bool) {
 }
 
 fn agent() -> ExitCode {
-    let (options, settings) = match settings::read::<Options>(std::env::args_os().collect()) {
+    let (options, settings) = match PROGRAM.read::<Options>(std::env::args_os().collect()) {
         Ok(read) => read,
         Err(Failure::Command(error)) => error.exit(),
         Err(Failure::Problems(problems)) => return misconfigured(&problems),
@@ -206,12 +206,6 @@ fn misconfigured(problems: &[Problem]) -> ExitCode {
         eprintln!("error: {problem}");
     }
     ExitCode::from(MISCONFIGURED)
-}
-
-/// Lines of key, value and origin.
-fn shown(settings: &Settings) -> String {
-    let set = settings.iter().filter(|(_, values, _)| !values.is_empty());
-    set.map(|(key, values, origin)| format!("{key} = {}  # {origin}\n", values.join(", "))).collect()
 }
 
 #[tokio::main]
@@ -285,7 +279,7 @@ fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
     let mut sound = |place: &str, found: anyhow::Result<[u8; 32]>| match found {
         Ok(key) => key,
         Err(error) => {
-            problems.push(Problem::config(place, format!("{error:#}."), "Give a key of 32 bytes in base 58."));
+            problems.push(PROGRAM.problem(place, format!("{error:#}."), "Give a key of 32 bytes in base 58."));
             [0; 32]
         }
     };
@@ -294,11 +288,11 @@ fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
     let controller_keys = pinned.collect();
     let ca = options.controller_ca.as_ref().map(std::fs::read).transpose().unwrap_or_else(|error| {
         let remedy = "Name the file with the CA certificates in PEM.";
-        problems.push(Problem::config("controller_ca", format!("It can't be read: {error}."), remedy));
+        problems.push(PROGRAM.problem("controller_ca", format!("It can't be read: {error}."), remedy));
         None
     });
     let (agent_key, telemetry_key) =
-        (problem::key("agent_key", &options.agent_key), problem::key("telemetry_key", &options.telemetry_key));
+        (key("agent_key", &options.agent_key), key("telemetry_key", &options.telemetry_key));
     problems.extend(agent_key.as_ref().err().cloned());
     problems.extend(telemetry_key.as_ref().err().cloned());
     let (Ok(agent_key), Ok(telemetry_key)) = (agent_key, telemetry_key) else { return Err(problems) };
@@ -322,7 +316,7 @@ fn config(options: &Options) -> Result<AgentConfig, Vec<Problem>> {
         buffered_samples: BUFFERED_SAMPLES,
     };
     if problems.is_empty() {
-        problems.extend(config.check().err().map(|error| Problem::config("settings", format!("{error}."), "Mend it.")));
+        problems.extend(config.check().err().map(|error| PROGRAM.problem("settings", format!("{error}."), "Mend it.")));
     }
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }

@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use causeway_wire::controller::{ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigResponse};
+use causeway_wire::controller::{
+    ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -24,6 +26,7 @@ use crate::{
     core::{Failure, Outcome},
     driver::Driver,
     plan::{self, Plan},
+    running::{self, Intended},
     shared::{Shared, chain, unix_ms},
     state::{Applied, StateStore},
 };
@@ -31,13 +34,22 @@ use crate::{
 /// Reports that wait for a controller; the oldest go first. An agent applies a few an hour.
 const MAX_WAITING_REPORTS: usize = 64;
 /// Longest diff in a report, in bytes: a message holds 4 MiB, people read less.
-const MAX_DIFF_BYTES: usize = 256 * 1024;
+pub const MAX_DIFF_BYTES: usize = 256 * 1024;
 
 /// A configuration that failed, and when it may be tried again.
 struct Held {
     tried: Applied,
     until: Instant,
     backoff: Backoff,
+}
+
+/// What the device was last verified to run.
+#[derive(Clone, Copy)]
+struct Verified {
+    /// Hash of the text.
+    text: TextHash,
+    /// Hash of what ran then, as the device tells it.
+    running: TextHash,
 }
 
 /// The task's own state.
@@ -49,8 +61,13 @@ pub struct Puller<D> {
     plan_path: PathBuf,
     reports: VecDeque<ApplyReport>,
     held: Option<Held>,
-    /// Hash of what ran when it was last verified, as the device tells it.
-    running: Option<TextHash>,
+    verified: Option<Verified>,
+    /// Hash of what runs, as the device told it at the last look.
+    seen: Option<TextHash>,
+    /// The configuration that was taken last.
+    intended: Option<Intended>,
+    /// The last question for what runs that was answered in this session.
+    answered: u64,
     /// What an earlier process had begun and not brought to an end, until it is known what became of it.
     unfinished: Option<Applied>,
     /// That was committed, and taken back when this process had started.
@@ -81,7 +98,10 @@ impl<D: Driver> Puller<D> {
             plan_path,
             reports: VecDeque::new(),
             held: None,
-            running: None,
+            verified: None,
+            seen: None,
+            intended: None,
+            answered: 0,
             unfinished,
             taken_back: false,
             settled: false,
@@ -129,6 +149,7 @@ impl<D: Driver> Puller<D> {
         let mut session = session?;
         let mut notices = session.watch().await?;
         self.shared.status().connected = true;
+        self.answered = 0;
         let mut polls = tokio::time::interval(config.intervals.poll);
         polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -151,6 +172,7 @@ impl<D: Driver> Puller<D> {
                     Wake::Notice(notice) if self.knows(&notice) => {
                         self.still_offered(notice.evaluated_slot);
                         self.finalized(notice.finalized_slot).await;
+                        self.tell_running(&mut session, notice.running_wanted).await?;
                     }
                     Wake::Notice(_) | Wake::Pull => {
                         self.pull(&mut session).await?;
@@ -192,7 +214,7 @@ impl<D: Driver> Puller<D> {
         let held = self.held.as_ref().filter(|held| Instant::now() < held.until).map(|held| held.tried);
         let have = held.or(applied).map(|a| a.sha256.0.to_vec()).unwrap_or_default();
         let have_plan = self.shared.plan().sha256.clone();
-        let reply = session.get_config(&have, &have_plan).await?;
+        let reply = session.get_config(self.question(have.clone(), have_plan.clone())).await?;
         let offered = self.note(&reply)?;
         if reply.bundle.is_none() && offered.sha256.0.as_slice() != have.as_slice() {
             return Err(ClientError::Protocol("another configuration, and no body"));
@@ -201,7 +223,7 @@ impl<D: Driver> Puller<D> {
             Some(bundle) => self.take(&bundle).await,
             // The same text, younger: the body is asked for once more, because only a signature moves a generation.
             None if applied.is_some_and(|a| a.sha256 == offered.sha256 && a.generation < offered.generation) => {
-                let again = session.get_config(&[], &have_plan).await?;
+                let again = session.get_config(self.question(Vec::new(), have_plan)).await?;
                 match again.bundle {
                     Some(bundle) => self.take(&bundle).await,
                     None => return Err(ClientError::Protocol("no body for an agent that has none")),
@@ -214,6 +236,30 @@ impl<D: Driver> Puller<D> {
             }
         }
         self.finalized(reply.finalized_slot).await;
+        self.tell_running(session, reply.running_wanted).await
+    }
+
+    /// A poll, with what is known of what runs.
+    fn question(&self, have_sha256: Vec<u8>, have_probe_plan_sha256: Vec<u8>) -> GetConfigRequest {
+        let bytes = |hash: Option<TextHash>| hash.map(|hash| hash.0.to_vec()).unwrap_or_default();
+        GetConfigRequest {
+            have_sha256,
+            have_probe_plan_sha256,
+            running_sha256: bytes(self.seen),
+            verified_sha256: bytes(self.verified.map(|verified| verified.text)),
+            verified_running_sha256: bytes(self.verified.map(|verified| verified.running)),
+        }
+    }
+
+    /// Answers a question for what runs, unless it is answered.
+    async fn tell_running(&mut self, session: &mut Session, wanted: u64) -> Result<(), ClientError> {
+        if wanted == 0 || wanted == self.answered {
+            return Ok(());
+        }
+        tracing::info!(device = %self.config.device, wanted, "the controller asks what runs");
+        let answer = running::answer(&self.applier, self.intended.as_ref(), &self.config.device, wanted).await;
+        session.report_running(answer).await?;
+        self.answered = wanted;
         Ok(())
     }
 
@@ -237,15 +283,16 @@ impl<D: Driver> Puller<D> {
         Ok(offered)
     }
 
-    /// Something else changed what runs: it is compared and applied anew.
+    /// Looks at what runs. If something else changed it, it is compared and applied anew.
     async fn notice_drift(&mut self) {
-        let Some(running) = self.running else { return };
+        self.seen = None;
+        let Some(verified) = self.verified else { return };
         match self.applier.running_hash().await {
-            Ok(now) if now == running => {}
-            Ok(_) => {
-                tracing::warn!(device = %self.config.device, "what runs has changed beside the agent");
-                self.running = None;
-                self.shared.status().applied = None;
+            Ok(now) => {
+                self.seen = Some(now);
+                if now != verified.running && self.shared.status().applied.take().is_some() {
+                    tracing::warn!(device = %self.config.device, "what runs has changed beside the agent");
+                }
             }
             Err(failure) => self.note_failure(&failure),
         }
@@ -263,15 +310,22 @@ impl<D: Driver> Puller<D> {
         let ended = match bundle::check(offered, &expected) {
             Ok(bundle) => match self.interrupted(&bundle).await {
                 Some(outcome) => at_once(outcome),
-                None => self.applier.apply(&bundle).await,
+                None => {
+                    let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
+                    self.intended = Some(Intended { applied, text: bundle.text.clone() });
+                    self.applier.apply(&bundle).await
+                }
             },
             Err(error) => at_once(Outcome::Refused(Failure::new(error.code(), error.to_string()))),
         };
         let hash = offered.sha256.as_slice().try_into().map_or_else(|_| TextHash::of(&offered.text), TextHash);
         let tried = Applied { generation: Generation(offered.generation), sha256: hash };
-        self.running = match &ended.outcome {
-            Outcome::Unchanged | Outcome::Applied => self.applier.running_hash().await.ok(),
-            Outcome::Refused(_) | Outcome::Reverted(_) => self.running,
+        self.verified = match &ended.outcome {
+            Outcome::Unchanged | Outcome::Applied => {
+                self.seen = self.applier.running_hash().await.ok();
+                self.seen.map(|running| Verified { text: tried.sha256, running })
+            }
+            Outcome::Refused(_) | Outcome::Reverted(_) => self.verified,
             Outcome::Lost(_) => None,
         };
         self.conclude(tried, &ended);
@@ -355,7 +409,7 @@ impl<D: Driver> Puller<D> {
             generation: tried.generation.0,
             sha256: tried.sha256.0.to_vec(),
             result: result.into(),
-            diff: prefix(&ended.diff, MAX_DIFF_BYTES).to_owned(),
+            diff: prefix(&running::hidden(&ended.diff).0, MAX_DIFF_BYTES).to_owned(),
             diff_cut: cut,
             duration_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
             error_code: failure.map(|f| f.code.to_owned()).unwrap_or_default(),
@@ -424,7 +478,7 @@ pub async fn until_stopped<T>(stop: &mut watch::Receiver<bool>, work: impl Futur
 }
 
 /// At most `max` bytes of a text, cut between characters.
-fn prefix(text: &str, max: usize) -> &str {
+pub fn prefix(text: &str, max: usize) -> &str {
     let mut end = text.len().min(max);
     while !text.is_char_boundary(end) {
         end -= 1;

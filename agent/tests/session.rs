@@ -310,3 +310,42 @@ async fn what_someone_else_changed_is_put_right() {
     bench.fabric.inject(Fault::LinkCut { port: Port::new(DEVICE, "eth3") });
     agent.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_is_told_once_when_it_is_asked_for_by_notice_or_by_poll() {
+    let bench = Bench::new(5, &text(1, 100)).await;
+    let agent = bench.start(&[]);
+    until_status(&agent, "5", |s| s.applied.is_some()).await;
+    bench.controller.want_running(70);
+    eventually("an answer", || !bench.controller.state().running.is_empty()).await;
+    let told = bench.controller.state().running[0].clone();
+    assert_eq!((told.device.as_str(), told.wanted, told.text.as_str()), (DEVICE, 70, text(1, 100).as_str()));
+    let compared = told.comparison.unwrap();
+    assert!(compared.equal && compared.diff.is_empty() && told.hidden_lines == 0);
+    assert_eq!((compared.generation, compared.sha256), (5, told.running_sha256));
+
+    // The same question over again, in every poll, is answered once; another one, by a poll alone, too.
+    let polls = bench.controller.state().polls.len();
+    eventually("more polls", || bench.controller.state().polls.len() > polls + 3).await;
+    assert_eq!(bench.controller.state().running.len(), 1);
+    let last = bench.controller.state().polls.last().unwrap().clone();
+    assert_eq!(last.verified_sha256, last.have_sha256);
+    assert!(!last.running_sha256.is_empty() && last.running_sha256 == last.verified_running_sha256);
+    bench.controller.state().running_wanted = 71;
+    eventually("the next", || bench.controller.state().running.iter().any(|told| told.wanted == 71)).await;
+
+    // What somebody else changed and can't be put right shows in the polls, and in the answer.
+    bench.fabric.inject(Fault::RejectLine { device: DEVICE.into(), containing: "isis metric".into() });
+    bench.fabric.reboot(DEVICE).unwrap();
+    let drifted = || {
+        let polls = &bench.controller.state().polls;
+        polls.last().is_some_and(|p| !p.running_sha256.is_empty() && p.running_sha256 != p.verified_running_sha256)
+    };
+    eventually("drift in the polls", drifted).await;
+    bench.controller.want_running(72);
+    eventually("an answer", || bench.controller.state().running.iter().any(|told| told.wanted == 72)).await;
+    let told = bench.controller.state().running.last().unwrap().clone();
+    let compared = told.comparison.unwrap();
+    assert!(!compared.equal && compared.diff.contains("+ isis metric 100"), "{}", compared.diff);
+    agent.shutdown().await;
+}

@@ -70,8 +70,10 @@ entries! {
     RENDER_FAILED = "CW-RENDER-FAILED", "A device's configuration can't be rendered.", "Correct the record on the ledger that is named.";
     CONTROLLER_UNREACHABLE = "CW-CONTROLLER-UNREACHABLE", "The controller does not answer.", "Check the address with `--controller` and that it runs.";
     CONTROLLER_REFUSED = "CW-CONTROLLER-REFUSED", "The controller refused the request.", "Read what it said.";
+    CONFIG_DRIFTED = "CW-CONFIG-DRIFTED", "A device runs something else than what is served to it: an older configuration, or one that was changed beside its agent.", "Read the difference. `causeway config show` says whether the configuration was refused or is on its way; an agent puts right by itself what somebody else changed.";
+    DRIFT_UNKNOWN = "CW-CONFIG-DRIFT-UNKNOWN", "It is not known what a device runs: its agent has not said, or could not ask the device.", "Check that the agent runs, and that the device's management answers it.";
     WAIT_TIMEOUT = "CW-WAIT-TIMEOUT", "The status did not follow within the time that was given.", "The change is on the ledger; `causeway health get CODE` says what is missing.";
-    NOT_CONFIRMED = "CW-NOT-CONFIRMED", "The plan was not confirmed, and nothing was sent.", "Answer `yes`, or give `--yes` where nobody can answer.";
+    NOT_CONFIRMED = "CW-NOT-CONFIRMED", "What the command would do was not confirmed, and nothing was done.", "Answer `yes`, or give `--yes` where nobody can answer.";
     NO_SUCH_VALUE = "CW-VALUE-INVALID", "A value on the command line is not one that can be meant.", "`--help` after the verb says what it takes.";
     ORACLE_MISSING = "CW-ORACLE-MISSING", "The command asks oracles and none was named.", "Give `--oracle URL` for each, or their addresses in CAUSEWAY_ORACLE_URLS, separated by commas.";
     VERIFY_FAILED = "CW-VERIFY-FAILED", "What an oracle signed does not agree with its evidence or with the ledger.", "Read which check differs; ask the oracle's operator for its evidence, and have the authority replace the oracle if there is no explanation.";

@@ -5,7 +5,6 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use causeway_interface::{Code, Key};
 use causeway_sdk::{
     address::to_pubkey,
@@ -21,13 +20,19 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
+use tonic::{
+    codec::CompressionEncoding,
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
+};
 
 use crate::{
     change::Announced,
     grpc::ConfigService,
     guards::Limits,
-    http,
+    http::{
+        self,
+        serve::{Bounds, serve},
+    },
     prepare::Settings,
     render::{
         Family, Renderer,
@@ -203,6 +208,7 @@ impl Controller {
             server = server.tls_config(ServerTlsConfig::new().identity(identity)).map_err(StartError::GrpcTls)?;
         }
         let service = ConfigServer::new(ConfigService::new(Arc::clone(&shared)))
+            .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let mut tasks = JoinSet::new();
@@ -215,17 +221,15 @@ impl Controller {
                 tracing::error!(%error, "gRPC server ended");
             }
         });
-        let app = http::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Peer>();
-        let stopped = stop_signal(stopping.clone());
+        let app = http::router(Arc::clone(&shared));
+        let counting = Arc::clone(&shared);
+        let refused = move || counting.metrics.connection_refused();
+        let bounds = Bounds::default();
         match tls {
-            None => tasks.spawn(async move {
-                ended(axum::serve(http, app).with_graceful_shutdown(stopped).await);
-            }),
+            None => tasks.spawn(serve(http, app, bounds, refused, stopping.clone())),
             Some(tls) => {
                 let listener = TlsListener::start(http, http_addr, tls.server_config(b"http/1.1")?, stopping.clone());
-                tasks.spawn(async move {
-                    ended(axum::serve(listener, app).with_graceful_shutdown(stopped).await);
-                })
+                tasks.spawn(serve(listener, app, bounds, refused, stopping.clone()))
             }
         };
         tracing::info!(%grpc_addr, %http_addr, program_id = %config.program_id, "controller started");
@@ -284,18 +288,6 @@ impl ControllerHandle {
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
-
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let error = |source| StartError::Bind { what, address, source };
     let listener = TcpListener::bind(address).await.map_err(error)?;
@@ -306,12 +298,6 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, S
 async fn stop_signal(mut stopping: watch::Receiver<bool>) {
     // A sender that is gone means the same.
     let _ = stopping.wait_for(|stop| *stop).await;
-}
-
-fn ended(served: io::Result<()>) {
-    if let Err(error) = served {
-        tracing::error!(%error, "HTTP server ended");
-    }
 }
 
 /// Takes each snapshot in, the latest only where several came meanwhile.

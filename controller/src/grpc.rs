@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use causeway_interface::Code;
 use causeway_wire::controller::{
     ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
-    OpenSessionRequest, ProbePlan, ReportReceipt, Session, WatchConfigRequest, config_server::Config,
+    OpenSessionRequest, ProbePlan, ReportReceipt, RunningConfig, Session, WatchConfigRequest, config_server::Config,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -15,8 +15,9 @@ use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
     auth::{AuthError, NONCE_VALID_MS, SESSION_VALID_MS},
+    running::Answer,
     shared::{Shared, now_ms},
-    store::{Report, ReportResult},
+    store::{Report, ReportResult, Word},
 };
 
 /// Metadata that names a refusal.
@@ -26,6 +27,8 @@ pub const CODE_METADATA: &str = "causeway-code";
 const NOTICES: usize = 4;
 /// Least time between two notices to one agent: a busy ledger is told of in steps, and an agent applies one at a time.
 const NOTICE_PAUSE: Duration = Duration::from_millis(100);
+/// Texts from this size on are compressed for an agent that takes it, in bytes: what fits a packet gains nothing.
+const COMPRESSED_FROM: usize = 1_024;
 
 /// The service.
 #[derive(Clone)]
@@ -106,6 +109,7 @@ fn notice(shared: &Shared, device: &Code) -> Option<Told> {
         finalized_slot,
         probe_plan_sha256: entry.probes.sha256.to_vec(),
         evaluated_slot: store.evaluated_slot(entry),
+        running_wanted: shared.desk.wanted(device, now_ms()),
     };
     Some(Told { notice, touched_slot: entry.touched_slot })
 }
@@ -127,6 +131,8 @@ impl Told {
             && a.probe_plan_sha256 == b.probe_plan_sha256
             && finalized(a) == finalized(b)
             && self.touched_slot == other.touched_slot
+            // A question that is answered or over is nothing to be told.
+            && (b.running_wanted == 0 || a.running_wanted == b.running_wanted)
     }
 }
 
@@ -157,7 +163,9 @@ impl Config for ConfigService {
     async fn get_config(&self, request: Request<GetConfigRequest>) -> Result<Response<GetConfigResponse>, Status> {
         let (device, _) = self.session(&request)?;
         let request = request.into_inner();
+        let word = word(&request)?;
         let finalized_slot = self.shared.finalized_slot();
+        let running_wanted = self.shared.desk.wanted(&device, now_ms());
         let response = {
             let store = self.shared.store();
             let entry = store.entry(&device).ok_or_else(|| self.refuse(AuthError::UnknownDevice))?;
@@ -183,10 +191,16 @@ impl Config for ConfigService {
                 bundle: body,
                 probe_plan,
                 evaluated_slot: store.evaluated_slot(entry),
+                running_wanted,
             }
         };
-        self.shared.polled(&device);
-        Ok(Response::new(response))
+        self.shared.polled(&device, word, response.bundle.is_some());
+        let small = response.bundle.as_ref().is_none_or(|bundle| bundle.text.len() < COMPRESSED_FROM);
+        let mut response = Response::new(response);
+        if small {
+            response.disable_compression();
+        }
+        Ok(response)
     }
 
     type WatchConfigStream = ReceiverStream<Result<ConfigNotice, Status>>;
@@ -198,7 +212,12 @@ impl Config for ConfigService {
         let (device, token) = self.session(&request)?;
         let (sender, receiver) = mpsc::channel(NOTICES);
         let ended = self.shared.gate().watch(&token);
-        tokio::spawn(watch(self.clone(), device, token, sender, ended));
+        let counted = self.shared.metrics.watcher();
+        let service = self.clone();
+        tokio::spawn(async move {
+            watch(service, device, token, sender, ended).await;
+            drop(counted);
+        });
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -217,8 +236,7 @@ impl Config for ConfigService {
                 return Err(coded(Status::invalid_argument("the report names no result"), "report-invalid"));
             }
         };
-        let hash = |bytes: &[u8]| bytes.is_empty() || bytes.len() == 32;
-        if report.sha256.len() != 32 || !hash(&report.running_sha256) {
+        if report.sha256.len() != 32 || !is_hash(&report.running_sha256) {
             return Err(coded(Status::invalid_argument("a hash of the report is not 32 bytes"), "report-invalid"));
         }
         self.shared.report(
@@ -240,6 +258,41 @@ impl Config for ConfigService {
         );
         Ok(Response::new(ReportReceipt {}))
     }
+
+    async fn report_running(&self, request: Request<RunningConfig>) -> Result<Response<ReportReceipt>, Status> {
+        let (device, _) = self.session(&request)?;
+        let running = request.into_inner();
+        if running.device != device.as_str() {
+            return Err(self.refuse(AuthError::OtherDevice));
+        }
+        let compared = running.comparison.as_ref().map_or(32, |comparison| comparison.sha256.len());
+        if !is_hash(&running.running_sha256) || compared != 32 {
+            return Err(coded(Status::invalid_argument("a hash of the answer is not 32 bytes"), "report-invalid"));
+        }
+        if !self.shared.desk.answered(device, Answer::of(running, now_ms())) {
+            return Err(coded(
+                Status::failed_precondition("nobody asked what runs, or not any more"),
+                "running-unasked",
+            ));
+        }
+        Ok(Response::new(ReportReceipt {}))
+    }
+}
+
+/// 32 bytes, or none.
+fn is_hash(bytes: &[u8]) -> bool {
+    bytes.is_empty() || bytes.len() == 32
+}
+
+/// What a poll says of what runs, if anything.
+fn word(request: &GetConfigRequest) -> Result<Option<Word>, Status> {
+    let hashes = [&request.running_sha256, &request.verified_sha256, &request.verified_running_sha256];
+    if !hashes.into_iter().all(|hash| is_hash(hash)) {
+        return Err(coded(Status::invalid_argument("a hash of the poll is not 32 bytes"), "poll-invalid"));
+    }
+    let [running_sha256, text_sha256, verified_sha256] = hashes.map(Clone::clone);
+    let said = !hashes.into_iter().any(Vec::is_empty);
+    Ok(said.then(|| Word { text_sha256, verified_sha256, running_sha256, at_unix_ms: now_ms() }))
 }
 
 /// Sends notices until the agent goes, its session ends or watches anew, or the controller stops.

@@ -8,6 +8,7 @@
 pub mod auth;
 pub mod backbone;
 pub mod change;
+pub mod codes;
 pub mod daemon;
 pub mod events;
 pub mod grpc;
@@ -19,6 +20,7 @@ pub mod prepare;
 pub mod probes;
 pub mod rate;
 pub mod render;
+pub mod running;
 pub mod shared;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

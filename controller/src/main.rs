@@ -1,79 +1,125 @@
-//! The controller's process: flags and environment in, a running [`Controller`], an orderly end on SIGTERM or SIGINT.
+//! The controller's process: flags, environment and file in, a running [`Controller`], an orderly end on SIGTERM or SIGINT.
 
 use std::{
-    fs,
     io::{IsTerminal, Write},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use causeway_controller::{
+    codes,
     daemon::{Config, Controller},
     guards::Limits,
-    render::{Family, timers::BFD_INTERVAL_MS},
+    http::description,
+    render::{Family, site::Site, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
 };
 use causeway_interface::Key;
+use causeway_settings::{Failure, Problem, Program, key, shown};
 use clap::Parser;
-use ed25519_dalek::SigningKey;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Exit code for settings that can't be used: a supervisor need not try again.
+const MISCONFIGURED: u8 = 2;
+/// Shortest operator token: 16 random bytes in base64 are longer.
+const MIN_TOKEN: usize = 20;
+
+/// The controller, as a program that has settings.
+const PROGRAM: Program = Program {
+    code: codes::CONFIG.code,
+    variable: "CAUSEWAY_CONTROLLER_CONFIG",
+    example: "deploy/controller/controller.example.toml",
+};
+
 /// Turns the ledger into router configurations and serves them to agents and people.
+///
+/// A flag wins over its environment variable, that over the configuration file, that over the default.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Flags {
-    /// RPC address of a ledger node.
-    #[arg(long, env = "CAUSEWAY_RPC_URL")]
+struct Options {
+    /// Configuration file in TOML; controller.example.toml has every key
+    #[arg(long, env = "CAUSEWAY_CONTROLLER_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the settings in force with the origin of each, and exit: 0 if they can be used, 2 if not
+    #[arg(long)]
+    check_config: bool,
+    /// Print the description of the HTTP API (OpenAPI), and exit; the only flag then
+    #[arg(long)]
+    #[allow(dead_code)] // Looked for before anything else is.
+    openapi: bool,
+    /// RPC address of a ledger node
+    #[arg(long, env = "CAUSEWAY_RPC_URL", value_name = "URL")]
     rpc_url: String,
-    /// Websocket address of the node; by default the RPC address with the scheme and port that go with it.
-    #[arg(long, env = "CAUSEWAY_WS_URL")]
+    /// Websocket address of the node; by default the RPC address with the scheme and port that go with it
+    #[arg(long, env = "CAUSEWAY_WS_URL", value_name = "URL")]
     ws_url: Option<String>,
-    /// The program, base58.
+    /// The program, base58
     #[arg(long, env = "CAUSEWAY_PROGRAM_ID")]
     program_id: Key,
-    /// File of the key that signs configurations.
-    #[arg(long, env = "CAUSEWAY_CONTROLLER_KEY")]
+    /// File of the key that signs configurations: JSON as solana-keygen writes it, or PKCS#8 (PEM or DER); readable by its
+    /// owner only
+    #[arg(long, env = "CAUSEWAY_CONTROLLER_KEY", value_name = "FILE")]
     key: PathBuf,
-    /// Where agents come in.
-    #[arg(long, env = "CAUSEWAY_GRPC_ADDR", default_value = "127.0.0.1:7443")]
+    /// Where agents come in
+    #[arg(long, env = "CAUSEWAY_GRPC_ADDR", value_name = "ADDRESS", default_value = "127.0.0.1:7443")]
     grpc_addr: SocketAddr,
-    /// Where people come in.
-    #[arg(long, env = "CAUSEWAY_HTTP_ADDR", default_value = "127.0.0.1:7080")]
+    /// Where people come in
+    #[arg(long, env = "CAUSEWAY_HTTP_ADDR", value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
     http_addr: SocketAddr,
-    /// Family of all texts, whatever the devices' platforms: eos or frr.
+    /// Family of all texts, whatever the devices' platforms: eos or frr
     #[arg(long, env = "CAUSEWAY_FAMILY")]
     family: Option<Family>,
-    /// Folder of snippets that go into every text: eos/*.conf and frr/*.conf.
-    #[arg(long, env = "CAUSEWAY_SITE_DIR")]
+    /// Folder of snippets that go into every text: eos/*.conf and frr/*.conf
+    #[arg(long, env = "CAUSEWAY_SITE_DIR", value_name = "DIR")]
     site_dir: Option<PathBuf>,
-    /// Milliseconds between BFD packets on links; a link that fell silent is found after three.
+    /// Milliseconds between BFD packets on links; a link that fell silent is found after three
     #[arg(long, env = "CAUSEWAY_BFD_INTERVAL_MS", default_value_t = BFD_INTERVAL_MS,
         value_parser = clap::value_parser!(u16).range(50..=60_000))]
     bfd_interval_ms: u16,
-    /// File of the token with which held configurations are approved; without one, only from this machine.
-    #[arg(long, env = "CAUSEWAY_OPERATOR_TOKEN_FILE")]
+    /// File of the token with which held configurations are approved and agents are asked what runs, readable by its owner
+    /// only; without one, only from this machine
+    #[arg(long, env = "CAUSEWAY_OPERATOR_TOKEN_FILE", value_name = "FILE")]
     operator_token_file: Option<PathBuf>,
-    /// PEM certificate chain of both ports.
-    #[arg(long, env = "CAUSEWAY_TLS_CERT", requires = "tls_key")]
+    /// PEM certificate chain of both ports
+    #[arg(long, env = "CAUSEWAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// PEM private key of both ports.
-    #[arg(long, env = "CAUSEWAY_TLS_KEY", requires = "tls_cert")]
+    /// PEM private key of both ports, readable by its owner only
+    #[arg(long, env = "CAUSEWAY_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Serve without TLS also beyond this machine.
+    /// Serve without TLS also beyond this machine
     #[arg(long, env = "CAUSEWAY_ALLOW_PLAIN")]
     allow_plain: bool,
-    /// Share of a device's peers or link interfaces beyond which a removal waits for approval, 0 to 1.
+    /// Share of a device's peers or link interfaces beyond which a removal waits for approval, 0 to 1
     #[arg(long, env = "CAUSEWAY_HOLD_SHARE", default_value_t = Limits::default().removed_share)]
     hold_share: f64,
-    /// Removals of fewer peers or link interfaces than this never wait.
-    #[arg(long, env = "CAUSEWAY_HOLD_AT_LEAST", default_value_t = Limits::default().removed_at_least)]
+    /// Removals of fewer peers or link interfaces than this never wait
+    #[arg(long, env = "CAUSEWAY_HOLD_AT_LEAST", value_name = "N", default_value_t = Limits::default().removed_at_least)]
     hold_at_least: usize,
+    /// Logs as JSON, as they are also where stderr is no terminal; RUST_LOG says what is logged, info without it
+    #[arg(long, env = "CAUSEWAY_CONTROLLER_LOG_JSON")]
+    log_json: bool,
 }
 
 fn main() -> ExitCode {
-    match run(Flags::parse()) {
+    // Nothing has to be set for this.
+    if std::env::args_os().skip(1).eq(["--openapi"]) {
+        return print(&description());
+    }
+    let (options, settings) = match PROGRAM.read::<Options>(std::env::args_os().collect()) {
+        Ok(read) => read,
+        Err(Failure::Command(error)) => error.exit(),
+        Err(Failure::Problems(problems)) => return misconfigured(&problems),
+    };
+    let config = match config(&options) {
+        Ok(config) => config,
+        Err(problems) => return misconfigured(&problems),
+    };
+    if options.check_config {
+        return print(&shown(&settings));
+    }
+    match run(options.log_json, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody to read it is no reason to panic.
@@ -83,22 +129,33 @@ fn main() -> ExitCode {
     }
 }
 
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn misconfigured(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        let _ = writeln!(std::io::stderr(), "error: {problem}");
+    }
+    ExitCode::from(MISCONFIGURED)
+}
+
 #[tokio::main]
-async fn run(flags: Flags) -> anyhow::Result<()> {
+async fn run(log_json: bool, config: Config) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
+    if std::io::stderr().is_terminal() && !log_json {
         logs.init()
     } else {
         logs.json().init()
     }
-    if !(0.0..=1.0).contains(&flags.hold_share) {
-        bail!("--hold-share {} is not between 0 and 1", flags.hold_share);
-    }
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be waited for")?;
-    let controller = Controller::start(config(flags)?).await?;
+    let controller = Controller::start(config).await?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -108,53 +165,101 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn config(flags: Flags) -> anyhow::Result<Config> {
-    let key = causeway_sdk::keys::read(&flags.key)?;
-    let operator_token = flags.operator_token_file.map(read_token).transpose()?;
-    let ws_url = match flags.ws_url {
-        Some(url) => url,
-        None => ws_of(&flags.rpc_url)?,
+/// Everything that is wrong with it is found in one go.
+fn config(options: &Options) -> Result<Config, Vec<Problem>> {
+    let mut problems = Vec::new();
+    if !(0.0..=1.0).contains(&options.hold_share) {
+        let cause = format!("{} is not between 0 and 1.", options.hold_share);
+        problems.push(PROGRAM.problem("hold_share", cause, "Give a share, such as 0.5."));
+    }
+    let ws_url = match &options.ws_url {
+        Some(url) => Some(url.clone()),
+        None => ws_of(&options.rpc_url),
     };
-    let tls = flags.tls_cert.zip(flags.tls_key).map(|(certificate, key)| TlsFiles { certificate, key });
+    if ws_url.is_none() {
+        let cause = "It begins with neither http:// nor https://.".to_owned();
+        problems.push(PROGRAM.problem("rpc_url", cause, "Give the RPC address of a ledger node."));
+    }
+    let operator_token = options.operator_token_file.as_deref().map(token).transpose().unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let tls = options.tls_cert.clone().zip(options.tls_key.clone());
+    let tls = tls.map(|(certificate, key)| TlsFiles { certificate, key });
+    problems.extend(tls.as_ref().and_then(|files| check_tls(files).err()));
+    if let Some(Err(error)) = options.site_dir.as_deref().map(Site::read) {
+        problems.push(PROGRAM.problem("site_dir", format!("{error}."), "Mend the snippet, or name another folder."));
+    }
+    for (name, address) in [("grpc_addr", options.grpc_addr), ("http_addr", options.http_addr)] {
+        if tls.is_none() && !options.allow_plain && !address.ip().is_loopback() {
+            let cause = format!("{address} is not of this machine alone, and there is no TLS.");
+            let remedy = "Set tls_cert and tls_key, or allow_plain where something else protects the way.";
+            problems.push(PROGRAM.problem(name, cause, remedy));
+        }
+    }
+    let key = key("key", &options.key);
+    problems.extend(key.as_ref().err().cloned());
+    let (Ok(key), Some(ws_url), true) = (key, ws_url, problems.is_empty()) else { return Err(problems) };
     Ok(Config {
-        rpc_url: flags.rpc_url,
+        rpc_url: options.rpc_url.clone(),
         ws_url,
-        program_id: flags.program_id,
-        grpc_addr: flags.grpc_addr,
-        http_addr: flags.http_addr,
-        key: SigningKey::from_bytes(key.secret_bytes()),
-        family: flags.family,
-        site_dir: flags.site_dir,
-        bfd_interval_ms: flags.bfd_interval_ms,
-        limits: Limits { removed_share: flags.hold_share, removed_at_least: flags.hold_at_least, ..Limits::default() },
+        program_id: options.program_id,
+        grpc_addr: options.grpc_addr,
+        http_addr: options.http_addr,
+        key,
+        family: options.family,
+        site_dir: options.site_dir.clone(),
+        bfd_interval_ms: options.bfd_interval_ms,
+        limits: Limits {
+            removed_share: options.hold_share,
+            removed_at_least: options.hold_at_least,
+            ..Limits::default()
+        },
         operator_token,
         tls,
-        allow_plain: flags.allow_plain,
+        allow_plain: options.allow_plain,
     })
 }
 
-/// Shortest operator token: 16 random bytes in base64 are longer.
-const MIN_TOKEN: usize = 20;
+/// Reads a file that nobody else may read, as a key's.
+fn private(place: &str, path: &Path) -> Result<Vec<u8>, Problem> {
+    causeway_wire::keyfile::read_private(path).map_err(|error| {
+        let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+        let remedy = "Check the path, and that nobody but its owner can read it (`chmod 600`).";
+        PROGRAM.problem(place, format!("{error}{source}."), remedy)
+    })
+}
 
-fn read_token(path: PathBuf) -> anyhow::Result<String> {
-    let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
-    let token = text.trim().to_string();
+fn token(path: &Path) -> Result<String, Problem> {
+    let content = private("operator_token_file", path)?;
+    let token = String::from_utf8_lossy(&content).trim().to_string();
     if token.len() < MIN_TOKEN || !token.chars().all(|c| c.is_ascii_graphic()) {
-        bail!("{} does not hold a token of at least {MIN_TOKEN} printable characters", path.display());
+        let cause = format!("{} does not hold a token of at least {MIN_TOKEN} printable characters.", path.display());
+        let remedy = "Make one with `openssl rand -base64 24`.";
+        return Err(PROGRAM.problem("operator_token_file", cause, remedy));
     }
     Ok(token)
 }
 
+fn check_tls(files: &TlsFiles) -> Result<(), Problem> {
+    private("tls_key", &files.key)?;
+    let unfit = |error: causeway_controller::tls::TlsError| {
+        let remedy = "Give a PEM certificate chain, the server's first, and the PEM key that goes with it.";
+        PROGRAM.problem("tls_cert", format!("{:#}.", anyhow::Error::from(error)), remedy)
+    };
+    files.load().map(drop).map_err(unfit)
+}
+
 /// The websocket that goes with an RPC address: Solana's nodes serve it on the next port, gateways on the same.
-fn ws_of(rpc_url: &str) -> anyhow::Result<String> {
-    let (scheme, rest) = match rpc_url.split_once("://") {
-        Some(("http", rest)) => ("ws", rest),
-        Some(("https", rest)) => ("wss", rest),
-        Some((_, _)) | None => bail!("RPC address {rpc_url:?} begins with neither http:// nor https://"),
+fn ws_of(rpc_url: &str) -> Option<String> {
+    let (scheme, rest) = match rpc_url.split_once("://")? {
+        ("http", rest) => ("ws", rest),
+        ("https", rest) => ("wss", rest),
+        _ => return None,
     };
     let rest = rest.trim_end_matches('/');
     let next = rest.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?.checked_add(1)?)));
-    Ok(match next {
+    Some(match next {
         Some((host, port)) => format!("{scheme}://{host}:{port}"),
         None => format!("{scheme}://{rest}"),
     })

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use causeway_interface::{Code, Key};
@@ -18,10 +18,11 @@ use crate::{
     auth::{AuthError, Gate},
     change::{self, Announced},
     events::{Change, EventLog},
-    metrics::Metrics,
+    metrics::{Metrics, What},
     prepare::{Settings, device_codes, prepare, probes},
     rate::RateLimit,
-    store::{ApproveError, Report, Signer, Store},
+    running::Desk,
+    store::{ApproveError, Report, Signer, Store, Word},
     topology::Topology,
 };
 
@@ -42,6 +43,10 @@ pub struct Shared {
     anonymous: Mutex<RateLimit<(IpAddr, Code)>>,
     finalized_slot: AtomicU64,
     changed: watch::Sender<u64>,
+    /// When the ledger was last heard of, unix milliseconds; 0 for never.
+    heard_unix_ms: AtomicU64,
+    /// Questions for what runs.
+    pub desk: Desk,
     /// What happened.
     pub events: EventLog,
     /// Room for streams of events, [`EVENT_STREAMS`] in all.
@@ -75,6 +80,8 @@ impl Shared {
             anonymous: Mutex::new(RateLimit::new(ANONYMOUS_BURST, ANONYMOUS_PER_SECOND)),
             finalized_slot: AtomicU64::new(0),
             changed: watch::channel(0).0,
+            heard_unix_ms: AtomicU64::new(0),
+            desk: Desk::new(now_ms()),
             events: EventLog::new(now_ms().saturating_mul(1_000)),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
             metrics: Metrics::default(),
@@ -121,11 +128,15 @@ impl Shared {
     /// Takes a snapshot in: prepares beside what is served, then swaps. A snapshot that can't be trusted changes nothing.
     pub fn ingest(&self, snapshot: Arc<Snapshot>) {
         let slot = snapshot.slot;
+        let began = Instant::now();
         let basis = self.store().basis();
         let changes = match prepare(&basis, &snapshot, &self.settings) {
             Ok(prepared) => {
                 drop(basis);
-                self.store_mut().commit(prepared, &self.signer, &self.settings.limits)
+                let changes = self.store_mut().commit(prepared, &self.signer, &self.settings.limits);
+                self.metrics.rendered(What::Snapshot, began.elapsed());
+                self.heard_unix_ms.store(now_ms(), Ordering::Release);
+                changes
             }
             Err(error) => {
                 tracing::warn!(slot, code = error.code(), %error, "ledger not acted on");
@@ -139,6 +150,7 @@ impl Shared {
     /// Says whether [`Shared::reprobe`] is due. Only one caller at a time may take changes and snapshots in.
     #[must_use]
     pub fn ingest_change(&self, announced: &Announced) -> Option<bool> {
+        let began = Instant::now();
         let prepared = {
             let store = self.store();
             let served = store.served()?;
@@ -146,6 +158,8 @@ impl Shared {
         };
         let reprobe = prepared.probes;
         let changes = self.store_mut().commit_change(prepared, &self.signer, &self.settings.limits);
+        self.metrics.rendered(What::Change, began.elapsed());
+        self.heard_unix_ms.store(now_ms(), Ordering::Release);
         self.tell(announced.slot, changes);
         Some(reprobe)
     }
@@ -176,9 +190,24 @@ impl Shared {
         Ok(())
     }
 
-    /// Notes that an agent was offered the current configuration.
-    pub fn polled(&self, device: &Code) {
-        self.store_mut().polled(device, now_ms());
+    /// Notes that an agent asked, whether it was given a text, and what it said of what runs.
+    pub fn polled(&self, device: &Code, word: Option<Word>, with_text: bool) {
+        self.metrics.polled(with_text);
+        self.store_mut().polled(device, word, now_ms());
+    }
+
+    /// Asks the agent of a device what runs; the number of the question. None where too many are open.
+    #[must_use]
+    pub fn ask_running(&self, device: &Code) -> Option<u64> {
+        let number = self.desk.ask(*device, now_ms())?;
+        self.changed.send_modify(|version| *version += 1);
+        Some(number)
+    }
+
+    /// When the ledger was last heard of, unix milliseconds; 0 for never.
+    #[must_use]
+    pub fn heard_unix_ms(&self) -> u64 {
+        self.heard_unix_ms.load(Ordering::Acquire)
     }
 
     /// Notes a report.
@@ -194,6 +223,7 @@ impl Shared {
     fn tell(&self, slot: u64, changes: Vec<Change>) {
         for change in &changes {
             log(slot, change);
+            self.metrics.happened(change.kind());
         }
         if !changes.is_empty() {
             self.events.push(slot, changes);

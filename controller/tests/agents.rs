@@ -48,7 +48,11 @@ async fn an_agent_gets_its_signed_configuration_once_and_then_only_changes() {
     assert_eq!(probes.targets.iter().filter(|t| t.kind == 2).count(), 3);
     assert_eq!(probes.targets.iter().filter(|t| t.kind == 3).count(), 3);
 
-    let have = GetConfigRequest { have_sha256: sha256.to_vec(), have_probe_plan_sha256: probes.sha256.clone() };
+    let have = GetConfigRequest {
+        have_sha256: sha256.to_vec(),
+        have_probe_plan_sha256: probes.sha256.clone(),
+        ..GetConfigRequest::default()
+    };
     let again = client.get_config(with_token(&token, have.clone())).await.unwrap().into_inner();
     assert!(again.bundle.is_none() && again.probe_plan.is_none());
 
@@ -96,6 +100,7 @@ async fn an_agent_is_told_as_of_which_slot_its_text_holds_without_another_body()
     let have = GetConfigRequest {
         have_sha256: first.sha256.clone(),
         have_probe_plan_sha256: first.probe_plan.unwrap().sha256.clone(),
+        ..GetConfigRequest::default()
     };
     let mut notices = client.watch_config(with_token(&token, WatchConfigRequest {})).await.unwrap().into_inner();
     assert_eq!(notices.message().await.unwrap().unwrap().evaluated_slot, first.evaluated_slot);

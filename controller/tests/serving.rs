@@ -317,7 +317,7 @@ fn polled_is_not_applied_and_drift_shows() {
     serving.take(&ledger.snapshot).unwrap();
     let ams = code("ams");
     let state = |serving: &Serving| serving.store.entry(&ams).unwrap().apply_state();
-    serving.store.polled(&ams, 5);
+    serving.store.polled(&ams, None, 5);
     assert_eq!(state(&serving), ApplyState::Never);
     let sha256 = serving.store.entry(&ams).unwrap().current.as_ref().unwrap().sha256;
     for (result, running, expected) in [

@@ -37,7 +37,7 @@ async fn agents_and_people_are_served_over_tls_by_who_trusts_the_ca_only() {
         reqwest::Client::builder().tls_built_in_root_certs(false).add_root_certificate(ca).build().unwrap()
     };
     let url = format!("https://{}/ready", running.handle.http_addr);
-    assert_eq!(people("test-only-ca.pem").get(&url).send().await.unwrap().text().await.unwrap(), "ready\n");
+    assert!(people("test-only-ca.pem").get(&url).send().await.unwrap().status().is_success());
     people("test-only-other-ca.pem").get(&url).send().await.unwrap_err();
     drop(client);
     running.handle.shutdown().await;

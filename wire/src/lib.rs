@@ -2,6 +2,7 @@
 //!
 //! Messages, the bytes that are signed, and the files of the keys that sign them; no connection and no clock.
 
+pub mod codes;
 pub mod keyfile;
 pub mod proof;
 pub mod signing;

@@ -1,10 +1,14 @@
 //! Running an agent as a service: its settings, its keys, and what it says of itself.
 
 pub mod metrics;
-pub mod problem;
 pub mod serve;
-pub mod settings;
 
+pub use causeway_settings::{Failure, Origin, Problem, Settings, key, shown};
 pub use metrics::Sources;
-pub use problem::Problem;
-pub use settings::{Failure, Origin, Settings};
+
+/// The agent, as a program that has settings.
+pub const PROGRAM: causeway_settings::Program = causeway_settings::Program {
+    code: "CW-AGENT-CONFIG",
+    variable: "CAUSEWAY_AGENT_CONFIG",
+    example: "deploy/agent/agent.example.toml",
+};

@@ -24,7 +24,7 @@ use causeway_agent::{
 use causeway_wire::{
     controller::{
         ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
-        OpenSessionRequest, ProbePlan, ReportReceipt, Session, WatchConfigRequest,
+        OpenSessionRequest, ProbePlan, ReportReceipt, RunningConfig, Session, WatchConfigRequest,
         config_server::{Config, ConfigServer},
     },
     signing::{bundle_message, session_message, sha256, sign, telemetry_message, verify},
@@ -69,6 +69,9 @@ pub struct FakeState {
     pub plan: ProbePlan,
     pub session_ms: u64,
     pub reports: Vec<ApplyReport>,
+    pub running_wanted: u64,
+    pub running: Vec<RunningConfig>,
+    pub polls: Vec<GetConfigRequest>,
     pub sessions: u64,
     pub bodies: u64,
     tokens: BTreeMap<String, Instant>,
@@ -123,6 +126,9 @@ impl FakeController {
             plan: ProbePlan::default(),
             session_ms: 600_000,
             reports: Vec::new(),
+            running_wanted: 0,
+            running: Vec::new(),
+            polls: Vec::new(),
             sessions: 0,
             bodies: 0,
             tokens: BTreeMap::new(),
@@ -159,6 +165,16 @@ impl FakeController {
         let notice = {
             let mut state = self.state();
             state.evaluated_slot = slot;
+            notice(&state)
+        };
+        let _ = self.notices.send(notice);
+    }
+
+    /// Asks what runs and tells everyone who watches.
+    pub fn want_running(&self, number: u64) {
+        let notice = {
+            let mut state = self.state();
+            state.running_wanted = number;
             notice(&state)
         };
         let _ = self.notices.send(notice);
@@ -262,6 +278,7 @@ fn notice(state: &FakeState) -> ConfigNotice {
         finalized_slot: state.finalized_slot,
         probe_plan_sha256: state.plan.sha256.clone(),
         evaluated_slot: state.evaluated_slot,
+        running_wanted: state.running_wanted,
     }
 }
 
@@ -295,6 +312,7 @@ impl Config for FakeController {
         let mut state = self.state();
         let body = have.have_sha256 != state.bundle.sha256;
         state.bodies += u64::from(body);
+        state.polls.push(have.clone());
         Ok(Response::new(GetConfigResponse {
             generation: state.bundle.generation,
             sha256: state.bundle.sha256.clone(),
@@ -302,6 +320,7 @@ impl Config for FakeController {
             bundle: body.then(|| state.bundle.clone()),
             probe_plan: (have.have_probe_plan_sha256 != state.plan.sha256).then(|| state.plan.clone()),
             evaluated_slot: state.evaluated_slot,
+            running_wanted: state.running_wanted,
         }))
     }
 
@@ -320,6 +339,12 @@ impl Config for FakeController {
     async fn report(&self, request: Request<ApplyReport>) -> Result<Response<ReportReceipt>, Status> {
         self.authorized(&request)?;
         self.state().reports.push(request.into_inner());
+        Ok(Response::new(ReportReceipt {}))
+    }
+
+    async fn report_running(&self, request: Request<RunningConfig>) -> Result<Response<ReportReceipt>, Status> {
+        self.authorized(&request)?;
+        self.state().running.push(request.into_inner());
         Ok(Response::new(ReportReceipt {}))
     }
 }

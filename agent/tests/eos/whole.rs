@@ -143,3 +143,22 @@ async fn a_process_killed_right_after_the_commit_is_outlived_by_the_timer() {
     bench.runs(2).await;
     eventually("and it stays", || bench.model.live_sessions().is_empty()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_is_told_without_what_is_the_operators_and_without_secrets() {
+    let bench = Bench::new(switch()).await;
+    let _agent = bench.start();
+    bench.runs(1).await;
+    eventually("the report", || !bench.controller.reports(ApplyResult::Applied).is_empty()).await;
+    let told = |wanted: u64| {
+        let state = bench.controller.state();
+        state.running.iter().find(|told| told.wanted == wanted).cloned()
+    };
+    bench.controller.want_running(7);
+    eventually("an answer", || told(7).is_some()).await;
+    let answer = told(7).unwrap();
+    assert!(answer.text.contains("isis metric 1\n") && !answer.text.contains("ntp server"), "{}", answer.text);
+    let compared = answer.comparison.unwrap();
+    assert!(compared.equal && compared.generation == 5, "{}", compared.diff);
+    assert!(bench.model.live_sessions().is_empty(), "nothing stays of the comparison");
+}

@@ -2,6 +2,7 @@
 //!
 //! The object's code is the one positional argument; everything else has a name.
 
+mod config;
 mod device;
 mod health;
 mod link;
@@ -22,6 +23,7 @@ use clap::{
 };
 
 pub use self::{
+    config::{AskController, Config, ConfigApprove, ConfigDiff, ConfigGet, ConfigLook, ConfigRender, ConfigShow},
     device::{
         Device, DeviceCreate, DeviceEnroll, DeviceList, DeviceReject, DeviceUpdate, Interface, InterfaceFigures,
         InterfaceRemove, InterfaceSet,
@@ -33,9 +35,7 @@ pub use self::{
         Contributor, ContributorCreate, ContributorUpdate, Exchange, ExchangeCreate, ExchangeUpdate, Location,
         LocationCreate, LocationUpdate, RegistryList,
     },
-    tools::{
-        Apply, Config, ConfigGet, ConfigRender, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source, Topology,
-    },
+    tools::{Apply, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source, Topology},
     values::{KeyName, MaybeKey, RuleChange, parse_bandwidth, parse_delay, parse_moment, parse_sol},
 };
 use crate::{failure::EXIT_CODES, output::Format};

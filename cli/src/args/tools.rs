@@ -14,45 +14,6 @@ pub enum Topology {
     Export,
 }
 
-/// Verbs of configurations.
-#[derive(Debug, Subcommand)]
-pub enum Config {
-    /// Render a device's configuration from a snapshot file, without any network.
-    Render(ConfigRender),
-    /// Print the configuration that a controller serves for a device.
-    Get(ConfigGet),
-}
-
-/// What to render.
-#[derive(Clone, Debug, Args)]
-pub struct ConfigRender {
-    /// File that `causeway topology export` wrote.
-    #[arg(long, value_name = "FILE")]
-    pub snapshot: PathBuf,
-    /// The device's code.
-    #[arg(long, value_name = "CODE")]
-    pub device: Code,
-    /// Form of the configuration; that of the device's platform if left out.
-    #[arg(long, value_parser = one_of::<Platform>())]
-    pub family: Option<Platform>,
-}
-
-/// What to ask a controller for.
-#[derive(Clone, Debug, Args)]
-pub struct ConfigGet {
-    /// The device's code.
-    pub code: Code,
-    /// The controller's HTTP address.
-    #[arg(long, env = "CAUSEWAY_CONTROLLER", value_name = "URL")]
-    pub controller: String,
-    /// Form of the configuration; that of the device's platform if left out.
-    #[arg(long, value_parser = one_of::<Platform>())]
-    pub family: Option<Platform>,
-    /// An older generation that the controller still keeps.
-    #[arg(long, value_name = "N", conflicts_with = "family")]
-    pub generation: Option<u64>,
-}
-
 /// Whose history.
 #[derive(Clone, Debug, Args)]
 pub struct History {

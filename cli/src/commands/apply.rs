@@ -1,15 +1,15 @@
 //! `causeway apply`: reads a site file, prints what it would change, asks, and carries it out.
 
-use std::{
-    io::{BufRead, Write},
-    path::Path,
-};
+use std::path::Path;
 
 use causeway_sdk::Explain;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::session::{Session, warn_undecodable};
+use super::{
+    ask,
+    session::{Session, warn_undecodable},
+};
 use crate::{
     apply::{self, ApplyError},
     args,
@@ -88,7 +88,8 @@ pub async fn run(session: &Session, args: &args::Apply, site: &Site) -> Result<R
         return Err(failed(&ApplyError::KeysMissing(missing)));
     }
     if !args.yes {
-        confirm(plan.steps.len())?;
+        let question = format!("Send {} transactions?", plan.steps.len());
+        ask::yes(&question, "The plan was not confirmed, and nothing was sent.")?;
     }
     let bar = progress_bar(plan.steps.len());
     let outcome = apply::run(&session.sender, &plan, &keys, |progress| {
@@ -163,27 +164,6 @@ fn summary(plan: &Plan) -> String {
 
 fn plural(word: &str, count: usize) -> String {
     if count == 1 { word.into() } else { format!("{word}s") }
-}
-
-fn confirm(steps: usize) -> Result<(), Failure> {
-    eprint!("Send {steps} transactions? Only `yes` is taken as yes: ");
-    // The answer decides, not whether the question could be shown.
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    match read {
-        Ok(_) if answer.trim() == "yes" => Ok(()),
-        Ok(_) | Err(_) => {
-            if answer.is_empty() {
-                eprintln!();
-            }
-            Err(Failure::new(
-                failure::NOT_CONFIRMED,
-                Exit::Refused,
-                "The plan was not confirmed, and nothing was sent.",
-            ))
-        }
-    }
 }
 
 /// On stderr, and only where that is a terminal.

@@ -4,6 +4,7 @@
 
 mod actors;
 mod apply;
+mod ask;
 mod config;
 mod device;
 mod enroll;

@@ -9,7 +9,7 @@ use std::{
 use causeway_wire::{
     controller::{
         ApplyReport, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest, OpenSessionRequest,
-        ReportReceipt, Session, WatchConfigRequest,
+        ReportReceipt, RunningConfig, Session, WatchConfigRequest,
         config_client::ConfigClient,
         config_server::{Config, ConfigServer},
     },
@@ -74,6 +74,10 @@ impl Config for Echo {
     }
 
     async fn report(&self, _: Request<ApplyReport>) -> Result<Response<ReportReceipt>, Status> {
+        Err(Status::unimplemented("an echo"))
+    }
+
+    async fn report_running(&self, _: Request<RunningConfig>) -> Result<Response<ReportReceipt>, Status> {
         Err(Status::unimplemented("an echo"))
     }
 }
@@ -148,7 +152,11 @@ pub async fn calls_per_s(
                 let caller = &callers[n % callers.len()];
                 let (have_sha256, have_probe_plan_sha256) = caller.have.clone();
                 let have_sha256 = if with_body { Vec::new() } else { have_sha256 };
-                let mut request = Request::new(GetConfigRequest { have_sha256, have_probe_plan_sha256 });
+                let mut request = Request::new(GetConfigRequest {
+                    have_sha256,
+                    have_probe_plan_sha256,
+                    ..GetConfigRequest::default()
+                });
                 request.metadata_mut().insert("authorization", caller.authorization.parse()?);
                 let answer = client.get_config(request).await?.into_inner();
                 anyhow::ensure!(answer.bundle.is_some() == with_body, "an answer of the wrong kind");

@@ -8,15 +8,25 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::codes::{self, Entry};
+
 /// The body of every refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ErrorBody {
-    /// Short name.
+    /// The code; its page is `docs/errors/` and it in small letters.
     pub code: String,
     /// What is wrong.
     pub cause: String,
     /// What to do about it.
     pub remedy: String,
+}
+
+impl ErrorBody {
+    /// Of what the controller calls by a short name.
+    #[must_use]
+    pub fn short(name: &str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: codes::full(name), cause: cause.into(), remedy: remedy.into() }
+    }
 }
 
 /// A refusal.
@@ -27,44 +37,36 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// A refusal in words.
-    pub fn new(status: StatusCode, code: &str, cause: impl Into<String>, remedy: &str) -> Self {
-        Self { status, body: ErrorBody { code: code.into(), cause: cause.into(), remedy: remedy.into() } }
+    /// A refusal of this kind with its particulars.
+    pub fn new(status: StatusCode, entry: Entry, cause: impl Into<String>) -> Self {
+        let (code, remedy) = (entry.code.into(), entry.remedy.into());
+        Self { status, body: ErrorBody { code, cause: cause.into(), remedy } }
+    }
+
+    /// A refusal in words that are made already.
+    pub const fn with(status: StatusCode, body: ErrorBody) -> Self {
+        Self { status, body }
     }
 
     /// No such device.
     pub fn unknown_device(code: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "device-unknown",
-            format!("the ledger has no device {code:?}"),
-            "GET /api/v1/devices lists the devices that there are.",
-        )
+        Self::new(StatusCode::NOT_FOUND, codes::DEVICE_UNKNOWN, format!("the ledger has no device {code:?}"))
     }
 
     /// No such link.
     pub fn unknown_link(code: &str) -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "link-unknown",
-            format!("the ledger has no link {code:?}"),
-            "GET /api/v1/links lists the links that there are.",
-        )
+        Self::new(StatusCode::NOT_FOUND, codes::LINK_UNKNOWN, format!("the ledger has no link {code:?}"))
     }
 
     /// Nothing is served yet.
     pub fn not_ready() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ledger-not-read",
-            "the controller has not read the ledger yet",
-            "Check the RPC address and the program id; GET /ready says when it is there.",
-        )
+        let cause = "the controller has not read the ledger yet";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, codes::LEDGER_NOT_READ, cause)
     }
 
     /// A request that can't be meant.
     pub fn bad_request(cause: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "request-invalid", cause, "See /api/v1/openapi.json for what can be asked.")
+        Self::new(StatusCode::BAD_REQUEST, codes::REQUEST_INVALID, cause)
     }
 }
 

@@ -1,27 +1,34 @@
-//! HTTP for people and scripts: what is served, what was reported, what happened, and one decision (approve).
+//! HTTP for people and scripts: what is served, what runs, what was reported, what happened, and one decision (approve).
 //!
-//! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving needs the
-//! operator's token or, where none is set, a caller on this machine (`operator.rs`).
+//! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving, and asking an
+//! agent what runs, needs the operator's token or, where none is set, a caller on this machine (`operator.rs`).
 
+mod answer;
+pub mod config;
 pub mod error;
+mod extract;
+mod health;
+mod look;
 pub mod model;
 mod operator;
 mod page;
 mod routes;
+pub mod serve;
 mod stream;
 
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
-    extract::State,
-    http::{StatusCode, header},
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, StatusCode, header},
+    middleware,
     response::IntoResponse,
     routing::{get, post},
 };
 use utoipa::OpenApi;
 
-use crate::shared::Shared;
+use crate::{codes, shared::Shared};
 use error::ApiError;
 
 /// The API in words.
@@ -35,16 +42,30 @@ use error::ApiError;
         routes::interfaces,
         routes::config,
         routes::config_diff,
+        routes::held,
         routes::approve,
+        look::running,
+        look::drift,
         routes::reports,
         routes::links,
         routes::link,
         routes::topology,
         stream::events,
+        openapi,
+        health::metrics,
+        health::live,
+        health::ready,
     ),
     components(schemas(crate::events::Event))
 )]
 struct Api;
+
+/// The description of the API, as JSON with a last line break: what is committed as `docs/api/controller.json`.
+#[must_use]
+pub fn description() -> String {
+    // Plain values under text keys always become JSON.
+    Api::openapi().to_pretty_json().map(|json| json + "\n").unwrap_or_default()
+}
 
 /// Everything that is served over HTTP.
 pub fn router(shared: Arc<Shared>) -> Router {
@@ -55,49 +76,35 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/devices/{code}/interfaces", get(routes::interfaces))
         .route("/api/v1/devices/{code}/config", get(routes::config))
         .route("/api/v1/devices/{code}/config/diff", get(routes::config_diff))
+        .route("/api/v1/devices/{code}/config/held", get(routes::held))
         .route("/api/v1/devices/{code}/config/approve", post(routes::approve))
+        .route("/api/v1/devices/{code}/config/running", get(look::running))
+        .route("/api/v1/devices/{code}/config/drift", get(look::drift))
         .route("/api/v1/devices/{code}/reports", get(routes::reports))
         .route("/api/v1/links", get(routes::links))
         .route("/api/v1/links/{code}", get(routes::link))
         .route("/api/v1/topology", get(routes::topology))
         .route("/api/v1/events", get(stream::events))
-        .route("/api/v1/openapi.json", get(async || Json(Api::openapi())))
-        .route("/metrics", get(metrics))
-        .route("/live", get(async || "live\n"))
-        .route("/ready", get(ready))
+        .route("/api/v1/openapi.json", get(openapi))
+        .route("/metrics", get(health::metrics))
+        .route("/live", get(health::live))
+        .route("/ready", get(health::ready))
         .route("/", get(page::index))
         .route("/app.js", get(page::script))
         .route("/app.css", get(page::style))
         .fallback(async || {
-            ApiError::new(
-                StatusCode::NOT_FOUND,
-                "path-unknown",
-                "nothing is served under this path",
-                "See /api/v1/openapi.json for what there is.",
-            )
+            ApiError::new(StatusCode::NOT_FOUND, codes::PATH_UNKNOWN, "nothing is served under this path")
         })
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, codes::METHOD_UNKNOWN, "this path does not take this method")
+        })
+        .layer(DefaultBodyLimit::max(extract::MAX_BODY))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), answer::finish))
         .with_state(shared)
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Result<impl IntoResponse, ApiError> {
-    let text = shared.metrics.text(&shared.store(), shared.finalized_slot());
-    let text = text.map_err(|_| {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics-failed", "metrics could not be written", "Report it.")
-    })?;
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
-}
-
-/// Ready once there is something to serve. Stays so when the ledger can't be read any more: what is served is still good.
-async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, ApiError> {
-    let store = shared.store();
-    match (store.effective(), store.unreadable()) {
-        (Some(_), _) => Ok("ready\n"),
-        (None, None) => Err(ApiError::not_ready()),
-        (None, Some((code, cause))) => Err(ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            code,
-            cause.clone(),
-            "Check the RPC address and the program id.",
-        )),
-    }
+/// This description.
+#[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, description = "OpenAPI", content_type = "application/json")))]
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], description())
 }

@@ -9,13 +9,9 @@ use causeway_sdk::snapshot::Snapshot;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use super::config::{ConfigState, ConfigView, HeldConfigView, HeldView, ReportView, held, report_error};
 use super::error::ErrorBody;
-use crate::{
-    guards::Removal,
-    plan,
-    shared::Shared,
-    store::{ApplyState, Entry, Problem, Report, ReportResult, Store},
-};
+use crate::{codes, plan, shared::Shared, store::Store};
 
 /// The network and this controller.
 #[derive(Debug, Serialize, ToSchema)]
@@ -111,46 +107,6 @@ pub struct DeviceView {
     pub config: ConfigState,
 }
 
-/// How a device stands to its configuration.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ConfigState {
-    /// Generation that is served; absent before the first.
-    pub generation: Option<u64>,
-    /// Hex SHA-256 of the text that is served.
-    pub sha256: Option<String>,
-    /// Family of the text that is served.
-    pub family: Option<String>,
-    /// What the device made of it.
-    pub state: ApplyState,
-    /// Generation that it was last reported to run.
-    pub applied_generation: Option<u64>,
-    /// When its agent last asked, unix milliseconds.
-    pub polled_unix_ms: Option<u64>,
-    /// Generation that it was offered then.
-    pub polled_generation: Option<u64>,
-    /// A configuration that waits for approval.
-    pub held: Option<HeldView>,
-    /// Why the latest configuration can't be made.
-    pub problem: Option<ErrorBody>,
-}
-
-/// A configuration that waits for approval.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct HeldView {
-    /// Hex SHA-256 of its text: what is to be approved.
-    pub sha256: String,
-    /// Slot of the snapshot that it was made from.
-    pub slot: u64,
-    /// Peers that would go.
-    pub removed_peers: usize,
-    /// Of how many.
-    pub of_peers: usize,
-    /// Link interfaces that would go.
-    pub removed_link_interfaces: usize,
-    /// Of how many.
-    pub of_link_interfaces: usize,
-}
-
 /// An interface.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InterfaceView {
@@ -238,110 +194,6 @@ pub struct TopologyView {
     pub links: Vec<LinkView>,
 }
 
-/// A configuration.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ConfigView {
-    /// Device.
-    pub device: String,
-    /// Its generation; absent for a text that was made for this question in another family than is served.
-    pub generation: Option<u64>,
-    /// "eos" or "frr".
-    pub family: String,
-    /// Hex SHA-256 of the text.
-    pub sha256: String,
-    /// Hex ed25519 signature of what is served.
-    pub signature: Option<String>,
-    /// The whole managed configuration.
-    pub text: String,
-    /// Unified diff from the configuration before it.
-    pub diff: Option<String>,
-    /// Generations that are kept, oldest first.
-    pub generations: Vec<u64>,
-}
-
-/// What an agent said of a configuration.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ReportView {
-    /// When it arrived, unix milliseconds.
-    pub received_unix_ms: u64,
-    /// The agent's time, unix milliseconds.
-    pub at_unix_ms: u64,
-    /// Generation that it is about.
-    pub generation: u64,
-    /// Hex SHA-256 of the text that it is about.
-    pub sha256: String,
-    /// What became of it.
-    pub result: ReportResult,
-    /// How long it took.
-    pub duration_ms: u64,
-    /// Error code, or empty.
-    pub error_code: String,
-    /// Words, or empty.
-    pub message: String,
-    /// Hex SHA-256 of the managed part of what runs.
-    pub running_sha256: String,
-    /// It is what the device starts with.
-    pub startup_saved: bool,
-    /// Unified diff of what ran and what was asked.
-    pub diff: String,
-    /// The diff is cut.
-    pub diff_cut: bool,
-}
-
-impl From<&Problem> for ErrorBody {
-    fn from(problem: &Problem) -> Self {
-        Self { code: problem.code.into(), cause: problem.cause.clone(), remedy: problem.remedy.into() }
-    }
-}
-
-impl From<&Report> for ReportView {
-    fn from(report: &Report) -> Self {
-        Self {
-            received_unix_ms: report.received_unix_ms,
-            at_unix_ms: report.at_unix_ms,
-            generation: report.generation,
-            sha256: hex::encode(&report.sha256),
-            result: report.result,
-            duration_ms: report.duration_ms,
-            error_code: report.error_code.clone(),
-            message: report.message.clone(),
-            running_sha256: hex::encode(&report.running_sha256),
-            startup_saved: report.startup_saved,
-            diff: report.diff.clone(),
-            diff_cut: report.diff_cut,
-        }
-    }
-}
-
-impl ConfigState {
-    fn of(entry: Option<&Entry>) -> Self {
-        let current = entry.and_then(|e| e.current.as_ref());
-        let polled = entry.and_then(|e| e.polled);
-        let held = entry.and_then(|e| e.held.as_ref());
-        Self {
-            generation: current.map(|b| b.generation),
-            sha256: current.map(|b| hex::encode(b.sha256)),
-            family: current.map(|b| b.family.name().into()),
-            state: entry.map_or(ApplyState::Never, Entry::apply_state),
-            applied_generation: entry.and_then(Entry::applied).map(|r| r.generation),
-            polled_unix_ms: polled.map(|p| p.at_unix_ms),
-            polled_generation: polled.map(|p| p.generation),
-            held: held.map(|h| {
-                let Removal { peers, of_peers, link_interfaces, of_link_interfaces } = h.removal;
-                HeldView {
-                    sha256: hex::encode(h.rendered.sha256),
-                    slot: h.slot,
-                    removed_peers: peers,
-                    of_peers,
-                    removed_link_interfaces: link_interfaces,
-                    of_link_interfaces,
-                }
-            }),
-            problem: entry.and_then(|e| e.problem.as_ref()).map(ErrorBody::from),
-        }
-    }
-}
-
 /// The network.
 pub fn network(shared: &Shared, store: &Store, snapshot: &Snapshot) -> Option<NetworkView> {
     let network = snapshot.network.as_ref()?;
@@ -354,11 +206,11 @@ pub fn network(shared: &Shared, store: &Store, snapshot: &Snapshot) -> Option<Ne
         FaultView {
             address: key.to_string(),
             subject: device.or(link).map(|(kind, code)| format!("{kind} {code}")),
-            error: ErrorBody {
-                code: fault.code().into(),
-                cause: fault.to_string(),
-                remedy: "Correct the record on the ledger.".into(),
-            },
+            error: ErrorBody::short(
+                fault.code(),
+                fault.to_string(),
+                codes::of(fault.code()).map_or("Correct the record on the ledger.", |entry| entry.remedy),
+            ),
         }
     });
     Some(NetworkView {
@@ -374,10 +226,9 @@ pub fn network(shared: &Shared, store: &Store, snapshot: &Snapshot) -> Option<Ne
         devices_activated: devices.filter(|d| d.header.status == DeviceStatus::Activated).count(),
         links: snapshot.links.len(),
         links_activated: links.filter(|l| l.header.status == LinkStatus::Activated).count(),
-        unreadable: store.unreadable().map(|(code, cause)| ErrorBody {
-            code: (*code).into(),
-            cause: cause.clone(),
-            remedy: remedy.into(),
+        unreadable: store.unreadable().map(|(code, cause)| {
+            let remedy = codes::of(code).map_or(remedy, |entry| entry.remedy);
+            ErrorBody::short(code, cause.clone(), remedy)
         }),
         faults: faults.collect(),
     })

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::error::ApiError;
-use crate::auth::same;
+use crate::{auth::same, codes};
 
 /// What proxies say of themselves.
 const FORWARDED: [HeaderName; 4] =
@@ -31,13 +31,7 @@ pub fn authorize(token: Option<&str>, from: SocketAddr, headers: &HeaderMap) -> 
     if allowed {
         return Ok(());
     }
-    Err(ApiError::new(
-        StatusCode::UNAUTHORIZED,
-        "not-operator",
-        "the call is not the operator's",
-        "Send `authorization: Bearer TOKEN` with the controller's operator token; without one set, call from the same \
-         machine, at localhost or a loopback address, through no proxy.",
-    ))
+    Err(ApiError::new(StatusCode::UNAUTHORIZED, codes::NOT_OPERATOR, "the call is not the operator's"))
 }
 
 fn meant_for_this_machine(headers: &HeaderMap) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{ConnectInfo, Path, Query, State, rejection::JsonRejection},
+    extract::{ConnectInfo, FromRequest, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -15,10 +15,14 @@ use utoipa::ToSchema;
 
 use super::{
     error::{ApiError, ErrorBody},
-    model::{self, ConfigView, DeviceView, InterfaceView, LinkView, NetworkView, ReportView, TopologyView},
+    extract::{Asked, Body, Named},
+    model::{
+        self, ConfigView, DeviceView, HeldConfigView, InterfaceView, LinkView, NetworkView, ReportView, TopologyView,
+    },
     operator,
 };
 use crate::{
+    codes,
     daemon::Peer,
     render::Family,
     shared::Shared,
@@ -32,7 +36,7 @@ fn served(store: &Store) -> Result<&Arc<Snapshot>, ApiError> {
     store.effective().ok_or_else(ApiError::not_ready)
 }
 
-fn device_code(store: &Store, text: &str) -> Result<Code, ApiError> {
+pub(super) fn device_code(store: &Store, text: &str) -> Result<Code, ApiError> {
     served(store)?;
     let code: Code = text.parse().map_err(|_| ApiError::unknown_device(text))?;
     store.device(&code).map(|d| d.code).ok_or_else(|| ApiError::unknown_device(text))
@@ -57,7 +61,7 @@ pub async fn devices(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<Devic
     get, path = "/api/v1/devices/{code}", params(("code" = String, Path)),
     responses((status = 200, body = DeviceView), (status = 404, body = ErrorBody))
 )]
-pub async fn device(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Result<Json<DeviceView>, ApiError> {
+pub async fn device(State(shared): State<Arc<Shared>>, Named(code): Named) -> Result<Json<DeviceView>, ApiError> {
     let store = shared.store();
     let code = device_code(&store, &code)?;
     let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
@@ -71,7 +75,7 @@ pub async fn device(State(shared): State<Arc<Shared>>, Path(code): Path<String>)
 )]
 pub async fn interfaces(
     State(shared): State<Arc<Shared>>,
-    Path(code): Path<String>,
+    Named(code): Named,
 ) -> Result<Json<Vec<InterfaceView>>, ApiError> {
     let store = shared.store();
     let code = device_code(&store, &code)?;
@@ -81,6 +85,7 @@ pub async fn interfaces(
 
 /// Which configuration.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ConfigQuery {
     family: Option<String>,
     generation: Option<u64>,
@@ -102,29 +107,25 @@ pub struct ConfigQuery {
 )]
 pub async fn config(
     State(shared): State<Arc<Shared>>,
-    Path(code): Path<String>,
-    Query(query): Query<ConfigQuery>,
+    Named(code): Named,
+    Asked(query): Asked<ConfigQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let view = config_view(&shared, &code, &query)?;
     let generation = view.generation.map_or_else(|| "none".to_string(), |g| g.to_string());
-    let etag = format!("\"{generation}-{}\"", view.sha256);
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
-    let values = [(header::ETAG, etag.clone()), (GENERATION, generation), (SHA256, view.sha256.clone())];
-    let plain = headers.get(header::ACCEPT).is_some_and(|v| v == HeaderValue::from_static("text/plain"));
-    let mut response = if known.is_some_and(|tags| tags.split(',').any(|t| t.trim() == etag)) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else if plain {
-        view.text.into_response()
-    } else {
-        Json(view).into_response()
-    };
+    let values = [(GENERATION, generation), (SHA256, view.sha256.clone())];
+    let mut response = if wants_text(&headers) { view.text.into_response() } else { Json(view).into_response() };
     for (name, value) in values {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
     }
     Ok(response)
+}
+
+/// Whether the text alone is asked for.
+pub(super) fn wants_text(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).is_some_and(|accepted| accepted == HeaderValue::from_static("text/plain"))
 }
 
 fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<ConfigView, ApiError> {
@@ -153,12 +154,7 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
         if family.is_none() || query.generation.is_some() {
             let problem = entry.problem.as_ref().map(ErrorBody::from);
             let cause = problem.map_or_else(|| "no such configuration is kept".into(), |p| p.cause);
-            return Err(ApiError::new(
-                StatusCode::CONFLICT,
-                "no-config",
-                cause,
-                "GET /api/v1/devices/{code} tells the problem and what to do.",
-            ));
+            return Err(ApiError::new(StatusCode::CONFLICT, codes::NO_CONFIG, cause));
         }
         (Arc::clone(served(&store)?), code)
     };
@@ -166,7 +162,7 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
         .settings
         .renderer
         .render_of(&snapshot, &code, family)
-        .map_err(|e| ApiError::new(StatusCode::CONFLICT, e.code(), e.to_string(), e.remedy()))?;
+        .map_err(|e| ApiError::with(StatusCode::CONFLICT, ErrorBody::short(e.code(), e.to_string(), e.remedy())))?;
     Ok(ConfigView {
         device: code.to_string(),
         generation: None,
@@ -180,16 +176,13 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
 }
 
 fn unknown_generation(generation: u64) -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_FOUND,
-        "generation-unknown",
-        format!("generation {generation} is not kept"),
-        "GET .../config lists the generations that are.",
-    )
+    let cause = format!("generation {generation} is not kept");
+    ApiError::new(StatusCode::NOT_FOUND, codes::GENERATION_UNKNOWN, cause)
 }
 
 /// Between which generations.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DiffQuery {
     from: Option<u64>,
     to: Option<u64>,
@@ -199,12 +192,12 @@ pub struct DiffQuery {
 #[utoipa::path(
     get, path = "/api/v1/devices/{code}/config/diff",
     params(("code" = String, Path), ("from" = Option<u64>, Query), ("to" = Option<u64>, Query)),
-    responses((status = 200, description = "Unified diff, empty when nothing differs", content_type = "text/plain"), (status = 404, body = ErrorBody))
+    responses((status = 200, description = "Unified diff, empty when nothing differs", content_type = "text/plain", body = String), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
 )]
 pub async fn config_diff(
     State(shared): State<Arc<Shared>>,
-    Path(code): Path<String>,
-    Query(query): Query<DiffQuery>,
+    Named(code): Named,
+    Asked(query): Asked<DiffQuery>,
 ) -> Result<String, ApiError> {
     let store = shared.store();
     let code = device_code(&store, &code)?;
@@ -212,15 +205,39 @@ pub async fn config_diff(
     let kept = |generation: u64| entry.generation(generation).ok_or_else(|| unknown_generation(generation));
     let to = match query.to {
         Some(to) => kept(to)?,
-        None => entry.current.as_ref().ok_or_else(|| unknown_generation(0))?,
+        None => entry.current.as_ref().ok_or_else(|| {
+            ApiError::new(StatusCode::CONFLICT, codes::NO_CONFIG, "there is no configuration of this device yet")
+        })?,
     };
     let Some(from) = query.from else { return Ok(to.diff()) };
     let from = kept(from)?;
     Ok(unified(&from.text.to_string(), &to.text.to_string(), &from.generation.to_string(), &to.generation.to_string()))
 }
 
+/// The configuration that waits for approval, and what it changes. With `Accept: text/plain` its text alone.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}/config/held", params(("code" = String, Path)),
+    responses((status = 200, body = HeldConfigView), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
+)]
+pub async fn held(
+    State(shared): State<Arc<Shared>>,
+    Named(code): Named,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let store = shared.store();
+    let code = device_code(&store, &code)?;
+    let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+    let view = model::held(entry).ok_or_else(|| nothing_held(&ApproveError::NothingHeld(code)))?;
+    Ok(if wants_text(&headers) { view.text.into_response() } else { Json(view).into_response() })
+}
+
+fn nothing_held(error: &ApproveError) -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, codes::NOTHING_HELD, error.to_string())
+}
+
 /// What is approved.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Approval {
     /// Hex SHA-256 of the held text, as `config.held` of the device tells it.
     sha256: String,
@@ -232,29 +249,26 @@ pub struct Approval {
     post, path = "/api/v1/devices/{code}/config/approve", params(("code" = String, Path)), request_body = Approval,
     responses(
         (status = 200, body = DeviceView), (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
-        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 413, body = ErrorBody),
     )
 )]
 pub async fn approve(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(Peer(from)): ConnectInfo<Peer>,
-    Path(code): Path<String>,
-    headers: HeaderMap,
-    approval: Result<Json<Approval>, JsonRejection>,
+    Named(code): Named,
+    request: Request,
 ) -> Result<Json<DeviceView>, ApiError> {
-    operator::authorize(shared.operator_token.as_deref(), from, &headers)?;
-    let Json(approval) = approval.map_err(|e| ApiError::bad_request(e.body_text()))?;
+    // The body of somebody else's call is not even read.
+    operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
+    let Body(approval): Body<Approval> = Body::from_request(request, &()).await?;
     let mut sha256 = [0; 32];
     hex::decode_to_slice(&approval.sha256, &mut sha256)
         .map_err(|_| ApiError::bad_request("sha256 is not 64 hex digits"))?;
     let code = device_code(&shared.store(), &code)?;
-    shared.approve(&code, &sha256).map_err(|error| {
-        let (status, name) = match error {
-            ApproveError::UnknownDevice(_) => (StatusCode::NOT_FOUND, "device-unknown"),
-            ApproveError::NothingHeld(_) => (StatusCode::CONFLICT, "nothing-held"),
-            ApproveError::Changed { .. } => (StatusCode::CONFLICT, "held-changed"),
-        };
-        ApiError::new(status, name, error.to_string(), "Look at the device again and approve what is held now.")
+    shared.approve(&code, &sha256).map_err(|error| match error {
+        ApproveError::UnknownDevice(_) => ApiError::unknown_device(code.as_str()),
+        ApproveError::NothingHeld(_) => nothing_held(&error),
+        ApproveError::Changed { .. } => ApiError::new(StatusCode::CONFLICT, codes::HELD_CHANGED, error.to_string()),
     })?;
     let store = shared.store();
     let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
@@ -266,10 +280,7 @@ pub async fn approve(
     get, path = "/api/v1/devices/{code}/reports", params(("code" = String, Path)),
     responses((status = 200, body = Vec<ReportView>), (status = 404, body = ErrorBody))
 )]
-pub async fn reports(
-    State(shared): State<Arc<Shared>>,
-    Path(code): Path<String>,
-) -> Result<Json<Vec<ReportView>>, ApiError> {
+pub async fn reports(State(shared): State<Arc<Shared>>, Named(code): Named) -> Result<Json<Vec<ReportView>>, ApiError> {
     let store = shared.store();
     let code = device_code(&store, &code)?;
     let reports = store.entry(&code).map(|e| e.reports.iter().map(ReportView::from).collect());
@@ -287,7 +298,7 @@ pub async fn links(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<LinkVie
     get, path = "/api/v1/links/{code}", params(("code" = String, Path)),
     responses((status = 200, body = LinkView), (status = 404, body = ErrorBody))
 )]
-pub async fn link(State(shared): State<Arc<Shared>>, Path(code): Path<String>) -> Result<Json<LinkView>, ApiError> {
+pub async fn link(State(shared): State<Arc<Shared>>, Named(code): Named) -> Result<Json<LinkView>, ApiError> {
     let store = shared.store();
     let snapshot = served(&store)?;
     let record = snapshot.links.values().find(|l| l.code.as_str() == code);

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse,
@@ -14,8 +14,12 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::error::{ApiError, ErrorBody};
+use super::{
+    error::{ApiError, ErrorBody},
+    extract::Asked,
+};
 use crate::{
+    codes,
     events::{Event, Resumed},
     shared::Shared,
 };
@@ -27,6 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How to resume.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EventsQuery {
     /// The last event seen; the header `Last-Event-ID` says the same.
     after: Option<u64>,
@@ -44,16 +49,12 @@ pub struct EventsQuery {
 )]
 pub async fn events(
     State(shared): State<Arc<Shared>>,
-    Query(query): Query<EventsQuery>,
+    Asked(query): Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     let room = Arc::clone(&shared.event_streams).try_acquire_owned().map_err(|_| {
-        ApiError::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "streams-full",
-            "as many streams of events are open as the controller serves",
-            "Close some, or poll GET /api/v1/devices until one ends.",
-        )
+        let cause = "as many streams of events are open as the controller serves";
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::STREAMS_FULL, cause)
     })?;
     let header = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let last = header.or(query.after);

@@ -3,6 +3,8 @@
 //! The program's codes come from the interface crate. Off-chain codes are words (`CW-RPC-UNREACHABLE`); they are read
 //! from the sources, because this command can't depend on the crates that raise them:
 //! - A code that is declared as three literals in a row (code, cause, remedy) gets its page from them.
+//! - What a report of an agent, or a fault, a problem or a refusal of the controller is called by a short name has to be
+//!   declared under the full one (`codes.rs`).
 //! - Any other code has a page written by hand, `docs/errors/cw-....md`, with the code as its title, a cause and a
 //!   remedy in the same form; it is checked and listed, and stale once no source names the code.
 
@@ -15,7 +17,7 @@ use causeway_interface::{
 };
 
 use super::{
-    Pages,
+    Pages, codes,
     markdown::{NOTICE, table},
     sources::{self, Declared, Source},
 };
@@ -50,6 +52,8 @@ pub fn pages(root: &Path) -> Result<(Pages, Vec<String>)> {
         index.push(vec![format!("[{code}]({file})"), String::new(), cause]);
         pages.insert(path, page);
     }
+    let known = |code: &str| pages.contains_key(&format!("{FOLDER}/{}.md", code.to_lowercase()));
+    problems.extend(codes::unexplained(&sources, known));
     pages.insert(format!("{FOLDER}/README.md"), overview(index));
     Ok((pages, problems))
 }

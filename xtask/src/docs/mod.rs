@@ -1,11 +1,13 @@
 //! The generated pages: what they are, writing them, and checking that what is committed is current.
 //!
 //! Everything comes from the interface crate, from the sources themselves or from the measured costs, so a page can't
-//! say what the code does not do. Pages of error codes that are written by hand are checked and kept. A page of a code that is gone is
+//! say what the code does not do. The description of the controller's API is asked of the controller. Pages of error codes that are written by hand are checked and kept. A page of a code that is gone is
 //! stale.
 
 mod accounts;
+mod api;
 mod claims;
+mod codes;
 mod cost;
 mod errors;
 mod instructions;
@@ -48,7 +50,8 @@ pub fn write(workspace: &Workspace) -> Result<()> {
     for (path, text) in &pages {
         written += usize::from(write_one(&workspace.root, path, text)?);
     }
-    progress::step(&format!("{} generated pages, {written} of them changed", pages.len()));
+    written += usize::from(write_one(&workspace.root, api::PATH, &api::description(workspace)?)?);
+    progress::step(&format!("{} generated pages, {written} of them changed", pages.len() + 1));
     if problems.is_empty() {
         return Ok(());
     }
@@ -71,7 +74,10 @@ pub fn write_states(workspace: &Workspace) -> Result<()> {
 /// A page is missing, different or stale; the message names each.
 pub fn check(workspace: &Workspace) -> Result<()> {
     progress::step("checking the generated pages");
-    let differences = differences(&workspace.root)?;
+    let mut differences = differences(&workspace.root)?;
+    if !api::is_current(workspace)? {
+        differences.push(format!("different: {}", api::PATH));
+    }
     if differences.is_empty() {
         return Ok(());
     }

@@ -2,6 +2,8 @@ use clap::Parser;
 
 use super::*;
 
+const PROGRAM: Program = Program { code: "CW-TEST", variable: "SETTINGS_TEST_CONFIG", example: "example.toml" };
+
 /// Settings of every form.
 #[derive(Debug, Parser, PartialEq)]
 struct Example {
@@ -24,7 +26,7 @@ fn told(text: &str, arguments: &[&str]) -> Result<(Example, Vec<String>), Vec<St
     let mut all: Vec<OsString> = vec!["program".into(), "--config".into(), path.clone().into()];
     all.extend(arguments.iter().map(OsString::from));
     let shorten = |text: String| text.replace(path.to_str().unwrap(), "a.toml");
-    match read::<Example>(all) {
+    match PROGRAM.read::<Example>(all) {
         Ok((found, settings)) => {
             let line = |(key, values, origin): (String, Vec<String>, Origin)| {
                 shorten(format!("{key} = {} ({origin})", values.join(" ")))
@@ -67,7 +69,7 @@ fn every_mistake_is_named_with_file_line_and_key() {
             &["line 1: nam: There is no such key. Did you mean name?", "line 2: colour: There is no such key. deploy/"]
                 [..],
         ),
-        ("name = true\n", &["line 1: name: It has to be a text in quotes or a whole number."]),
+        ("name = true\n", &["line 1: name: It has to be a text in quotes or a number."]),
         ("name = \"a\"\nloud = \"yes\"\n", &["line 2: loud: It has to be true or false."]),
         ("name = \"a\"\npeers = [1.5]\n", &["line 2: peers: It has to be a list of texts."]),
         ("name = \"a\"\n[peers]\nx = 1\n", &["line 2: peers: It has to be a list of texts."]),
@@ -78,12 +80,25 @@ fn every_mistake_is_named_with_file_line_and_key() {
         let problems = told(text, &[]).unwrap_err();
         assert_eq!(problems.len(), expected.len(), "{problems:?}");
         for (problem, expected) in problems.iter().zip(expected) {
-            assert!(problem.starts_with("CW-AGENT-CONFIG: a.toml, ") && problem.contains(expected), "{problem}");
+            assert!(problem.starts_with("CW-TEST: a.toml, ") && problem.contains(expected), "{problem}");
         }
     }
     let problems = told("count = 1\n", &[]).unwrap_err();
     assert!(problems[0].contains("required arguments were not provided"), "{problems:?}");
     let missing: Vec<OsString> = ["program", "--config", "/no/such"].map(OsString::from).to_vec();
-    let Err(Failure::Problems(problems)) = read::<Example>(missing) else { panic!("no problem") };
+    let Err(Failure::Problems(problems)) = PROGRAM.read::<Example>(missing) else { panic!("no problem") };
     assert!(problems[0].cause.starts_with("It can't be read"), "{problems:?}");
+}
+
+#[test]
+fn of_an_address_only_the_host_is_shown() {
+    for (url, expected) in [
+        ("http://127.0.0.1:8899", "http://127.0.0.1:8899"),
+        ("https://rpc.example.net/", "https://rpc.example.net/"),
+        ("https://rpc.example.net/v2/SECRET", "https://rpc.example.net/(hidden)"),
+        ("https://user:SECRET@rpc.example.net:1/", "https://rpc.example.net:1/(hidden)"),
+        ("/etc/causeway/key", "/etc/causeway/key"),
+    ] {
+        assert_eq!(without_secret(url), expected);
+    }
 }

@@ -4,6 +4,10 @@
 //! What a program can be told is what its clap command says. A key of the file (TOML) is the name of the field of the
 //! command's type; what the file says is handed to clap as flags that nobody gave otherwise, so that one parser judges
 //! every value. A key that is not known is a problem: a slip that is passed over is a setting that does not hold.
+//!
+//! [`shown`] writes what is in force, with the origin of each value.
+
+pub mod problem;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,14 +20,25 @@ use std::{
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, parser::ValueSource};
 use toml_edit::{Document, Item, Value};
 
-use super::Problem;
+pub use problem::{Problem, key};
 
 /// Longest configuration file that is read, in bytes: a hundred times the example.
 const MAX_BYTES: u64 = 1 << 20;
 /// The flag that names the file, and its field.
 const FILE: &str = "config";
 /// Fields that are no settings of a file.
-const NOT_IN_FILE: [&str; 4] = [FILE, "check_config", "help", "version"];
+const NOT_IN_FILE: [&str; 5] = [FILE, "check_config", "openapi", "help", "version"];
+
+/// A program that has settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The code of everything that is wrong with one.
+    pub code: &'static str,
+    /// The variable that names the file.
+    pub variable: &'static str,
+    /// A file of the repository with every key.
+    pub example: &'static str,
+}
 
 /// Why there are no settings.
 #[derive(Debug)]
@@ -67,18 +82,52 @@ struct Line {
     number: usize,
 }
 
-/// The settings of a program that is started with these arguments, the program's name first.
-///
-/// # Errors
-/// See [`Failure`].
-pub fn read<T: CommandFactory + FromArgMatches>(arguments: Vec<OsString>) -> Result<(T, Settings), Failure> {
+/// Lines of key, value and origin.
+#[must_use]
+pub fn shown(settings: &Settings) -> String {
+    let set = settings.iter().filter(|(_, values, _)| !values.is_empty());
+    let line = |(key, values, origin): &(String, Vec<String>, Origin)| {
+        let values: Vec<String> = values.iter().map(|value| without_secret(value)).collect();
+        format!("{key} = {}  # {origin}\n", values.join(", "))
+    };
+    set.map(line).collect()
+}
+
+/// An address without what may be secret in it, a provider's key for one: what is before the host, and what follows it.
+fn without_secret(value: &str) -> String {
+    let Some((scheme, after)) = value.split_once("://") else { return value.to_owned() };
+    let (authority, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let hidden = host.len() != authority.len() || rest.len() > 1;
+    format!("{scheme}://{host}{}", if hidden { "/(hidden)" } else { rest })
+}
+
+impl Program {
+    /// The settings of a program that is started with these arguments, the program's name first.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub fn read<T: CommandFactory + FromArgMatches>(&self, arguments: Vec<OsString>) -> Result<(T, Settings), Failure> {
+        read(*self, arguments)
+    }
+
+    /// A setting or a file that can't be used.
+    pub fn problem(&self, place: impl Into<String>, cause: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        Problem { code: self.code, place: place.into(), cause: cause.into(), remedy: remedy.into() }
+    }
+}
+
+fn read<T: CommandFactory + FromArgMatches>(
+    program: Program,
+    arguments: Vec<OsString>,
+) -> Result<(T, Settings), Failure> {
     let command = T::command();
     // First what is said without the file: there are no defaults and nothing is required.
     let bare = command.clone().mut_args(|argument| argument.required(false));
     let given = bare.try_get_matches_from(&arguments).map_err(Failure::Command)?;
     let path: Option<PathBuf> = given.try_get_one::<PathBuf>(FILE).ok().flatten().cloned();
     let lines = match &path {
-        Some(path) => parse(path, &command).map_err(Failure::Problems)?,
+        Some(path) => parse(program, path, &command).map_err(Failure::Problems)?,
         None => BTreeMap::new(),
     };
     let used: BTreeMap<String, Line> =
@@ -90,7 +139,8 @@ pub fn read<T: CommandFactory + FromArgMatches>(arguments: Vec<OsString>) -> Res
     all.extend(flags.flat_map(|(argument, line)| as_flags(argument, line)));
     all.extend(arguments.into_iter().skip(1));
     let place = |id: &str| used.get(id).zip(path.as_ref()).map(|(line, path)| place(path, line.number, id));
-    let matches = command.clone().try_get_matches_from(all).map_err(|error| of_file(error, &command, &place))?;
+    let matches =
+        command.clone().try_get_matches_from(all).map_err(|error| of_file(program, error, &command, &place))?;
     let settings = list(&command, &matches, &used, path.as_deref());
     let options = T::from_arg_matches(&matches).map_err(Failure::Command)?;
     Ok((options, settings))
@@ -105,7 +155,7 @@ fn place(path: &Path, line: usize, key: &str) -> String {
 }
 
 /// An error of clap about a value of the file is told of the file.
-fn of_file(error: clap::Error, command: &Command, place: &dyn Fn(&str) -> Option<String>) -> Failure {
+fn of_file(program: Program, error: clap::Error, command: &Command, place: &dyn Fn(&str) -> Option<String>) -> Failure {
     use clap::error::{ContextKind, ContextValue};
     let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return Failure::Command(error) };
     // Only a command that was built can name its flags as its errors do.
@@ -118,7 +168,7 @@ fn of_file(error: clap::Error, command: &Command, place: &dyn Fn(&str) -> Option
     let text = error.to_string();
     let cause = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let remedy = "Mend the value; --help says what belongs there.";
-    Failure::Problems(vec![Problem::config(place, format!("{cause}."), remedy)])
+    Failure::Problems(vec![program.problem(place, format!("{cause}."), remedy)])
 }
 
 fn is_switch(argument: &Arg) -> bool {
@@ -157,14 +207,17 @@ fn list(command: &Command, matches: &ArgMatches, used: &BTreeMap<String, Line>, 
     settings
 }
 
-fn parse(path: &Path, command: &Command) -> Result<BTreeMap<String, Line>, Vec<Problem>> {
-    let whole = |cause: String, remedy: &str| vec![Problem::config(path.display().to_string(), cause, remedy)];
+fn parse(program: Program, path: &Path, command: &Command) -> Result<BTreeMap<String, Line>, Vec<Problem>> {
+    let whole = |cause: String, remedy: &str| vec![program.problem(path.display().to_string(), cause, remedy)];
     let length = fs::metadata(path).map(|metadata| metadata.len());
     if length.as_ref().is_ok_and(|length| *length > MAX_BYTES) {
         return Err(whole(format!("It is longer than {MAX_BYTES} bytes."), "Name the configuration file."));
     }
     let text = length.and_then(|_| fs::read_to_string(path)).map_err(|error| {
-        whole(format!("It can't be read: {error}."), "Check the path that --config or CAUSEWAY_AGENT_CONFIG names.")
+        whole(
+            format!("It can't be read: {error}."),
+            &format!("Check the path that --config or {} names.", program.variable),
+        )
     })?;
     let line_of = |span: Option<Range<usize>>| {
         let until = span.map_or(0, |span| span.start);
@@ -173,36 +226,37 @@ fn parse(path: &Path, command: &Command) -> Result<BTreeMap<String, Line>, Vec<P
     let document = Document::parse(text.as_str()).map_err(|error| {
         let place = format!("{}, line {}", path.display(), line_of(error.span()));
         let cause = format!("It is not TOML: {}.", error.message().trim().replace('\n', "; "));
-        vec![Problem::config(place, cause, "See deploy/agent/agent.example.toml for the form.")]
+        vec![program.problem(place, cause, format!("See {} for the form.", program.example))]
     })?;
     let (mut lines, mut problems) = (BTreeMap::new(), Vec::new());
     for (key, item) in document.as_table() {
         let span = document.as_table().get_key_value(key).and_then(|(key, _)| key.span());
         let number = line_of(span.or_else(|| item.span()));
-        match values(command, key, item) {
+        match values(program, command, key, item) {
             Ok(values) => drop(lines.insert(key.to_owned(), Line { values, number })),
-            Err((cause, remedy)) => problems.push(Problem::config(place(path, number, key), cause, remedy)),
+            Err((cause, remedy)) => problems.push(program.problem(place(path, number, key), cause, remedy)),
         }
     }
     if problems.is_empty() { Ok(lines) } else { Err(problems) }
 }
 
-fn values(command: &Command, key: &str, item: &Item) -> Result<Vec<String>, (String, String)> {
+fn values(program: Program, command: &Command, key: &str, item: &Item) -> Result<Vec<String>, (String, String)> {
     let known = |argument: &&Arg| argument.get_id() == key && !NOT_IN_FILE.contains(&key);
     let Some(argument) = command.get_arguments().find(known) else {
         let names: BTreeSet<&str> = command.get_arguments().map(|argument| argument.get_id().as_str()).collect();
         let near = names.into_iter().find(|name| name.starts_with(key) || key.starts_with(name));
         let near = near.filter(|name| !NOT_IN_FILE.contains(name)).map(|name| format!("Did you mean {name}?"));
-        let remedy = near.unwrap_or_else(|| "deploy/agent/agent.example.toml names every key.".to_owned());
+        let remedy = near.unwrap_or_else(|| format!("{} names every key.", program.example));
         return Err(("There is no such key.".to_owned(), remedy));
     };
+    let several = matches!(argument.get_action(), ArgAction::Append);
     let scalar = |value: &Value| match (is_switch(argument), value) {
         (true, Value::Boolean(on)) => Some(on.value().to_string()),
         (false, Value::String(text)) => Some(text.value().clone()),
         (false, Value::Integer(number)) => Some(number.value().to_string()),
+        (false, Value::Float(number)) if !several => Some(number.value().to_string()),
         _ => None,
     };
-    let several = matches!(argument.get_action(), ArgAction::Append);
     let found = match item.as_value() {
         Some(Value::Array(array)) if several => array.iter().map(scalar).collect::<Option<Vec<_>>>(),
         Some(value) => scalar(value).map(|value| vec![value]),
@@ -211,11 +265,10 @@ fn values(command: &Command, key: &str, item: &Item) -> Result<Vec<String>, (Str
     let form = match (is_switch(argument), several) {
         (true, _) => "true or false",
         (false, true) => "a list of texts",
-        (false, false) => "a text in quotes or a whole number",
+        (false, false) => "a text in quotes or a number",
     };
     found.ok_or_else(|| (format!("It has to be {form}."), "Mend the value.".to_owned()))
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

@@ -1,12 +1,9 @@
-//! What is wrong with what an agent is told: each with a code, where it is, a cause and a remedy.
+//! What is wrong with what a program is told: each with a code, where it is, a cause and a remedy.
 
 use std::path::Path;
 
 use causeway_wire::keyfile::{self, KeyError};
 use ed25519_dalek::SigningKey;
-
-/// The code of everything that is wrong with a setting.
-pub const CONFIG_CODE: &str = "CW-AGENT-CONFIG";
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +16,6 @@ pub struct Problem {
     pub cause: String,
     /// What to do, a sentence.
     pub remedy: String,
-}
-
-impl Problem {
-    /// A setting or a file that can't be used.
-    pub fn config(place: impl Into<String>, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code: CONFIG_CODE, place: place.into(), cause: cause.into(), remedy: remedy.into() }
-    }
 }
 
 impl std::fmt::Display for Problem {
@@ -44,9 +34,10 @@ pub fn key(place: &str, path: &Path) -> Result<SigningKey, Problem> {
 
 fn of_key(place: &str, error: &KeyError) -> Problem {
     let (code, remedy) = match error {
-        KeyError::Missing { .. } => {
-            ("CW-KEY-MISSING", "Check the path, or make the device's keys with `causeway device enroll`.")
-        }
+        KeyError::Missing { .. } => (
+            "CW-KEY-MISSING",
+            "Check the path; `causeway key new FILE` makes a key, `causeway device enroll` those of a device.",
+        ),
         KeyError::Malformed { .. } => (
             "CW-KEY-MALFORMED",
             "Use a file that solana-keygen, `causeway key new` or `openssl genpkey -algorithm ed25519` wrote.",
