@@ -102,7 +102,7 @@ impl Desk {
         let spec = kinds::job(request, &self.policy);
         spec.check()?;
         self.registry.check(&spec)?;
-        let first = Recorded { at_ms: (self.clock)(), event: Event::Started(Box::new(spec.clone())) };
+        let first = Recorded { at_ms: self.clock.now_ms(), event: Event::Started(Box::new(spec.clone())) };
         // The number is the store's to give; nothing in the event depends on it.
         let mut job = Job::fold(JobId(0), std::slice::from_ref(&first))?;
         let mut new = NewJob::of(&spec, first.encode(JobId(0), 0)?, &job);
@@ -175,7 +175,7 @@ impl Desk {
         for _ in 0..TRIES {
             let mut job = load(self.store.as_ref(), id).await?;
             let seq = job.next_seq;
-            let recorded = Recorded { at_ms: (self.clock)(), event: event.clone() };
+            let recorded = Recorded { at_ms: self.clock.now_ms(), event: event.clone() };
             job.apply(&recorded)?;
             let append = Append {
                 job: id,

@@ -1,14 +1,14 @@
 //! Does one try of one step: finds who knows the device, asks what has to be asked, and says what came of it. Time limits
 //! are kept here and nowhere else.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use causeway_interface::Code;
 use futures::future::BoxFuture;
 
 use crate::{
     adapter::{Candidate, Context},
-    clock::Clock,
+    clock::{Clock, within},
     error::{self, Class, StepError, Trouble, cut},
     event::{Facts, StepResult},
     job::Job,
@@ -144,8 +144,8 @@ impl Engine {
             let correlation = order.context.correlation.clone();
             let device = order.target.device;
             tracing::info!(%correlation, %device, step = verb.name(), "step begins");
-            let done = tokio::time::timeout(Duration::from_millis(limit_ms), engine.step(store.as_ref(), &order)).await;
-            let done = done.unwrap_or_else(|_| {
+            let done = within(engine.clock.as_ref(), limit_ms, engine.step(store.as_ref(), &order)).await;
+            let done = done.unwrap_or_else(|| {
                 let words = format!("{} was not done within {limit_ms} ms", verb.name());
                 Err(error::TIMEOUT.transient(Trouble::Device, words))
             });

@@ -10,7 +10,6 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
-    time::Instant,
 };
 
 use crate::{
@@ -22,6 +21,9 @@ use crate::{
     spec::JobId,
     store::{Append, Claim, JobStore, StoreError, Summary},
 };
+
+/// A lease that could not be renewed is tried again after such a part of it.
+const RENEW_PARTS: u64 = 12;
 
 /// How a runner works.
 #[derive(Clone, Debug)]
@@ -128,6 +130,8 @@ impl Runner {
             while working.try_join_next().is_some() {}
             let free = self.config.jobs.saturating_sub(working.len());
             let mut claimed = Vec::new();
+            // Counted from before the store was asked: its clock began no earlier.
+            let asked_ms = self.engine.clock.now_ms();
             if free > 0 {
                 let claim = self.store.claim(self.config.holder.clone(), clock::ms(self.config.lease), free);
                 match claim.await {
@@ -135,11 +139,10 @@ impl Runner {
                     Err(error) => tracing::warn!(%error, "no jobs can be claimed"),
                 }
             }
-            let claimed_at = Instant::now();
             let any = !claimed.is_empty();
             for claim in claimed {
                 let (runner, stop) = (self.clone(), stop.clone());
-                working.spawn(async move { runner.work(claim, claimed_at, stop).await });
+                working.spawn(async move { runner.work(claim, asked_ms, stop).await });
             }
             if any {
                 continue;
@@ -149,17 +152,17 @@ impl Runner {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(_) = working.join_next() => {}
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(self.config.poll) => {}
+                () = clock::sleep(self.engine.clock.as_ref(), self.config.poll) => {}
             }
         }
         while working.join_next().await.is_some() {}
     }
 
     /// Works on a job that was claimed, until it is over, or it has to be let go of.
-    async fn work(&self, claim: Claim, claimed_at: Instant, mut stop: watch::Receiver<bool>) {
-        let lease_until = claimed_at + self.config.lease;
+    async fn work(&self, claim: Claim, asked_ms: u64, mut stop: watch::Receiver<bool>) {
+        let lease_until_ms = asked_ms.saturating_add(clock::ms(self.config.lease));
         let mut hold =
-            Hold { runner: self, claim, lease_until, working: FuturesUnordered::new(), waiting: BTreeMap::new() };
+            Hold { runner: self, claim, lease_until_ms, working: FuturesUnordered::new(), waiting: BTreeMap::new() };
         let ended = tokio::select! {
             biased;
             ended = hold.go() => ended,
@@ -203,7 +206,7 @@ impl Runner {
         events: Vec<Event>,
         artifacts: Vec<(String, Vec<u8>)>,
     ) -> Result<(), RunError> {
-        let at_ms = (self.engine.clock)();
+        let at_ms = self.engine.clock.now_ms();
         loop {
             let mut after = job.clone();
             let mut texts = Vec::with_capacity(events.len());
@@ -254,7 +257,7 @@ type Ended = (Attempt, Performed);
 struct Hold<'a> {
     runner: &'a Runner,
     claim: Claim,
-    lease_until: Instant,
+    lease_until_ms: u64,
     working: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// Recorded as begun, and waiting for room.
     waiting: BTreeMap<(u16, bool), Attempt>,
@@ -267,7 +270,7 @@ impl Hold<'_> {
         self.runner.record(self.claim, &mut job, vec![claimed], Vec::new()).await?;
         loop {
             self.fill(&job);
-            match next(&job, (self.runner.engine.clock)()) {
+            match next(&job, self.runner.engine.clock.now_ms()) {
                 Action::Over => return Ok(()),
                 Action::Record(event) => self.runner.record(self.claim, &mut job, vec![event], Vec::new()).await?,
                 Action::Run(attempts) => {
@@ -287,10 +290,7 @@ impl Hold<'_> {
                     let stopped = attempts.into_iter().map(|attempt| attempt.end(StepResult::Stopped)).collect();
                     self.runner.record(self.claim, &mut job, stopped, Vec::new()).await?;
                 }
-                Action::Wait(until_ms) => {
-                    let wait_ms = until_ms.saturating_sub((self.runner.engine.clock)());
-                    self.pause(&mut job, Some(Duration::from_millis(wait_ms))).await?;
-                }
+                Action::Wait(until_ms) => self.pause(&mut job, Some(until_ms)).await?,
                 Action::Rest if job.held.is_some() && !job.is_anything_running() => return Ok(()),
                 Action::Rest => self.pause(&mut job, None).await?,
             }
@@ -308,46 +308,46 @@ impl Hold<'_> {
     }
 
     /// Waits for a step to end, for the time to come, for somebody to ask something; renews the lease meanwhile.
-    async fn pause(&mut self, job: &mut Job, wait: Option<Duration>) -> Result<(), RunError> {
-        let config = &self.runner.config;
+    async fn pause(&mut self, job: &mut Job, until_ms: Option<u64>) -> Result<(), RunError> {
+        let (config, clock) = (&self.runner.config, self.runner.engine.clock.as_ref());
         // Renewing also tells whether somebody asked something.
-        let renewed_at = self.lease_until - config.lease;
-        let renew_at = renewed_at + config.poll.min(config.lease / 3);
-        let wait_until = wait.map(|wait| Instant::now() + wait);
+        let lease_ms = clock::ms(config.lease);
+        let renew_ms = self.lease_until_ms.saturating_sub(lease_ms) + (lease_ms / 3).min(clock::ms(config.poll));
         let ended = tokio::select! {
             biased;
-            () = tokio::time::sleep_until(renew_at) => None,
+            () = clock.sleep_until(renew_ms) => None,
             Some(ended) = self.working.next() => Some(ended),
-            () = tokio::time::sleep_until(wait_until.unwrap_or(renew_at)) => return Ok(()),
+            () = clock.sleep_until(until_ms.unwrap_or(renew_ms)) => return Ok(()),
         };
         match ended {
             Some((attempt, performed)) => {
-                self.runner.record(self.claim, job, vec![attempt.end(performed.result)], performed.artifacts).await
+                let event = attempt.end(performed.result);
+                self.runner.record(self.claim, job, vec![event], performed.artifacts).await
             }
             None => self.renew(job).await,
         }
     }
 
     async fn renew(&mut self, job: &mut Job) -> Result<(), RunError> {
-        let (config, store) = (&self.runner.config, &self.runner.store);
-        let asked_at = Instant::now();
-        // Steps go on meanwhile only as long as the lease does; `pause` drops them with this.
-        let renewed = tokio::time::timeout_at(self.lease_until, store.renew(self.claim, clock::ms(config.lease))).await;
+        let (store, clock) = (&self.runner.store, self.runner.engine.clock.as_ref());
+        let lease_ms = clock::ms(self.runner.config.lease);
+        let asked_ms = clock.now_ms();
+        let left_ms = self.lease_until_ms.saturating_sub(asked_ms);
+        // Without an answer by the lease's end this ends, and drops what runs.
+        let renewed = clock::within(clock, left_ms, store.renew(self.claim, lease_ms)).await;
         match renewed {
-            Ok(Ok(seq)) => {
-                self.lease_until = asked_at + config.lease;
-                if seq != job.next_seq { self.runner.catch_up(job).await } else { Ok(()) }
+            Some(Ok(seq)) => {
+                self.lease_until_ms = asked_ms.saturating_add(lease_ms);
+                if seq == job.next_seq { Ok(()) } else { self.runner.catch_up(job).await }
             }
-            Ok(Err(error))
-                if error.is_away() && Instant::now() + config.lease.mul_f64(1.0 / 6.0) < self.lease_until =>
-            {
+            Some(Err(error)) if error.is_away() && clock.now_ms() + lease_ms / RENEW_PARTS < self.lease_until_ms => {
                 tracing::warn!(job = %self.claim.job, %error, "a lease could not be renewed yet");
-                tokio::time::sleep(config.lease.mul_f64(1.0 / 12.0)).await;
-                // The lease is as old as it was: the next pause renews again.
+                // It is as old as it was: the next pause renews again.
+                clock.sleep_until(clock.now_ms().saturating_add(lease_ms / RENEW_PARTS)).await;
                 Ok(())
             }
-            Ok(Err(StoreError::Fenced)) | Err(_) => Err(RunError::LeaseLost),
-            Ok(Err(error)) => Err(error.into()),
+            Some(Err(StoreError::Fenced)) | None => Err(RunError::LeaseLost),
+            Some(Err(error)) => Err(error.into()),
         }
     }
 }

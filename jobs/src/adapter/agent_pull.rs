@@ -12,7 +12,10 @@ use causeway_interface::Code;
 use super::{
     Abilities, Adapter, AdapterError, Candidate, Comparison, Context, Doing, Identity, Pending, Standing, diff,
 };
-use crate::spec::{Family, Transport};
+use crate::{
+    clock::{Clock, sleep},
+    spec::{Family, Transport},
+};
 
 /// Between two looks at what the agent has reported: it is in the controller's memory.
 const LOOK: Duration = Duration::from_millis(250);
@@ -88,11 +91,20 @@ pub trait AgentPort: Send + Sync + 'static {
 }
 
 /// Devices by way of their agents.
-pub struct AgentPull<P>(pub P);
+pub struct AgentPull<P> {
+    port: P,
+    clock: Clock,
+}
 
 impl<P: AgentPort> AgentPull<P> {
+    /// By this port.
+    #[must_use]
+    pub const fn new(port: P, clock: Clock) -> Self {
+        Self { port, clock }
+    }
+
     async fn heard(&self, context: &Context) -> Result<AgentView, AdapterError> {
-        let view = self.0.view(&context.device).await?;
+        let view = self.port.view(&context.device).await?;
         if view.is_heard {
             return Ok(view);
         }
@@ -106,10 +118,10 @@ impl<P: AgentPort> AgentPull<P> {
         mut said: impl FnMut(&AgentView) -> Option<Result<T, AdapterError>> + Send,
     ) -> Result<T, AdapterError> {
         loop {
-            if let Some(answer) = said(&self.0.view(&context.device).await?) {
+            if let Some(answer) = said(&self.port.view(&context.device).await?) {
                 return answer;
             }
-            tokio::time::sleep(LOOK).await;
+            sleep(self.clock.as_ref(), LOOK).await;
         }
     }
 }
@@ -131,7 +143,7 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { merges: false, waits: self.0.can_wait(), reads_back: false }
+        Abilities { merges: false, waits: self.port.can_wait(), reads_back: false }
     }
 
     fn identify<'a>(&'a self, context: &'a Context) -> Doing<'a, Identity> {
@@ -173,7 +185,7 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
                 together: context.together,
                 confirm_within_ms: context.confirm_within_ms,
             };
-            self.0.offer(&context.device, offer).await?;
+            self.port.offer(&context.device, offer).await?;
             self.until(context, |view| spoken(view, candidate.hash(), true)).await
         })
     }
@@ -189,7 +201,7 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
 
     fn confirm<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, ()> {
         Box::pin(async move {
-            self.0.confirm(&context.device, candidate.hash()).await?;
+            self.port.confirm(&context.device, candidate.hash()).await?;
             self.until(context, |view| spoken(view, candidate.hash(), false)).await
         })
     }
@@ -204,7 +216,7 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
 
     fn abort<'a>(&'a self, context: &'a Context) -> Doing<'a, ()> {
         Box::pin(async move {
-            self.0.withdraw(&context.device).await?;
+            self.port.withdraw(&context.device).await?;
             let gone = |view: &AgentView| !matches!(&view.report, Some(AgentReport { word: Word::Waiting, .. }));
             self.until(context, |view| gone(view).then_some(Ok(()))).await
         })

@@ -219,7 +219,7 @@ impl SimulatedFleet {
     pub fn with<T>(&self, device: &Code, what: impl FnOnce(&mut SimulatedDevice) -> T) -> Option<T> {
         let mut devices = self.devices();
         let device = devices.get_mut(device)?;
-        device.settle((self.clock)());
+        device.settle(self.clock.now_ms());
         Some(what(device))
     }
 
@@ -289,7 +289,7 @@ impl Adapter for SimulatedFleet {
     }
 
     fn commit<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, ()> {
-        let until_ms = (self.clock)().saturating_add(context.confirm_within_ms);
+        let until_ms = self.clock.now_ms().saturating_add(context.confirm_within_ms);
         Box::pin(self.verb(context, Op::Commit, move |device| device.commit(candidate, until_ms)))
     }
 

@@ -8,7 +8,7 @@ mod calls;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,7 +17,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row, StoreError};
-use crate::{event::Seq, spec::JobId};
+use crate::{clock::Clock, event::Seq, spec::JobId};
 
 /// Version of the tables.
 const SCHEMA: i64 = 1;
@@ -28,9 +28,6 @@ const TOGETHER: usize = 128;
 /// How long another process, a backup, may keep the file.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// The time by which leases count.
-pub type StoreClock = Arc<dyn Fn() -> u64 + Send + Sync>;
-
 /// What is done in a transaction; it answers its caller itself once that is kept.
 type Call = Box<dyn FnOnce(&Connection, u64) -> After + Send>;
 /// Called when the transaction is kept, or with why it is not.
@@ -38,7 +35,7 @@ type After = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 enum Way {
     Thread(mpsc::Sender<Call>),
-    Inline(Mutex<Connection>, StoreClock),
+    Inline(Mutex<Connection>, Clock),
 }
 
 /// The embedded store.
@@ -70,7 +67,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn in_memory(clock: StoreClock) -> Result<Self, StoreError> {
+    pub fn in_memory(clock: Clock) -> Result<Self, StoreError> {
         let mut connection = Connection::open_in_memory()?;
         prepare(&mut connection)?;
         Ok(Self { way: Way::Inline(Mutex::new(connection), clock) })
@@ -85,7 +82,7 @@ impl SqliteStore {
                 Way::Inline(connection, clock) => {
                     let mut connection = connection.lock().map_err(|_| StoreError::Poisoned)?;
                     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                    let answer = call(&transaction, clock())?;
+                    let answer = call(&transaction, clock.now_ms())?;
                     transaction.commit()?;
                     Ok(answer)
                 }
