@@ -101,6 +101,8 @@ pub struct SimulatedDevice {
     pub problems: Vec<String>,
     armed: Option<Armed>,
     faults: VecDeque<(Op, Fault, u32)>,
+    /// Faults that begin once a verb was done.
+    later: Vec<(Op, (Op, Fault, u32))>,
     /// Every verb that did something, in order.
     pub done: Vec<Op>,
 }
@@ -116,6 +118,7 @@ impl SimulatedDevice {
             problems: Vec::new(),
             armed: None,
             faults: VecDeque::new(),
+            later: Vec::new(),
             done: Vec::new(),
         }
     }
@@ -125,9 +128,15 @@ impl SimulatedDevice {
         self.faults.push_back((op, fault, times));
     }
 
+    /// The same, from when another verb has been done.
+    pub fn fault_after(&mut self, done: Op, op: Op, fault: Fault, times: u32) {
+        self.later.push((done, (op, fault, times)));
+    }
+
     /// No faults any more.
     pub fn mend(&mut self) {
         self.faults.clear();
+        self.later.clear();
         self.problems.clear();
     }
 
@@ -241,6 +250,8 @@ impl SimulatedFleet {
         }
         let done = self.with(&context.device, |device| {
             device.done.push(op);
+            let begins = device.later.extract_if(.., |(done, _)| *done == op).map(|(_, fault)| fault);
+            device.faults.extend(begins);
             what(device)
         });
         match fault {

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use causeway_jobs::{
     Job,
-    adapter::memory::{Fault, Op},
+    adapter::memory::{Fault, Op, SimulatedDevice},
     clock::sleep,
     event::{Cause, End},
     job::Phase,
@@ -32,6 +32,10 @@ enum Trouble {
     Device(Op, Fault, u32),
     Neighbours,
     Beside(Wrong, u32),
+    /// The neighbours stay away, and from the first look at them on this goes wrong too: the job goes back, and meets it.
+    WhileBack(Op, Fault, u32),
+    /// The last device can't be told to confirm, and the first one, which is confirmed, meets this when it is to go back.
+    Restore(Fault, u32),
 }
 
 /// What happens to the controller or the job.
@@ -83,6 +87,17 @@ fn bring(world: &World, trouble: Trouble) {
         Trouble::Device(op, fault, times) => world.fleet.with(device, |device| device.fault(op, fault, times)).unwrap(),
         Trouble::Neighbours => {
             world.fleet.with(device, |device| device.problems = vec!["no adjacency on eth1".to_owned()]).unwrap();
+        }
+        Trouble::WhileBack(op, fault, times) => {
+            let bring = |device: &mut SimulatedDevice| {
+                device.problems = vec!["no adjacency on eth1".to_owned()];
+                device.fault_after(Op::Problems, op, fault, times);
+            };
+            world.fleet.with(device, bring).unwrap();
+        }
+        Trouble::Restore(fault, times) => {
+            world.fleet.with(device, |device| device.fault(Op::Confirm, Fault::Away, FOR_EVER)).unwrap();
+            world.fleet.with(&world.devices[0], |device| device.fault(Op::Restore, fault, times)).unwrap();
         }
         Trouble::Beside(wrong, times) => world.office.wrong.lock().unwrap().push_back((wrong, times)),
     }
@@ -144,9 +159,10 @@ async fn live(world: &World, id: JobId, blow: Blow) -> u64 {
 fn may_be_stuck(trouble: Trouble) -> bool {
     match trouble {
         Trouble::None | Trouble::Neighbours | Trouble::Beside(..) => false,
-        Trouble::Device(op, _, times) => {
-            times > 8 && matches!(op, Op::Abort | Op::Standing | Op::Restore | Op::Running)
+        Trouble::WhileBack(op, _, times) | Trouble::Device(op, _, times) => {
+            times > 2 && matches!(op, Op::Abort | Op::Standing | Op::Restore | Op::Running)
         }
+        Trouble::Restore(_, times) => times > 2,
     }
 }
 
@@ -213,6 +229,12 @@ fn troubles() -> Vec<Trouble> {
             all.extend([1, 2, FOR_EVER].map(|times| Trouble::Device(op, fault, times)));
         }
     }
+    for op in [Op::Standing, Op::Abort, Op::Running] {
+        for fault in Fault::ALL {
+            all.extend([1, FOR_EVER].map(|times| Trouble::WhileBack(op, fault, times)));
+        }
+    }
+    all.extend(Fault::ALL.into_iter().flat_map(|fault| [1, FOR_EVER].map(|times| Trouble::Restore(fault, times))));
     all.extend(Wrong::ALL.into_iter().flat_map(|wrong| [1, FOR_EVER].map(|times| Trouble::Beside(wrong, times))));
     all
 }
@@ -228,6 +250,7 @@ fn stories() -> Vec<Trouble> {
         Trouble::Device(Op::Confirm, Fault::Away, FOR_EVER),
         Trouble::Device(Op::Save, Fault::Away, FOR_EVER),
         Trouble::Device(Op::Abort, Fault::LoseAnswer, 1),
+        Trouble::WhileBack(Op::Standing, Fault::Away, FOR_EVER),
         Trouble::Beside(Wrong::NotifyFails, FOR_EVER),
     ]
 }

@@ -106,7 +106,7 @@ impl World {
     pub async fn settled(&self, job: JobId) -> Job {
         let settled = async {
             while self.store.job(job).await.unwrap().unwrap().summary.runnable {
-                sleep(self.clock.as_ref(), Duration::from_secs(1)).await;
+                sleep(self.clock.as_ref(), Duration::from_secs(10)).await;
             }
         };
         if within(self.clock.as_ref(), PATIENCE_MS, settled).await.is_none() {
