@@ -91,18 +91,23 @@ impl Progress {
     /// When it may be tried, given the waits between tries: now, later, or never again.
     #[must_use]
     pub fn due(&self, retry_ms: &[u64]) -> Due {
+        self.due_if(retry_ms, self.error.as_ref().is_some_and(is_worth_trying))
+    }
+
+    /// The same of undoing: whatever the error was, the device goes back by itself in the end, and is asked once more then.
+    #[must_use]
+    pub fn undo_due(&self, retry_ms: &[u64]) -> Due {
+        self.due_if(retry_ms, true)
+    }
+
+    fn due_if(&self, retry_ms: &[u64], again: bool) -> Due {
         match self.status {
             StepStatus::Pending => Due::At(0),
             StepStatus::Interrupted if self.interruptions >= MAX_INTERRUPTIONS => Due::Never,
             StepStatus::Interrupted => Due::At(0),
             StepStatus::Failed => {
-                // A harmless failure is tried again as well where the device or the way to it was at fault.
-                let transient = self.error.as_ref().is_some_and(|error| match (error.class, error.trouble) {
-                    (Class::Transient, _) | (Class::NonCritical, Trouble::Network | Trouble::Device) => true,
-                    (Class::Critical, _) | (Class::NonCritical, Trouble::Validation | Trouble::Other) => false,
-                });
                 let failed = usize::from(self.attempts.saturating_sub(self.interruptions));
-                let wait = failed.checked_sub(1).and_then(|tries| retry_ms.get(tries)).filter(|_| transient);
+                let wait = failed.checked_sub(1).and_then(|tries| retry_ms.get(tries)).filter(|_| again);
                 wait.map_or(Due::Never, |wait| Due::At(self.ended_ms.unwrap_or(0).saturating_add(*wait)))
             }
             StepStatus::Running
@@ -113,8 +118,8 @@ impl Progress {
         }
     }
 
-    fn begin(&mut self, attempt: u16, at_ms: u64, retry_ms: &[u64]) -> Result<(), &'static str> {
-        if self.due(retry_ms) == Due::Never {
+    fn begin(&mut self, attempt: u16, at_ms: u64, due: Due) -> Result<(), &'static str> {
+        if due == Due::Never {
             return Err("a step begins that is not due");
         }
         if attempt != self.attempts.saturating_add(1) {
@@ -168,6 +173,15 @@ impl Progress {
             | StepStatus::Failed
             | StepStatus::Stopped => false,
         }
+    }
+}
+
+/// Whether a further try may mend it. A harmless failure is tried again as well where the device or the way to it was at
+/// fault.
+const fn is_worth_trying(error: &StepError) -> bool {
+    match (error.class, error.trouble) {
+        (Class::Transient, _) | (Class::NonCritical, Trouble::Network | Trouble::Device) => true,
+        (Class::Critical, _) | (Class::NonCritical, Trouble::Validation | Trouble::Other) => false,
     }
 }
 
@@ -375,7 +389,7 @@ impl Job {
                     return Err("steps of a later group have to be undone first");
                 }
                 let progress = self.step_mut(*step)?.undo.as_mut().ok_or("the step was never begun")?;
-                progress.begin(*attempt, at_ms, &undo.retry_ms)
+                progress.begin(*attempt, at_ms, progress.undo_due(&undo.retry_ms))
             }
             Event::UndoEnded { step, attempt, result } => {
                 let Phase::Back(_) = self.phase else { return Err("the job does not go back") };
@@ -443,7 +457,8 @@ impl Job {
             return Err("a critical step has failed");
         }
         let retry_ms = spec.retry_ms.clone();
-        self.step_mut(step)?.forward.begin(attempt, at_ms, &retry_ms)
+        let progress = &mut self.step_mut(step)?.forward;
+        progress.begin(attempt, at_ms, progress.due(&retry_ms))
     }
 
     fn back_began(&mut self, cause: &Cause) -> Result<(), &'static str> {
@@ -574,7 +589,7 @@ impl Job {
     pub fn first_to_undo(&self) -> Option<u16> {
         let open = |step: &Step, spec: &StepSpec| match (&step.undo, &spec.undo) {
             (Some(progress), Some(undo)) => {
-                progress.status == StepStatus::Running || progress.due(&undo.retry_ms) != Due::Never
+                progress.status == StepStatus::Running || progress.undo_due(&undo.retry_ms) != Due::Never
                     // Given up by nobody yet: to be recorded as failed first.
                     || progress.status == StepStatus::Interrupted
             }

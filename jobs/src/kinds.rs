@@ -13,6 +13,8 @@ use crate::spec::{Criticality, JobSpec, Kind, Mode, StepSpec, Target, Trigger, U
 pub struct Policy {
     /// Waits before the tries after the first one, in ms. Three more tries outlast a restart of what was asked.
     pub retry_ms: Vec<u64>,
+    /// The same of a verification, which looks again until neighbours are back: half a minute.
+    pub verify_retry_ms: Vec<u64>,
     /// Limit of asking the ledger and of rendering: both are in memory here, or a node away.
     pub look_ms: u64,
     /// Limit of asking a device: the largest differences known take 40 s.
@@ -35,6 +37,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             retry_ms: vec![1_000, 2_000, 4_000],
+            verify_retry_ms: vec![1_000, 2_000, 4_000, 8_000, 15_000],
             look_ms: 10_000,
             ask_ms: 60_000,
             commit_ms: 120_000,
@@ -135,7 +138,7 @@ fn step(verb: Verb, device: Code, group: u16, confirm_within_ms: u64, policy: &P
         criticality,
         counts: verb != Verb::Notify,
         limit_ms,
-        retry_ms: policy.retry_ms.clone(),
+        retry_ms: if verb == Verb::Verify { policy.verify_retry_ms.clone() } else { policy.retry_ms.clone() },
         undo,
     }
 }

@@ -110,7 +110,8 @@ fn back(job: &Job, now_ms: u64) -> Action {
 fn begin<'a>(steps: impl Iterator<Item = (StepIndex, bool, &'a Progress, &'a [u64])>, now_ms: u64) -> Action {
     let (mut due, mut first_ms): (Vec<Attempt>, Option<u64>) = (Vec::new(), None);
     for (step, undo, progress, retry_ms) in steps {
-        match progress.due(retry_ms) {
+        let when = if undo { progress.undo_due(retry_ms) } else { progress.due(retry_ms) };
+        match when {
             Due::At(at_ms) if at_ms <= now_ms => {
                 due.push(Attempt { step, undo, attempt: progress.attempts.saturating_add(1) });
             }
