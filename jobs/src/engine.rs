@@ -136,7 +136,7 @@ impl Engine {
                 correlation,
                 mode: job.spec.mode,
                 confirm_within_ms: job.spec.confirm_within_ms,
-                together: job.spec.targets.len() > 1,
+                waits: self.registry.pair(&target).is_ok_and(|(_, adapter)| adapter.abilities().waits),
             },
         };
         let engine = Arc::clone(self);

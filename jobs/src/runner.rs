@@ -198,35 +198,37 @@ impl Runner {
         Ok(())
     }
 
-    /// Records events, and what steps left. What somebody else added in between is taken in first.
+    /// Records events, and what steps left. What somebody else added in between is taken in first; false where that made
+    /// them pointless, and nothing was recorded.
     async fn record(
         &self,
         claim: Claim,
         job: &mut Job,
         events: Vec<Event>,
         artifacts: Vec<(String, Vec<u8>)>,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let at_ms = self.engine.clock.now_ms();
+        let mut caught_up = false;
         loop {
             let mut after = job.clone();
             let mut texts = Vec::with_capacity(events.len());
             let mut steps: Vec<(Job, Recorded)> = Vec::new();
-            let mut legal = true;
+            let mut refused = None;
             for event in &events {
                 let recorded = Recorded { at_ms, event: event.clone() };
                 texts.push(recorded.encode(job.id, after.next_seq)?);
                 if let Err(error) = after.apply(&recorded) {
-                    // What somebody else added makes it pointless: decided anew.
-                    tracing::debug!(job = %job.id, %error, "an event is not recorded");
-                    legal = false;
+                    refused = Some(error);
                     break;
                 }
                 if !self.observers.is_empty() {
                     steps.push((after.clone(), recorded));
                 }
             }
-            if !legal {
-                return Ok(());
+            match refused {
+                None => {}
+                Some(_) if caught_up => return Ok(false),
+                Some(error) => return Err(error.into()),
             }
             let append = Append {
                 job: job.id,
@@ -242,9 +244,12 @@ impl Runner {
                     for (job, recorded) in &steps {
                         self.observers.iter().for_each(|observer| observer.recorded(job, recorded));
                     }
-                    return Ok(());
+                    return Ok(true);
                 }
-                Err(StoreError::Conflict { .. }) => self.catch_up(job).await?,
+                Err(StoreError::Conflict { .. }) => {
+                    self.catch_up(job).await?;
+                    caught_up = true;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -272,17 +277,15 @@ impl Hold<'_> {
             self.fill(&job);
             match next(&job, self.runner.engine.clock.now_ms()) {
                 Action::Over => return Ok(()),
-                Action::Record(event) => self.runner.record(self.claim, &mut job, vec![event], Vec::new()).await?,
+                Action::Record(event) => {
+                    self.runner.record(self.claim, &mut job, vec![event], Vec::new()).await?;
+                }
                 Action::Run(attempts) => {
-                    self.runner
-                        .record(
-                            self.claim,
-                            &mut job,
-                            attempts.iter().map(|attempt| attempt.begin()).collect(),
-                            Vec::new(),
-                        )
-                        .await?;
-                    self.waiting.extend(attempts.into_iter().map(|attempt| ((attempt.step, attempt.undo), attempt)));
+                    let begin = attempts.iter().map(|attempt| attempt.begin()).collect();
+                    if self.runner.record(self.claim, &mut job, begin, Vec::new()).await? {
+                        let begun = attempts.into_iter().map(|attempt| ((attempt.step, attempt.undo), attempt));
+                        self.waiting.extend(begun);
+                    }
                 }
                 Action::Stop(attempts) => {
                     self.waiting.clear();
@@ -322,7 +325,7 @@ impl Hold<'_> {
         match ended {
             Some((attempt, performed)) => {
                 let event = attempt.end(performed.result);
-                self.runner.record(self.claim, job, vec![event], performed.artifacts).await
+                self.runner.record(self.claim, job, vec![event], performed.artifacts).await.map(drop)
             }
             None => self.renew(job).await,
         }

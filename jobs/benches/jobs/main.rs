@@ -87,7 +87,8 @@ async fn bare(store: &Arc<dyn JobStore>, at_once: usize, appends: u64, name: &st
     let mut jobs: Vec<JobId> = Vec::new();
     for n in 0..at_once {
         let devices = vec![format!("{name}-{n}").parse().context("a code")?];
-        let new = NewJob { kind: "bare".into(), devices, parent: None, event: BARE_EVENT.into(), summary: summary.clone() };
+        let new =
+            NewJob { kind: "bare".into(), devices, parent: None, event: BARE_EVENT.into(), summary: summary.clone() };
         jobs.push(store.start(new).await?);
     }
     let began = Instant::now();
@@ -96,7 +97,9 @@ async fn bare(store: &Arc<dyn JobStore>, at_once: usize, appends: u64, name: &st
         tokio::spawn(async move {
             for seq in 1..=appends {
                 let events = vec![BARE_EVENT.to_owned()];
-                store.append(Append { job, seq, token: None, events, artifacts: Vec::new(), summary: summary.clone() }).await?;
+                store
+                    .append(Append { job, seq, token: None, events, artifacts: Vec::new(), summary: summary.clone() })
+                    .await?;
             }
             anyhow::Ok(())
         })
@@ -197,7 +200,11 @@ async fn main() -> Result<()> {
         for m in &all {
             println!(
                 "{:8} {:7.0} jobs/s, {:7.0} events/s; bare commits {:7.0}/s one after the other, {:7.0}/s {} at once",
-                m.store, m.jobs_per_second, m.events_per_second, m.bare_alone_per_second, m.bare_together_per_second,
+                m.store,
+                m.jobs_per_second,
+                m.events_per_second,
+                m.bare_alone_per_second,
+                m.bare_together_per_second,
                 arguments.at_once
             );
         }

@@ -67,7 +67,7 @@ pub struct Offer {
     /// Goes into the agent's logs and reports.
     pub correlation: String,
     /// Keep it unconfirmed until told.
-    pub together: bool,
+    pub waits: bool,
     /// Go back by itself after this, in ms.
     pub confirm_within_ms: u64,
 }
@@ -182,7 +182,7 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
             let offer = Offer {
                 candidate: candidate.clone(),
                 correlation: context.correlation.clone(),
-                together: context.together,
+                waits: context.waits,
                 confirm_within_ms: context.confirm_within_ms,
             };
             self.port.offer(&context.device, offer).await?;

@@ -88,8 +88,8 @@ pub struct Context {
     pub mode: Mode,
     /// The device goes back by itself after this, in ms.
     pub confirm_within_ms: u64,
-    /// A confirmation comes only on the controller's word, because others have to have committed too.
-    pub together: bool,
+    /// The commit waits for the controller's word: it verifies too, and others may have to have committed.
+    pub waits: bool,
 }
 
 /// What an adapter can do beside the verbs that all can.

@@ -9,7 +9,8 @@ use std::{
 use causeway_agent::{
     bundle::TextHash,
     driver::{
-        Adjacency, Comparison as DriverComparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Target as Probe,
+        Adjacency, Comparison as DriverComparison, Driver, DriverError, InterfaceCounters, ProbeOutcome,
+        Target as Probe,
     },
 };
 use causeway_interface::Code;
@@ -38,14 +39,14 @@ fn device() -> Code {
     "r1".parse().unwrap()
 }
 
-fn context(together: bool) -> Context {
+fn context(waits: bool) -> Context {
     Context {
         job: JobId(1),
         device: device(),
         correlation: "job1-r1-s5-t1".into(),
         mode: Mode::Replace,
         confirm_within_ms: CONFIRM_MS,
-        together,
+        waits,
     }
 }
 
@@ -155,7 +156,7 @@ impl FakeAgents {
         let known = report.filter(|report| report.hash == hash);
         let word = match known.as_ref().map(|report| &report.word) {
             None => match self.fleet.commit(&context, &offer.candidate).await {
-                Ok(()) if offer.together => Word::Waiting,
+                Ok(()) if offer.waits => Word::Waiting,
                 Ok(()) => match self.fleet.confirm(&context, &offer.candidate).await {
                     Ok(()) => Word::Applied,
                     Err(_) => return,
@@ -340,7 +341,9 @@ fn every_adapter_says_what_went_wrong_and_leaves_old_or_new() {
                     assert_eq!((error.class, error.trouble), (Class::Transient, Trouble::Device));
                 }
                 // An agent tries again by itself.
-                (Fault::Away | Fault::LoseAnswer, Some(Ok(()))) => assert_eq!(adapter.transport(), Transport::AgentPull),
+                (Fault::Away | Fault::LoseAnswer, Some(Ok(()))) => {
+                    assert_eq!(adapter.transport(), Transport::AgentPull)
+                }
                 (Fault::Hang | Fault::DoAndHang, None) => {}
                 (fault, made) => panic!("{fault:?} came to {made:?}"),
             }
@@ -375,7 +378,10 @@ fn lost_neighbours_are_told_where_the_controller_looks_itself() {
             let bench = Bench::new(which, &time);
             let context = context(false);
             bench.adapter.commit(&context, &candidate(NEW)).await.unwrap();
-            bench.fleet.with(&device(), |device| device.problems = vec!["no adjacency any more on eth1".into()]).unwrap();
+            bench
+                .fleet
+                .with(&device(), |device| device.problems = vec!["no adjacency any more on eth1".into()])
+                .unwrap();
             let problems = bench.adapter.problems(&context, &candidate(NEW)).await.unwrap();
             assert_eq!(problems, ["no adjacency any more on eth1"]);
         });

@@ -71,7 +71,10 @@ fn an_optional_step_that_failed_may_be_skipped_and_others_may_not() {
         let refused = world.desk.skip(id, COMMIT, "operator", "not needed").await.unwrap_err();
         assert_eq!(refused.kind().code, "CW-JOB-NOT-NOW");
         let job = world.desk.skip(id, NOTIFY, "operator", "nobody listens").await.unwrap();
-        assert_eq!((job.status(), job.steps[usize::from(NOTIFY)].forward.status), (JobStatus::Provisioned, StepStatus::Skipped));
+        assert_eq!(
+            (job.status(), job.steps[usize::from(NOTIFY)].forward.status),
+            (JobStatus::Provisioned, StepStatus::Skipped)
+        );
         controller.stop().await;
     });
 }
@@ -109,7 +112,8 @@ fn a_dry_run_leaves_the_difference_and_provisioning_again_is_a_success_that_chan
             let id = world.desk.start(&world.request(Kind::Provision), None).await.unwrap();
             let job = world.settled(id).await;
             assert_eq!(job.status(), JobStatus::Provisioned);
-            let commits = world.fleet.with(&world.devices[0], |d| d.done.iter().filter(|op| **op == Op::Commit).count());
+            let commits =
+                world.fleet.with(&world.devices[0], |d| d.done.iter().filter(|op| **op == Op::Commit).count());
             assert_eq!(commits, Some(1), "in round {round}");
             let already = job.steps[usize::from(COMMIT)].forward.status == StepStatus::Already;
             assert_eq!(already, round == 1);
@@ -180,8 +184,7 @@ fn a_hostile_row_stops_its_own_job_and_no_other() {
         ];
         for (id, text) in ids.iter().zip(hostile) {
             let summary = Summary::of(&world.desk.job(*id).await.unwrap());
-            let append =
-                Append { job: *id, seq: 1, token: None, events: vec![text], artifacts: Vec::new(), summary };
+            let append = Append { job: *id, seq: 1, token: None, events: vec![text], artifacts: Vec::new(), summary };
             world.store.append(append).await.unwrap();
         }
         let controller = world.controller("c", Arc::clone(&world.store));

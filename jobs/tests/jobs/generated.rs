@@ -12,7 +12,7 @@ use causeway_jobs::{
     clock::sleep,
     event::{Cause, End},
     job::Phase,
-    spec::{JobId, Kind},
+    spec::{JobId, Kind, Verb},
     status::{JobStatus, State},
     store::JobStore,
 };
@@ -210,6 +210,15 @@ async fn judge(world: &World, case: Case, job: &Job) {
             assert_eq!(state == State::Inconsistent, world.devices.len() > 1);
         }
         Phase::Forward | Phase::Back(_) => panic!("not over: {}", told()),
+    }
+    for (step, spec) in job.steps.iter().zip(&job.spec.steps) {
+        let committed = world.fleet.with(&spec.device, |device| device.done.contains(&Op::Commit)).unwrap();
+        let recorded = step.forward.attempts > 0 || job.round > 1;
+        assert!(
+            spec.verb != Verb::Commit || recorded || !committed,
+            "a step was done that is not recorded: {}",
+            told()
+        );
     }
     for device in &world.devices {
         assert_eq!(world.store.holder_of(*device).await.unwrap(), None, "{}", told());

@@ -24,6 +24,8 @@ use crate::{event::Seq, spec::JobId};
 const SCHEMA: i64 = 1;
 /// Longest call: a disk that is busy takes seconds; after that the server is away.
 const CALL: Duration = Duration::from_secs(10);
+/// Tries to take a device that is being given up meanwhile.
+const HOLDS: u32 = 8;
 /// Key of the lock under which the tables are made: two controllers that start at once would trip over each other.
 const MAKING: i64 = 0x6361_7573_6577_6179;
 
@@ -86,15 +88,18 @@ async fn prepare(link: &mut Link) -> Result<(), StoreError> {
 }
 
 async fn hold(t: &Transaction<'_>, job: JobId, device: &Code) -> Result<(), StoreError> {
-    let device_text = device.as_str();
-    t.execute("INSERT INTO held (device, job) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[&device_text, &job.0]).await?;
-    let holder = t.query_opt("SELECT job FROM held WHERE device = $1", &[&device_text]).await?;
-    match holder.map(|row| JobId(row.get(0))) {
-        Some(holder) if holder == job => Ok(()),
-        Some(other) => Err(StoreError::Busy { job: other, device: *device }),
-        // It was held when it was to be taken, and is given up by now; whoever asks again gets it.
-        None => Err(StoreError::Corrupt("a device that was just given up")),
+    let code = device.as_str();
+    for _ in 0..HOLDS {
+        t.execute("INSERT INTO held (device, job) VALUES ($1, $2) ON CONFLICT DO NOTHING", &[&code, &job.0]).await?;
+        let holder = t.query_opt("SELECT job FROM held WHERE device = $1", &[&code]).await?;
+        match holder.map(|row| JobId(row.get(0))) {
+            Some(holder) if holder == job => return Ok(()),
+            Some(other) => return Err(StoreError::Busy { job: other, device: *device }),
+            // It was held when it was to be taken, and is given up by now.
+            None => {}
+        }
     }
+    Err(StoreError::Corrupt("a device that is held and nobody's, over and over"))
 }
 
 async fn start(link: &mut Link, new: &NewJob) -> Result<JobId, StoreError> {
