@@ -1,5 +1,7 @@
 //! A job's state: a fold over its events. Pure; a sequence that can't have happened is refused.
 
+use std::sync::Arc;
+
 use crate::{
     error::{self, Class, StepError, Trouble},
     event::{Cause, End, Event, Facts, Recorded, Seq, StepResult},
@@ -251,8 +253,8 @@ pub struct Asked {
 pub struct Job {
     /// Its number.
     pub id: JobId,
-    /// What it is to do.
-    pub spec: JobSpec,
+    /// What it is to do; shared, because every event makes a new state.
+    pub spec: Arc<JobSpec>,
     /// Number of the next event.
     pub next_seq: Seq,
     /// Which way it goes.
@@ -328,7 +330,7 @@ impl Job {
         let steps = spec.steps.iter().map(|_| Step { forward: Progress::new(), undo: None }).collect();
         Ok(Self {
             id,
-            spec: (**spec).clone(),
+            spec: Arc::new((**spec).clone()),
             next_seq: 1,
             phase: Phase::Forward,
             steps,
