@@ -120,7 +120,7 @@ async fn what_is_served_is_shown_and_what_changed() {
     let mut rig = Rig::start().await;
     let bundle = rig.handle.bundle(&code("ams")).unwrap();
     let said = rig.config(&["get", "ams"]).await;
-    assert_eq!((said.code, said.out.as_str()), (0, bundle.text.as_str()));
+    assert_eq!((said.code, said.out.as_str()), (0, bundle.text.to_string().as_str()));
     let said = rig.config(&["show", "ams"]).await;
     assert_eq!(said.code, 0, "{said:?}");
     for (name, value) in [("device", "ams"), ("family", "frr"), ("state", "never"), ("drift", "unknown")] {

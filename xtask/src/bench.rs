@@ -34,6 +34,13 @@ pub enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Jobs end to end on simulated devices, on SQLite and PostgreSQL, beside bare commits; see docs/jobs.md
+    #[command(disable_help_flag = true)]
+    Jobs {
+        /// The bench's own
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 impl Bench {
@@ -42,6 +49,7 @@ impl Bench {
         match self {
             Self::Oracle { .. } => ("causeway-health-oracle", "fleet"),
             Self::Controller { .. } => ("causeway-controller", "controller"),
+            Self::Jobs { .. } => ("causeway-jobs", "jobs"),
         }
     }
 
@@ -50,12 +58,13 @@ impl Bench {
         match self {
             Self::Oracle { .. } => &[Need::Native, Need::Databases],
             Self::Controller { .. } => &[Need::Native],
+            Self::Jobs { .. } => &[Need::Native, Need::Databases],
         }
     }
 
     fn arguments(&self) -> &[OsString] {
         match self {
-            Self::Oracle { arguments } | Self::Controller { arguments } => arguments,
+            Self::Oracle { arguments } | Self::Controller { arguments } | Self::Jobs { arguments } => arguments,
         }
     }
 }

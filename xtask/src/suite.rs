@@ -31,6 +31,8 @@ pub enum Part {
     Controller,
     /// The agent
     Agent,
+    /// Provisioning jobs
+    Jobs,
     /// The health oracle
     Oracle,
     /// The command line
@@ -56,6 +58,7 @@ impl Part {
             Self::Wire => &["causeway-wire"],
             Self::Controller => &["causeway-controller"],
             Self::Agent => &["causeway-agent"],
+            Self::Jobs => &["causeway-jobs"],
             Self::Oracle => &["causeway-health-oracle"],
             Self::Cli => &["causeway-cli"],
             Self::Localnet => &["causeway-localnet"],
@@ -74,6 +77,7 @@ impl Part {
             | Self::Sdk
             | Self::Controller
             | Self::Agent
+            | Self::Jobs
             | Self::Oracle
             | Self::Cli
             | Self::Localnet

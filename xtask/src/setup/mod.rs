@@ -24,7 +24,7 @@ pub enum Need {
     Packets,
     /// What the files for running an oracle are checked with, and other makers of keys.
     Operation,
-    /// A real ClickHouse server, for the tests of the telemetry store for fleets; they start their own.
+    /// Real ClickHouse and PostgreSQL servers, for the tests of the stores of telemetry and of jobs; they start their own.
     Databases,
 }
 
@@ -43,7 +43,7 @@ const ROUTERS: &[&str] = &["frr", "frr-pythontools"];
 const PACKETS: &[&str] = &["iproute2", "tcpdump", "tshark"];
 /// openssl makes keys in PKCS#8; promtool is in prometheus, systemd-analyze in systemd.
 const OPERATION: &[&str] = &["openssl", "prometheus", "systemd"];
-const DATABASES: &[&str] = &["clickhouse-server"];
+const DATABASES: &[&str] = &["clickhouse-server", "postgresql"];
 
 /// Sees to it that what is needed is there.
 ///
