@@ -563,7 +563,7 @@ impl Job {
                 let none = self.first_to_undo().is_none();
                 let stuck: Vec<StepIndex> = self.of_steps(|step, _| step.undo.as_ref().is_some_and(|u| !u.is_good()));
                 let cause = cause.clone();
-                none.then(|| if stuck.is_empty() { End::Back(cause) } else { End::Stuck { cause, steps: stuck } })
+                none.then_some(if stuck.is_empty() { End::Back(cause) } else { End::Stuck { cause, steps: stuck } })
             }
             Phase::Ended(_) => None,
         }

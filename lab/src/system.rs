@@ -184,8 +184,8 @@ impl Lab {
 async fn start_routers(places: &BTreeMap<Code, Place>) -> anyhow::Result<()> {
     let turns = Arc::new(Semaphore::new(STARTED_AT_ONCE));
     let mut starts = JoinSet::new();
-    for place in places.values().cloned() {
-        let turns = Arc::clone(&turns);
+    for place in places.values() {
+        let (turns, place) = (Arc::clone(&turns), place.clone());
         starts.spawn(async move {
             let _turn = turns.acquire_owned().await?;
             router::prepare(&place)?;

@@ -38,6 +38,7 @@ entries! {
     "CW-AGENT-ADJACENCY-LOST", "After the commit, an IS-IS adjacency that was up and is still wanted did not come back. The configuration was taken back.", "Look at the link that the message names, at both ends: cable, addresses, MTU and the far end's configuration. The agent tries again by itself.";
     "CW-AGENT-ROUTES-LOST", "After the commit, the device had no route any more to any of its BGP neighbours. The configuration was taken back.", "Look at the device's links and adjacencies, and at what the report's diff takes away. The agent tries again by itself.";
     "CW-AGENT-SESSIONS-LOST", "After the commit, none of the device's BGP sessions came back. The configuration was taken back.", "Look at the device's BGP and at what the report's diff takes away: addresses, the AS number, the control-plane list. The agent tries again by itself.";
+    "CW-AGENT-APPLY-INTERRUPTED", "The agent ended while it applied a configuration, and the device went back to what it ran. What ended the agent may have been the configuration itself.", "The agent tries again by itself, after a longer wait each time. Look at its log for why it ended, and at the report's configuration for what may cut it off.";
     "CW-AGENT-REVERT-OVERDUE", "A configuration that failed was not taken back within the time in which the device does that by itself.", "Look at the device at once: it may run a configuration that was not verified. Its own log says why it did not go back.";
 }
 

@@ -37,7 +37,9 @@ async fn rig(bounds: Bounds) -> Rig {
     let (stop, stopping) = watch::channel(false);
     let refused = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&refused);
-    let count = move || drop(counted.fetch_add(1, Ordering::Relaxed));
+    let count = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
     let task = tokio::spawn(serve(listener, router, bounds, count, stopping));
     Rig { address, refused, stop, task }
 }

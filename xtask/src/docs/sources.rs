@@ -104,7 +104,9 @@ fn next(text: &str) -> Option<&str> {
 /// Words after `CW-`; numbers are the program's.
 fn is_code(text: &str) -> bool {
     text.strip_prefix("CW-").is_some_and(|rest| {
+        // A prefix of codes is none.
         rest.starts_with(|c: char| c.is_ascii_uppercase())
+            && !rest.ends_with('-')
             && rest.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-')
     })
 }
