@@ -57,7 +57,7 @@ impl Part {
             Self::Sdk => &["causeway-sdk"],
             Self::Wire => &["causeway-wire"],
             Self::Controller => &["causeway-controller"],
-            Self::Agent => &["causeway-agent"],
+            Self::Agent => &["causeway-agent", "causeway-settings"],
             Self::Jobs => &["causeway-jobs"],
             Self::Oracle => &["causeway-health-oracle"],
             Self::Cli => &["causeway-cli"],
