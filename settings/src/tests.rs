@@ -66,8 +66,10 @@ fn every_mistake_is_named_with_file_line_and_key() {
     for (text, expected) in [
         (
             "nam = \"a\"\ncolour = 1\n",
-            &["line 1: nam: There is no such key. Did you mean name?", "line 2: colour: There is no such key. example.toml names"]
-                [..],
+            &[
+                "line 1: nam: There is no such key. Did you mean name?",
+                "line 2: colour: There is no such key. example.toml names",
+            ][..],
         ),
         ("name = true\n", &["line 1: name: It has to be a text in quotes or a number."]),
         ("name = \"a\"\nloud = \"yes\"\n", &["line 2: loud: It has to be true or false."]),
