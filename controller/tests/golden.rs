@@ -42,11 +42,12 @@ const ROWS: &[(&str, Change)] = &[
     ("device-provisioning", |l| device(l, DeviceStatus::DeviceProvisioning, DesiredStatus::Activated)),
     ("peer-pending", |l| l.device_mut("fra").header.status = DeviceStatus::Pending),
     ("links-over-a-channel-and-a-vlan", |l| {
-        let vlan_parent = if l.device_mut("ams").platform == Family::Frr { "eth30" } else { "Ethernet30" };
+        let frr = l.device_mut("ams").platform == Family::Frr;
+        let (channel, vlan_parent) = if frr { ("bond", "eth30") } else { ("Port-Channel", "Ethernet30") };
         for (link, name, kind, vlan) in [
-            ("ams-fra", "Port-Channel1".to_string(), InterfaceKind::PortChannel, 0),
+            ("ams-fra", format!("{channel}1"), InterfaceKind::PortChannel, 0),
             ("ams-lon", format!("{vlan_parent}.200"), InterfaceKind::SubInterface, 200),
-            ("ams-par", "Port-Channel2.300".to_string(), InterfaceKind::SubInterface, 300),
+            ("ams-par", format!("{channel}2.300"), InterfaceKind::SubInterface, 300),
         ] {
             let key = l.link_key(link);
             let port = l.device_mut("ams").interfaces.iter_mut().find(|i| i.link == key).unwrap();
