@@ -376,8 +376,9 @@ impl<'a> Script<'a> {
         self.lab.backbone.start_controller().await?;
         let what = "every router is known to run what it is to run";
         until(self.lab, self.screen, CHANGE, what, all_current).await?;
-        let window = self.probes.since(&from).await?;
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tokio::time::sleep(AFTERWARDS).await;
+        let window = self.probes.since(&from).await?;
         self.ended(Event::new("controller-restart", String::new(), true, &window, self.probes.per_second, took));
         Ok(())
     }
@@ -401,8 +402,9 @@ impl<'a> Script<'a> {
         };
         until(self.lab, self.screen, CHANGE, "every agent has asked again", |lab| polled(lab) && all_current(lab))
             .await?;
-        let window = self.probes.since(&from).await?;
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tokio::time::sleep(AFTERWARDS).await;
+        let window = self.probes.since(&from).await?;
         self.ended(Event::new("agent-restart", String::new(), true, &window, self.probes.per_second, took));
         Ok(())
     }
