@@ -76,6 +76,8 @@ pub struct Report {
     pub pairs: usize,
     /// Probes a second of each.
     pub per_second: u32,
+    /// Milliseconds between BFD packets on links.
+    pub bfd_interval_ms: u16,
     /// What was done.
     pub events: Vec<Event>,
     /// From the ledger's confirmation to applied and verified on a router, in ms: half were faster.
@@ -88,10 +90,16 @@ pub struct Report {
     pub refused: u64,
 }
 
-/// Longest outage in ms that an unplanned event may cause to a pair.
-pub fn outage_limit_ms(event: &str) -> f64 {
+/// BFD packets in a row whose absence is a fault.
+const BFD_MULTIPLIER: u16 = 3;
+/// What routing may take in ms once BFD has found a fault.
+const AFTER_BFD_MS: u16 = 50;
+
+/// Longest outage in ms that an event may cause to a pair.
+fn outage_limit_ms(event: &str, bfd_interval_ms: u16) -> f64 {
     match event {
-        "link-cut" | "link-silent" => 200.0,
+        "link-cut" => 200.0,
+        "link-silent" => f64::from(bfd_interval_ms * BFD_MULTIPLIER + AFTER_BFD_MS),
         "router-crash" => 1_000.0,
         _ => 0.0,
     }
@@ -108,7 +116,7 @@ impl Report {
             ));
         }
         for event in &self.events {
-            let limit = outage_limit_ms(event.event);
+            let limit = outage_limit_ms(event.event, self.bfd_interval_ms);
             if event.outage_ms > limit {
                 problems
                     .push(format!("{}: {} ms of a pair's probes lost, {limit} allowed", event.event, event.outage_ms));

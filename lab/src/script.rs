@@ -67,6 +67,7 @@ pub async fn tell(lab: &mut Lab, args: &Args, topology: &str, screen: &mut Scree
     let limit = INTO_SERVICE + INTO_SERVICE_PER_DEVICE.saturating_mul(devices);
     until(lab, screen, limit, "everything is in service", |lab| all_in_service(&lab.board())).await?;
     report.seconds_to_service = tenths(lab.began.elapsed());
+    report.bfd_interval_ms = lab.bfd_interval_ms;
     (report.rss_mb, report.routers_rss_mb) = lab.memory_mb();
     let (links, devices) = (lab.site.links.len(), lab.site.devices.len());
     screen.say(&format!("All {devices} devices and {links} links are in service; {} MB of memory.", report.rss_mb));
