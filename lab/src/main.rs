@@ -56,7 +56,15 @@ fn lab(args: &Args) -> anyhow::Result<bool> {
             started = Lab::start(args, &topology, &text, &mut screen) => started,
             signal = interrupted() => signal.and_then(|()| Err(anyhow::anyhow!("interrupted"))),
         };
-        let mut lab = started.inspect_err(|_| screen.end_live())?;
+        let mut lab = match started {
+            Ok(lab) => lab,
+            Err(error) => {
+                screen.end_live();
+                // What was under way when somebody pressed Ctrl-C knows nothing of its end.
+                network::remove_run(&std::process::id().to_string()).await;
+                return Err(error);
+            }
+        };
         let done = tokio::select! {
             told = script::tell(&mut lab, args, &topology, &mut screen) => told,
             signal = interrupted() => signal.and_then(|()| Err(anyhow::anyhow!("interrupted"))),

@@ -178,11 +178,27 @@ impl Network {
 
     /// Takes everything away, with every process in it.
     pub async fn remove(self) {
-        for namespace in &self.namespaces {
-            remove(namespace).await;
-        }
-        let _ = run("ip", &["link", "delete", &self.own_port()]).await;
+        remove_run(&self.run.to_string()).await;
     }
+}
+
+/// Takes away what a run has made, however far it came.
+pub async fn remove_run(run_id: &str) {
+    let listed = run("ip", &["netns", "list"]).await.unwrap_or_default();
+    for (name, _) in labs(&listed).filter(|(_, of)| *of == run_id) {
+        remove(name).await;
+    }
+    let _ = run("ip", &["link", "delete", &format!("{PREFIX}{run_id}")]).await;
+}
+
+/// Namespaces of labs, each with the process that it is named after.
+fn labs(listed: &str) -> impl Iterator<Item = (&str, &str)> {
+    listed.lines().filter_map(|line| {
+        let name = line.split_whitespace().next()?;
+        let rest = name.strip_prefix(PREFIX)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        Some((name, rest.split_at(digits).0))
+    })
 }
 
 #[derive(Default)]
@@ -259,18 +275,14 @@ async fn remove(namespace: &str) {
 /// Another lab is running: its addresses are needed.
 async fn sweep() -> anyhow::Result<()> {
     let listed = run("ip", &["netns", "list"]).await.context("iproute2 is needed")?;
-    for name in listed.lines().filter_map(|line| line.split_whitespace().next()) {
-        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        if digits.parse() == Ok(std::process::id()) {
-            continue;
-        }
-        let runs = std::fs::read_link(format!("/proc/{digits}/exe"));
+    let own = std::process::id().to_string();
+    let left: std::collections::BTreeSet<&str> = labs(&listed).map(|(_, of)| of).filter(|of| *of != own).collect();
+    for process in left {
+        let runs = std::fs::read_link(format!("/proc/{process}/exe"));
         if runs.is_ok_and(|path| path.to_string_lossy().contains("causeway-lab")) {
-            bail!("another lab runs on this machine (process {digits}), and there can be one at a time: end it first");
+            bail!("another lab runs on this machine (process {process}), and there can be one at a time: end it first");
         }
-        remove(name).await;
-        let _ = run("ip", &["link", "delete", &format!("{PREFIX}{digits}")]).await;
+        remove_run(process).await;
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ impl Lab {
     /// Starts everything and registers the topology.
     ///
     /// # Errors
-    /// A part did not start; then nothing stays.
+    /// A part did not start. What was made until then is the caller's to remove: [`network::remove_run`].
     pub async fn start(args: &Args, topology: &str, text: &str, screen: &mut Screen) -> anyhow::Result<Self> {
         let platform = Platform::Frr;
         let imported = Backbone::import(topology, text, platform, screen)?;
@@ -107,17 +107,9 @@ impl Lab {
         let setup = Setup { oracles: args.oracles, pace, address: HERE };
         let places = network::places(&imported.0, std::process::id())?;
         let network = Network::build(&imported.0, &places, std::process::id()).await?;
-        match Self::start_in(args, &setup, imported, sample, places, screen).await {
-            Ok((backbone, places, agents)) => {
-                let graph = Graph::of(&backbone.site);
-                let bfd_interval_ms = setup.pace.bfd_interval_ms;
-                Ok(Self { backbone, places, agents, graph, bfd_interval_ms, network })
-            }
-            Err(error) => {
-                network.remove().await;
-                Err(error)
-            }
-        }
+        let (backbone, places, agents) = Self::start_in(args, &setup, imported, sample, places, screen).await?;
+        let graph = Graph::of(&backbone.site);
+        Ok(Self { backbone, places, agents, graph, bfd_interval_ms: setup.pace.bfd_interval_ms, network })
     }
 
     async fn start_in(
