@@ -52,7 +52,13 @@ fn agent(running: &Running, fabric: &Fabric, poll: Duration, state_dir: &std::pa
         agent_key: agent_key(1),
         telemetry_key: agent_key(9),
         state_dir: state_dir.to_owned(),
-        intervals: Intervals { sample: Duration::from_secs(1), poll, ..Intervals::default() },
+        intervals: Intervals {
+            sample: Duration::from_secs(1),
+            poll,
+            // What was refused is tried again while the test still waits for it.
+            reapply_base: Duration::from_millis(200),
+            ..Intervals::default()
+        },
         limits: ApplyLimits { verify: Duration::from_millis(300), ..ApplyLimits::default() },
         probes_per_sample: 1,
         buffered_samples: 100,
