@@ -15,6 +15,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
+/// A round makes and gives back some hundred thousand small pieces, and a batch a few hundred (rfcs/0026).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Exit code for a configuration that can't be used: a supervisor need not try again.
 const MISCONFIGURED: u8 = 2;
 const CHECK: &str = "check-config";

@@ -17,7 +17,7 @@ use crate::{
         Verdict,
         coverage::{Rules, Window},
         device::{ActivatedLink, DeviceFacts, LoopbackFact, evaluate_device},
-        link::{JudgedEnd, LinkFacts, Terms},
+        link::{JudgedEnd, LinkFacts, Order, Terms},
         standard::Standard,
     },
     evidence::{
@@ -75,8 +75,9 @@ pub struct Judged {
     pub window: EvidenceWindow,
     /// What telemetry it rests on.
     pub telemetry: Vec<TelemetryDigest>,
-    /// What its evidence shows; none where no evidence was asked for.
-    pub basis: Option<Basis>,
+    /// What its evidence shows; none where no evidence was asked for. Boxed, for a round over a fleet asks for little of it
+    /// and holds everybody.
+    pub basis: Option<Box<Basis>>,
 }
 
 /// What a verdict was computed from.
@@ -207,18 +208,21 @@ impl Court<'_> {
         let made = OnceLock::new();
         let qa = || made.get_or_init(|| Qa::new(self.snapshot));
         let judged = shared(&hall.seats, |seats| {
-            let (mut devices, mut judged_ends) = (Vec::new(), Vec::new());
+            let (mut devices, mut ends) = (Vec::with_capacity(seats.len()), Vec::new());
+            let mut judged_ends = Vec::with_capacity(seats.iter().map(|seat| seat.ends.len()).sum());
             for seat in seats {
                 let Seat { key, device, telemetry, .. } = seat;
-                let ends = hall.ends_of(seat);
-                for end in ends {
+                ends.clear();
+                ends.extend(hall.ends_of(seat));
+                let mut order = Order::default();
+                for end in &ends {
                     let is_asked = is_judged_link(end.status) && asked(end.key);
                     let standard = standards.for_link(end.kind);
-                    let judge = || self.terms(end).judge(telemetry, &end.interface, standard);
+                    let judge = || self.terms(end).judge(telemetry, &end.interface, standard, &mut order);
                     judged_ends.push(is_asked.then(judge));
                 }
                 if is_judged_device(device.header.status) && asked(key) {
-                    let facts = device_facts(key, device, ends, qa, self.clock);
+                    let facts = device_facts(key, device, &ends, qa, self.clock);
                     let standard = standards.for_device(device.header.kind);
                     devices.push(self.judge_device(key, device, facts, telemetry, standard, shown));
                 }
@@ -226,7 +230,7 @@ impl Court<'_> {
             (devices, judged_ends)
         });
         let (devices, judged_ends): (Vec<_>, Vec<_>) = judged.into_iter().unzip();
-        let (mut all, judged_ends) = (joined(devices), joined(judged_ends));
+        let judged_ends = Parts::new(judged_ends);
         let links = shared(&hall.links, |links| {
             let judged = links.iter().filter_map(|(key, link, places)| {
                 let [a, z] = places.map(|place| judged_ends.get(place? as usize)?.as_ref());
@@ -234,9 +238,12 @@ impl Court<'_> {
                 let standard = standards.for_link(link.header.kind);
                 Some(self.judge_link(key, link, [seat_a?, seat_z?], [a?, z?], standard, shown))
             });
-            judged.collect::<Vec<_>>()
+            let mut all = Vec::with_capacity(links.len());
+            all.extend(judged);
+            all
         });
-        all.extend(joined(links));
+        let mut all = Vec::with_capacity(devices.iter().chain(&links).map(Vec::len).sum());
+        devices.into_iter().chain(links).for_each(|mut part| all.append(&mut part));
         all
     }
 
@@ -264,7 +271,7 @@ impl Court<'_> {
             let (interfaces, devices) = (interfaces.as_slice(), facts.qa_targets.as_slice());
             let asked = Asked { reports: true, interfaces, devices, ..Asked::default() };
             let exhibits = vec![Exhibit::of(device.code, telemetry, &asked, window.start, window.end)];
-            Basis { buckets: window, facts: Facts::Device(facts), exhibits }
+            Box::new(Basis { buckets: window, facts: Facts::Device(facts), exhibits })
         });
         Judged {
             key: *key,
@@ -303,7 +310,7 @@ impl Court<'_> {
                 let asked = Asked { interfaces: own, adjacencies: own, links, ..Asked::default() };
                 Exhibit::of(*device, seat.telemetry, &asked, terms.window().start, terms.window().end)
             });
-            Basis { buckets: *terms.window(), facts: Facts::Link(facts), exhibits: shown.collect() }
+            Box::new(Basis { buckets: *terms.window(), facts: Facts::Link(facts), exhibits: shown.collect() })
         });
         Judged {
             key: *key,
@@ -340,12 +347,29 @@ fn shared<T: Sync, R: Send>(items: &[T], judge: impl Fn(&[T]) -> R + Sync) -> Ve
     })
 }
 
-/// The parts as one.
-fn joined<T>(parts: Vec<Vec<T>>) -> Vec<T> {
-    let mut parts = parts.into_iter();
-    let mut whole = parts.next().unwrap_or_default();
-    parts.for_each(|part| whole.extend(part));
-    whole
+/// What was made in parts, each with its place in the whole.
+struct Parts<T>(Vec<(usize, Vec<T>)>);
+
+impl<T> Parts<T> {
+    fn new(parts: Vec<Vec<T>>) -> Self {
+        let mut begin = 0;
+        let place = |part: Vec<T>| {
+            let placed = (begin, part);
+            begin += placed.1.len();
+            placed
+        };
+        Self(parts.into_iter().map(place).collect())
+    }
+
+    fn get(&self, place: usize) -> Option<&T> {
+        // As many parts as cores: fewer than a search would save.
+        let (begin, part) = self.0.iter().rev().find(|(begin, _)| *begin <= place)?;
+        part.get(place - begin)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flat_map(|(_, part)| part)
+    }
 }
 
 /// A link as one of its devices sees it: all that is asked of the link, beside what the device says of it, so that the
@@ -391,14 +415,19 @@ struct Seat<'a> {
     ends: std::ops::Range<usize>,
 }
 
+/// A link's ends A and Z, with the numbers of the seats that they belong to; of a device that can't be read there is none.
+type Pair<'a> = ([Option<u32>; 2], [End<'a>; 2]);
+
 /// Everyone: devices with their ends, and links with the places of theirs.
 struct Hall<'a> {
     /// By address.
     seats: Vec<Seat<'a>>,
-    places: HashMap<&'a Key, u32>,
-    /// Of one device after the other, those of one device by the link's address.
-    ends: Vec<End<'a>>,
-    /// By address, each with the places of its ends A and Z; of a device that can't be read there is none.
+    numbers: HashMap<&'a Key, u32>,
+    /// By the link's address.
+    pairs: Parts<Pair<'a>>,
+    /// Twice the number of a link and 1 for side Z: of one device after the other, those of one device by the link's address.
+    ends: Vec<u32>,
+    /// By address, each with the places of its ends in `ends`.
     links: Vec<(&'a Key, &'a Link, [Option<u32>; 2])>,
 }
 
@@ -410,16 +439,20 @@ impl<'a> Hall<'a> {
             Seat { key, device, telemetry, ends: 0..0 }
         };
         let mut seats: Vec<_> = snapshot.devices.iter().map(seat).collect();
-        let places: HashMap<_, _> = seats.iter().map(|seat| seat.key).zip(0u32..).collect();
+        let numbers: HashMap<_, _> = seats.iter().map(|seat| seat.key).zip(0u32..).collect();
         let accounts: Vec<_> = snapshot.links.iter().collect();
-        let found = shared(&accounts, |links| {
-            let seat = |key: &Key| places.get(key).copied();
-            links.iter().map(|(_, link)| [seat(&link.device_a), seat(&link.device_z)]).collect::<Vec<_>>()
-        });
+        let pairs = Parts::new(shared(&accounts, |links| {
+            let number = |key: &Key| numbers.get(key).copied();
+            let pair = |(key, link): &(&'a Key, &'a Link)| {
+                let numbers = [number(&link.device_a), number(&link.device_z)];
+                (numbers, [End::of(key, link, true), End::of(key, link, false)])
+            };
+            links.iter().map(pair).collect::<Vec<Pair<'a>>>()
+        }));
         // Each seat's ends are counted, so that it is known where they begin, and then put there.
         let mut counts = vec![0usize; seats.len()];
-        for seat in found.iter().flatten().flatten().flatten() {
-            counts.get_mut(*seat as usize).into_iter().for_each(|count| *count += 1);
+        for number in pairs.iter().flat_map(|(numbers, _)| numbers).flatten() {
+            counts.get_mut(*number as usize).into_iter().for_each(|count| *count += 1);
         }
         let mut begin = 0;
         for (seat, count) in seats.iter_mut().zip(counts) {
@@ -427,29 +460,30 @@ impl<'a> Hall<'a> {
             seat.ends = begin..begin;
             begin += count;
         }
-        let mut ends = vec![None; begin];
-        let mut put = |seat: Option<u32>, end: End<'a>| {
+        let mut ends = vec![0; begin];
+        let mut put = |seat: Option<u32>, end: u32| {
             let taken = &mut seats.get_mut(seat? as usize)?.ends;
-            let place = taken.end;
-            *ends.get_mut(place)? = Some(end);
+            *ends.get_mut(taken.end)? = end;
             taken.end += 1;
-            u32::try_from(place).ok()
+            u32::try_from(taken.end - 1).ok()
         };
-        let accounts = accounts.into_iter().zip(found.into_iter().flatten());
-        let links: Vec<_> = accounts
-            .map(|((key, link), [a, z])| {
-                (key, link, [put(a, End::of(key, link, true)), put(z, End::of(key, link, false))])
-            })
+        let numbered = accounts.into_iter().zip(pairs.iter()).zip(0u32..);
+        let links = numbered
+            .map(|(((key, link), ([a, z], _)), number)| (key, link, [put(*a, 2 * number), put(*z, 2 * number + 1)]))
             .collect();
-        Self { seats, places, ends: ends.into_iter().flatten().collect(), links }
+        Self { seats, numbers, pairs, ends, links }
     }
 
     fn seat(&self, key: &Key) -> Option<&Seat<'a>> {
-        self.seats.get(*self.places.get(key)? as usize)
+        self.seats.get(*self.numbers.get(key)? as usize)
     }
 
-    fn ends_of(&self, seat: &Seat<'_>) -> &[End<'a>] {
-        self.ends.get(seat.ends.clone()).unwrap_or_default()
+    fn ends_of(&self, seat: &Seat<'_>) -> impl Iterator<Item = End<'a>> {
+        let ends = self.ends.get(seat.ends.clone()).unwrap_or_default();
+        ends.iter().filter_map(|end| {
+            let (_, [a, z]) = self.pairs.get((end / 2) as usize)?;
+            Some(if end % 2 == 0 { *a } else { *z })
+        })
     }
 }
 

@@ -9,7 +9,8 @@ use tokio::process::{Child, Command};
 
 use crate::{command, network::Place};
 
-/// Agents give way to routing and to what they are measured with.
+/// Agents give way to routing and to what they are measured with. Each is a session of its own: Linux shares processors out
+/// by session (`sched_autogroup`), and in the lab's they would wait for the ledger and for each other.
 const NICENESS: &str = "5";
 /// Longest wait for a killed agent to be gone.
 const GONE: Duration = Duration::from_secs(10);
@@ -57,8 +58,9 @@ impl Agents {
     pub fn start(&mut self, code: Code, place: &Place) -> anyhow::Result<()> {
         let own = self.folder.join(code.as_str());
         let log = OpenOptions::new().create(true).append(true).open(own.join("log")).context("no log of an agent")?;
-        let mut command = Command::new("nice");
-        command.args(["-n", NICENESS, "ip", "netns", "exec", &place.namespace]).arg(&self.program).args(&self.common);
+        let mut command = Command::new("setsid");
+        command.args(["nice", "-n", NICENESS, "ip", "netns", "exec", &place.namespace]);
+        command.arg(&self.program).args(&self.common);
         command.args(["--device", code.as_str(), "--frr-pathspace", &place.namespace]);
         command.arg("--agent-key").arg(own.join("agent")).arg("--telemetry-key").arg(own.join("telemetry"));
         command.arg("--state-dir").arg(&own);

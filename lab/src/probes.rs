@@ -95,8 +95,9 @@ impl Probes {
         for device in devices {
             let targets: Vec<Code> = pairs.iter().filter(|(a, _)| *a == device).map(|(_, z)| *z).collect();
             let (place, own) = place(device).zip(address(device)).context("a device without a loopback")?;
-            let mut command = Command::new("nice");
-            command.args(["-n", NICENESS, "ip", "netns", "exec", &place.namespace]).arg(program);
+            // A session of its own, as an agent's.
+            let mut command = Command::new("setsid");
+            command.args(["nice", "-n", NICENESS, "ip", "netns", "exec", &place.namespace]).arg(program);
             command.args(["--per-second", &per_second.to_string(), "--address", &own.to_string()]);
             command.args(["--patience-ms", &PATIENCE.as_millis().to_string()]);
             for target in &targets {

@@ -35,6 +35,10 @@ use causeway_interface::{DeviceHealth, Key, LinkHealth};
 use clap::Parser;
 use world::{MINUTE_MS, PROGRAM, World};
 
+/// The daemon's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Milliseconds of a slot, as the ledger aims at.
 const SLOT_MS: u64 = 400;
 /// Minutes whose rows are inserted raw.

@@ -1,5 +1,7 @@
 //! D1 to D7 and U1 to U3; U4 is in a file of its own.
 
+use std::fmt::{self, Write};
+
 use causeway_interface::{
     Code, DeviceHealth, DeviceType, InterfaceName, Ip4, LoopbackType, Prefix,
     lifecycle::device::shape_holds,
@@ -124,7 +126,7 @@ fn d1(facts: &DeviceFacts) -> CriterionResult {
 
 fn d2(facts: &DeviceFacts) -> CriterionResult {
     let holds = facts.dz_prefixes.iter().any(|p| !p.is_none() && p.len <= MAX_DZ_PREFIX_LEN);
-    let observed = list(facts.dz_prefixes.iter().map(ToString::to_string));
+    let observed = list(&facts.dz_prefixes, |prefix, words| write!(words, "{prefix}"));
     fact(Criterion::D2, holds, observed, "a dz prefix of /29 or larger")
 }
 
@@ -134,36 +136,46 @@ fn d3(facts: &DeviceFacts) -> CriterionResult {
         facts.loopbacks.iter().any(fits)
     };
     let holds = has(LoopbackType::Vpnv4, "255") && has(LoopbackType::Ipv4, "256");
-    let observed = list(facts.loopbacks.iter().map(|l| format!("{} ({}) {}", l.name, l.kind, l.address)));
+    let observed = list(&facts.loopbacks, |l, words| write!(words, "{} ({}) {}", l.name, l.kind, l.address));
     fact(Criterion::D3, holds, observed, "loopbacks 255 (vpnv4) and 256 (ipv4) with addresses")
 }
 
-/// At least one of several interfaces. The first that passes decides, and those after it are not looked at.
-fn any_interface(
+/// At least one of several interfaces, each with its name. The first that passes decides, and those after it are not
+/// looked at.
+fn any_interface<N: fmt::Display>(
     id: Criterion,
-    candidates: impl Iterator<Item = (String, Judgement)>,
+    candidates: impl Iterator<Item = (N, Judgement)>,
     none: &str,
     required: &'static str,
     standard: &Standard,
 ) -> CriterionResult {
-    let (mut outcomes, mut words) = (Vec::new(), Vec::new());
+    let mut looked_at = Vec::new();
     for (name, judgement) in candidates {
-        let said = format!("{name}: {}", judgement.observed);
-        if judgement.outcome == Outcome::Passed {
-            (outcomes, words) = (vec![judgement.outcome], vec![said]);
+        let passes = judgement.outcome == Outcome::Passed;
+        if passes {
+            looked_at.clear();
+        }
+        looked_at.push((name, judgement));
+        if passes {
             break;
         }
-        outcomes.push(judgement.outcome);
-        words.push(said);
     }
-    let passed = Outcome::any(outcomes);
-    let observed = if words.is_empty() { none.to_owned() } else { words.join("; ") };
+    let passed = Outcome::any(looked_at.iter().map(|(_, judgement)| judgement.outcome));
+    let observed = if looked_at.is_empty() {
+        none.to_owned()
+    } else {
+        list(&looked_at, |(name, judgement), words| {
+            write!(words, "{name}: ")?;
+            judgement.observed.say(words);
+            Ok(())
+        })
+    };
     CriterionResult { id, passed, observed, required: required.into(), detail: standard.coverage.clone() }
 }
 
 fn d4(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, standard: &Standard) -> CriterionResult {
     let judge = |name: &InterfaceName| series::interface(telemetry.interfaces.get(name), window, &standard.rules);
-    let candidates = facts.dia.iter().map(|name| (name.to_string(), judge(name)));
+    let candidates = facts.dia.iter().map(|name| (name, judge(name)));
     let required = "a DIA interface up throughout, no errors, non-zero traffic";
     any_interface(Criterion::D4, candidates, "no DIA interface registered", required, standard)
 }
@@ -234,7 +246,7 @@ fn d6(facts: &DeviceFacts, telemetry: &DeviceTelemetry, rules: &Rules, now_ms: u
 }
 
 fn u1(facts: &DeviceFacts) -> CriterionResult {
-    let observed = list(facts.activated.iter().map(|l| l.code.to_string()));
+    let observed = list(&facts.activated, |link, words| words.write_str(link.code.as_str()));
     fact(Criterion::U1, !facts.activated.is_empty(), observed, "at least one activated link")
 }
 
@@ -245,9 +257,18 @@ fn u2(window: &Window, facts: &DeviceFacts, telemetry: &DeviceTelemetry, standar
         let window = window.since(Some(link.since_ms));
         series::interface(telemetry.interfaces.get(&link.interface), &window, &standard.rules)
     };
-    let candidates = facts.activated.iter().map(|l| (format!("{} on {}", l.code, l.interface), judge(l)));
+    let candidates = facts.activated.iter().map(|link| (On(link), judge(link)));
     let required = "an activated link up throughout, no errors, non-zero traffic";
     any_interface(Criterion::U2, candidates, "no activated link", required, standard)
+}
+
+/// A link and its interface, in words.
+struct On<'a>(&'a ActivatedLink);
+
+impl fmt::Display for On<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.0.code, self.0.interface)
+    }
 }
 
 fn u3(facts: &DeviceFacts) -> CriterionResult {
@@ -262,7 +283,12 @@ fn u3(facts: &DeviceFacts) -> CriterionResult {
     fact(Criterion::U3, shape_holds(*device_type, *has_cyoa, *wan_in_service, *dzx_in_service), observed, required)
 }
 
-fn list(items: impl Iterator<Item = String>) -> String {
-    let items: Vec<String> = items.collect();
-    if items.is_empty() { "none".to_owned() } else { items.join("; ") }
+fn list<T>(items: &[T], say: impl Fn(&T, &mut String) -> fmt::Result) -> String {
+    let mut words = String::new();
+    for item in items {
+        words.push_str(if words.is_empty() { "" } else { "; " });
+        // Writing to a string can't fail.
+        let _ = say(item, &mut words);
+    }
+    if words.is_empty() { "none".to_owned() } else { words }
 }

@@ -28,6 +28,18 @@ pub struct LinkFacts {
     pub ends: [(Code, InterfaceName); 2],
 }
 
+/// Where a device's series are to be expected: an agent reports interfaces, adjacencies and probes of links in one order,
+/// with others before and between.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Order {
+    /// Place of the next interface.
+    interface: usize,
+    /// Places that an adjacency comes before its interface.
+    adjacency: usize,
+    /// The same of the link's probes.
+    probes: usize,
+}
+
 /// What is asked of both ends of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -58,16 +70,32 @@ impl Terms {
         &self.window
     }
 
-    /// Judges one end: what this device reports of this interface, of the link and of the adjacency.
+    /// Judges one end: what this device reports of this interface, of the link and of the adjacency. `order` is what was
+    /// learnt of the order of this device's series; what it says wrongly costs time and nothing else.
     #[must_use]
-    pub fn judge(&self, telemetry: &DeviceTelemetry, interface: &InterfaceName, standard: &Standard) -> JudgedEnd {
+    pub fn judge(
+        &self,
+        telemetry: &DeviceTelemetry,
+        interface: &InterfaceName,
+        standard: &Standard,
+        order: &mut Order,
+    ) -> JudgedEnd {
         let Self { code, window, adjacency } = self;
         let rules = &standard.rules;
+        let found = telemetry.interfaces.find(interface, order.interface);
+        let place = found.map_or(0, |(place, _)| place);
+        order.interface = place + 1;
+        let probes = telemetry.probes.find(&(ProbeKind::Link, *code), place.saturating_sub(order.probes));
+        order.probes = probes.map_or(order.probes, |(at, _)| place.saturating_sub(at));
         JudgedEnd {
-            interface: series::interface(telemetry.interfaces.get(interface), window, rules),
-            probes: series::probes(telemetry.probes.get(&(ProbeKind::Link, *code)), window, rules),
+            interface: series::interface(found.map(|(_, track)| track), window, rules),
+            probes: series::probes(probes.map(|(_, track)| track), window, rules),
             adjacency: match adjacency {
-                Ok(window) => series::adjacency(telemetry.adjacencies.get(interface), window, rules),
+                Ok(window) => {
+                    let found = telemetry.adjacencies.find(interface, place.saturating_sub(order.adjacency));
+                    order.adjacency = found.map_or(order.adjacency, |(at, _)| place.saturating_sub(at));
+                    series::adjacency(found.map(|(_, track)| track), window, rules)
+                }
                 Err(_) => series::absent(),
             },
         }
@@ -125,7 +153,8 @@ pub fn evaluate_link(
     let terms = Terms::new(window, facts.code, (facts.status, facts.status_since_ms), &standard.rules, now_ms);
     let [(_, interface_a), (_, interface_z)] = &facts.ends;
     let [a, z] = telemetry;
-    let [a, z] = [(a, interface_a), (z, interface_z)].map(|(end, interface)| terms.judge(end, interface, standard));
+    let [a, z] = [(a, interface_a), (z, interface_z)]
+        .map(|(end, interface)| terms.judge(end, interface, standard, &mut Order::default()));
     terms.conclude(&facts.ends, [&a, &z], standard)
 }
 

@@ -1,13 +1,21 @@
 //! From a snapshot to what is judged, over which window.
 
-use causeway_interface::{DeviceStatus, LinkStatus};
+use std::collections::{BTreeSet, HashSet};
+
+use causeway_interface::{
+    DeviceStatus, InterfaceName, Key, LinkStatus,
+    accounts::{Device, Link},
+};
 use causeway_sdk::Snapshot;
 use solana_sdk::signature::Keypair;
 
 use super::scene::*;
 use crate::{
     Kind,
-    criteria::{Criterion, Outcome},
+    criteria::{Criterion, Outcome, device::evaluate_device, link::evaluate_link, standard::Standard},
+    evidence::exhibit::Facts,
+    subjects::{Judged, is_judged_device, is_judged_link},
+    telemetry::{AdjacencyBucket, DeviceTelemetry, InterfaceBucket, ProbeBucket, ProbeKind, Track, fleet::Fleet},
     time,
 };
 
@@ -126,5 +134,128 @@ fn windows_follow_the_stage_and_the_ledgers_pace() {
     for status in [DeviceStatus::Pending, DeviceStatus::Rejected, DeviceStatus::Deleting] {
         snapshot.devices.get_mut(&key).unwrap().header.status = status;
         assert_ne!(verdict_of(&snapshot, Kind::Device).key, key, "{status} is not judged");
+    }
+}
+
+const NOW: u64 = 10_000_000;
+
+/// Numbers in no order, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    /// Below `sides`.
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A network of many, of which some are unreadable, looped, drained or on their way, and what their devices say, which is
+/// now and then bad, missing or nothing.
+fn any_network(devices: usize, links: usize, dice: &mut Dice) -> (Snapshot, Fleet) {
+    let mut snapshot = network_of(&Keypair::new());
+    let addresses = snapshot.addresses();
+    let (device, link) =
+        (snapshot.devices.values().next().unwrap().clone(), snapshot.links.values().next().unwrap().clone());
+    (snapshot.devices, snapshot.links) = Default::default();
+    let mut keys = vec![Key([9; 32])];
+    for n in 0..devices {
+        let code = format!("any-{n}").parse().unwrap();
+        let mut header = device.header.clone();
+        header.status =
+            [DeviceStatus::Activated, DeviceStatus::Activated, DeviceStatus::Pending, DeviceStatus::Drained]
+                [dice.roll(4) as usize];
+        keys.push(causeway_sdk::address::to_key(&addresses.device(&code)));
+        snapshot.devices.insert(keys[n + 1], Device { code, header, ..device.clone() });
+    }
+    let name = |n: u64| format!("eth{n}").parse::<InterfaceName>().unwrap();
+    for n in 0..links {
+        let code = format!("any-{n}").parse().unwrap();
+        let mut header = link.header.clone();
+        header.status =
+            [LinkStatus::Activated, LinkStatus::SoftDrained, LinkStatus::HardDrained, LinkStatus::Requested]
+                [dice.roll(4) as usize];
+        header.status_since_slot = 900 + dice.roll(101);
+        let [device_a, device_z] = [(); 2].map(|()| keys[dice.roll(keys.len() as u64) as usize]);
+        let [interface_a, interface_z] = [(); 2].map(|()| name(dice.roll(5)));
+        let any = Link { code, header, device_a, device_z, interface_a, interface_z, ..link.clone() };
+        snapshot.links.insert(causeway_sdk::address::to_key(&addresses.link(&code)), any);
+    }
+    let mut fleet = Fleet::new(1_000, 100_000);
+    for device in snapshot.devices.values().filter(|_| dice.roll(10) > 0) {
+        fleet.show(device.code, DeviceTelemetry::default());
+    }
+    let shown: Vec<_> = snapshot.devices.iter().filter(|(_, d)| fleet.device(&d.code).is_some()).collect();
+    for (key, device) in shown {
+        let mut telemetry = DeviceTelemetry::default();
+        let mut last = |rare: u64| (9_960..9_990 + dice.roll(11)).filter(|_| dice.roll(rare) > 0).collect::<Vec<u64>>();
+        for n in 0..5 {
+            let (mut up, mut adjacent) = (Track::default(), Track::default());
+            for bucket in last(200) {
+                let bad = u64::from(bucket % 977 == n);
+                let sum = InterfaceBucket { samples: 1, compared: 1, octets: 9, errors: bad, ..Default::default() };
+                up.push(bucket, sum, 10);
+                adjacent.push(bucket, AdjacencyBucket { samples: 1, down: bad as u32 }, 10);
+            }
+            telemetry.interfaces.insert(name(n), up);
+            telemetry.adjacencies.insert(name(n), adjacent);
+        }
+        for link in snapshot.links.values().filter(|link| [link.device_a, link.device_z].contains(key)) {
+            let mut probes = Track::default();
+            for bucket in last(100) {
+                let sum =
+                    ProbeBucket { samples: 1, sent: 9, received: 9 - u64::from(bucket % 991 == 0), rtt_max_ns: 1 };
+                probes.push(bucket, sum, 10);
+            }
+            telemetry.probes.insert((ProbeKind::Link, link.code), probes);
+        }
+        fleet.show(device.code, telemetry);
+    }
+    (snapshot, fleet)
+}
+
+/// However the work is divided, each verdict is that of the subject's own facts and telemetry alone.
+#[test]
+fn everything_is_judged_as_it_would_be_alone() {
+    // The second is shared among threads.
+    for (devices, links) in [(1, 3), (30, 90), (2_100, 2_500)] {
+        let (snapshot, fleet) = any_network(devices, links, &mut Dice(7));
+        let clock = time::SlotClock::new(snapshot.slot, NOW);
+        let (stages, rules) = (crate::subjects::Stages::default(), crate::RuleBook::from(rules()));
+        let network = snapshot.network.as_ref().unwrap();
+        let (snapshot, clock, rules, stages, now_ms) = (&snapshot, &clock, &rules, &stages, NOW);
+        let court = crate::subjects::Court { snapshot, network, clock, rules, stages, now_ms };
+        let all = court.judge(&fleet, None);
+
+        let there = |key: &Key| snapshot.devices.contains_key(key);
+        let judged_devices = snapshot.devices.iter().filter(|(_, device)| is_judged_device(device.header.status));
+        let judged_links = snapshot
+            .links
+            .iter()
+            .filter(|(_, link)| is_judged_link(link.header.status) && there(&link.device_a) && there(&link.device_z));
+        let expected: Vec<Key> = judged_devices.map(|(key, _)| *key).chain(judged_links.map(|(key, _)| *key)).collect();
+        assert_eq!(all.iter().map(|judged| judged.key).collect::<Vec<_>>(), expected);
+
+        let some: HashSet<Key> = expected.iter().step_by(3).copied().collect();
+        let shown = court.judge(&fleet, Some(&some));
+        let same: Vec<Judged> = shown.iter().map(|judged| Judged { basis: None, ..judged.clone() }).collect();
+        assert!(all.iter().filter(|judged| some.contains(&judged.key)).eq(&same));
+
+        let silent = DeviceTelemetry::default();
+        let telemetry = |code| fleet.device(code).unwrap_or(&silent);
+        let standard = Standard::from(&rules.all);
+        for judged in &shown {
+            let basis = judged.basis.as_ref().unwrap();
+            let alone = match &basis.facts {
+                Facts::Device(facts) => evaluate_device(&basis.buckets, facts, telemetry(&judged.code), &standard, NOW),
+                Facts::Link(facts) => {
+                    let ends = [telemetry(&facts.ends[0].0), telemetry(&facts.ends[1].0)];
+                    evaluate_link(&basis.buckets, facts, ends, &standard, NOW)
+                }
+            };
+            assert_eq!(judged.verdict, alone);
+        }
+        let levels: BTreeSet<_> = all.iter().map(|judged| format!("{:?}", judged.verdict.level)).collect();
+        assert!(devices < 30 || levels.len() > 4, "{levels:?}: what is compared says little");
     }
 }

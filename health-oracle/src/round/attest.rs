@@ -27,7 +27,7 @@ use crate::{
         self, Evidence,
         store::{BatchId, Document},
     },
-    subjects::Judged,
+    subjects::{Basis, Judged},
     submission::{Held, Terms},
 };
 
@@ -71,7 +71,7 @@ struct Scribe {
 impl Scribe {
     /// None of what was judged without keeping what it was judged by.
     fn document(&self, judged: &Judged) -> Result<Option<Document>, evidence::canonical::CanonicalError> {
-        let Some(basis) = judged.basis.clone() else { return Ok(None) };
+        let Some(Basis { buckets, facts, exhibits }) = judged.basis.as_deref().cloned() else { return Ok(None) };
         let evidence = Evidence {
             version: evidence::VERSION,
             program: self.program,
@@ -84,9 +84,9 @@ impl Scribe {
             verdict: judged.verdict.clone(),
             rules: self.rules.for_subject(&self.snapshot, judged.kind, &judged.key).clone(),
             telemetry: judged.telemetry.clone(),
-            buckets: basis.buckets,
-            facts: basis.facts,
-            exhibits: basis.exhibits,
+            buckets,
+            facts,
+            exhibits,
         };
         let (name, bytes) = evidence.document()?;
         Ok(Some(Document { subject: judged.key, name, bytes }))

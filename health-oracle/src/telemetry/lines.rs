@@ -151,6 +151,16 @@ impl<K: Name, T: Bucket> Lines<K, T> {
         self.lines.get(self.place_of(name)?).map(|line| &line.track)
     }
 
+    /// The track of this name with its place, expected at `guess`. A wrong guess costs a look at one name.
+    #[must_use]
+    pub fn find(&self, name: &K, guess: usize) -> Option<(usize, &Track<T>)> {
+        if let Some(line) = self.lines.get(guess).filter(|line| line.name == *name) {
+            return Some((guess, &line.track));
+        }
+        let place = self.place_of(name)?;
+        self.lines.get(place).map(|line| (place, &line.track))
+    }
+
     fn place_of(&self, name: &K) -> Option<usize> {
         let is_it = |place: &u32| self.lines.get(*place as usize).is_some_and(|line| line.name == *name);
         self.places.find(self.hasher.hash_one(name), is_it).map(|place| *place as usize)
@@ -223,6 +233,15 @@ mod tests {
             for stranger in ["", "eth", "eth100", "eth1\0", "no such name"] {
                 assert_eq!(lines.place(guess, stranger), None, "{stranger:?}");
             }
+        }
+        for guess in 0..4 {
+            for (place, name) in ["eth1", "eth10", "eth2"].into_iter().enumerate() {
+                let found = lines.find(&name.parse().unwrap(), guess);
+                assert_eq!(found.map(|(place, track)| (place, std::ptr::from_ref(track))), {
+                    Some((place, std::ptr::from_ref(lines.get(&name.parse().unwrap()).unwrap())))
+                });
+            }
+            assert!(lines.find(&"eth3".parse().unwrap(), guess).is_none());
         }
         let full: InterfaceName = "e".repeat(24).parse().unwrap();
         assert!(full.is(&"e".repeat(24)) && !full.is(&"e".repeat(25)));

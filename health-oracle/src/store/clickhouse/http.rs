@@ -22,6 +22,8 @@ const POOL_IDLE: Duration = Duration::from_secs(2);
 const QUEUE: usize = 16;
 /// Longest answer: a block of masks of ten million series. What a fleet asks for is some 15 MB.
 const MAX_ANSWER: usize = 512 << 20;
+/// How much of an answer the server holds in memory, in bytes: an hour of a fleet's masks are 6 MB.
+const HELD_ANSWER: &str = "33554432";
 /// How much of a refusal is kept.
 const MAX_REFUSAL: usize = 600;
 
@@ -228,8 +230,9 @@ async fn ask(
     if left.is_zero() {
         return Err(ClickHouseError::Late);
     }
-    // An answer is complete before its status is sent: otherwise a failure would come in the middle of a good one.
-    let mut query = vec![("wait_end_of_query", "1")];
+    // An answer is complete before its status is sent: otherwise a failure would come in the middle of a good one. Until
+    // then the server holds it, in memory as far as that is allowed and beyond in a file.
+    let mut query = vec![("wait_end_of_query", "1"), ("buffer_size", HELD_ANSWER)];
     if in_database {
         query.push(("database", &settings.database));
     }
