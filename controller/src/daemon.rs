@@ -26,6 +26,7 @@ use tonic::{
 };
 
 use crate::{
+    audit::{Audit, AuditError},
     change::Announced,
     grpc::ConfigService,
     guards::Limits,
@@ -82,6 +83,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may approve over HTTP; without one, only callers on this machine.
     pub operator_token: Option<String>,
+    /// File of the audit log; without one it is in memory.
+    pub audit_file: Option<PathBuf>,
     /// Certificate and key for both ports.
     pub tls: Option<TlsFiles>,
     /// Serve without TLS also beyond this machine, where something else protects the way.
@@ -105,6 +108,7 @@ impl Config {
             bfd_interval_ms: timers::BFD_INTERVAL_MS,
             limits: Limits::default(),
             operator_token: None,
+            audit_file: None,
             tls: None,
             allow_plain: false,
         }
@@ -142,6 +146,9 @@ pub enum StartError {
     /// The gRPC server refused its TLS settings.
     #[error("the gRPC server refused the certificate")]
     GrpcTls(#[source] tonic::transport::Error),
+    /// The audit log can't be used.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// No random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] rand::Error),
@@ -164,6 +171,7 @@ impl Controller {
         let watcher = Watcher::start_telling(ledger.clone(), &config.ws_url, watch, Some(sender));
         let mut handle = Self::serve(config).await?;
         handle.tasks.spawn(follow_ledger(watcher, updates, Arc::clone(&handle.shared)));
+        handle.shared.services.set_node(Arc::new(ledger.clone()));
         handle.tasks.spawn(follow_finality(ledger, Arc::clone(&handle.shared)));
         Ok(handle)
     }
@@ -200,7 +208,12 @@ impl Controller {
             renderer: Renderer::new(config.family, site).with_bfd_interval(config.bfd_interval_ms),
             limits: config.limits,
         };
-        let shared = Arc::new(Shared::new(signer, settings, config.operator_token, secret, stopping.clone()));
+        let audit = match &config.audit_file {
+            Some(path) => Audit::open(path)?,
+            None => Audit::in_memory()?,
+        };
+        let shared = Shared::new(signer, settings, config.operator_token, audit, secret, stopping.clone());
+        let shared = Arc::new(shared);
 
         let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));
         if let Some(tls) = &tls {

@@ -5,6 +5,7 @@
 //!
 //! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run.
 
+pub mod audit;
 pub mod auth;
 pub mod backbone;
 pub mod change;
@@ -15,12 +16,15 @@ pub mod grpc;
 pub mod guards;
 pub mod http;
 pub mod metrics;
+pub mod onboard;
+pub mod operators;
 pub mod plan;
 pub mod prepare;
 pub mod probes;
 pub mod rate;
 pub mod render;
 pub mod running;
+pub mod services;
 pub mod shared;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

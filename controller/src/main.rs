@@ -13,6 +13,7 @@ use causeway_controller::{
     daemon::{Config, Controller},
     guards::Limits,
     http::description,
+    operators,
     render::{Family, site::Site, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
 };
@@ -23,8 +24,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code for settings that can't be used: a supervisor need not try again.
 const MISCONFIGURED: u8 = 2;
-/// Shortest operator token: 16 random bytes in base64 are longer.
-const MIN_TOKEN: usize = 20;
 
 /// The controller, as a program that has settings.
 const PROGRAM: Program = Program {
@@ -78,10 +77,13 @@ struct Options {
     #[arg(long, env = "CAUSEWAY_BFD_INTERVAL_MS", default_value_t = BFD_INTERVAL_MS,
         value_parser = clap::value_parser!(u16).range(50..=60_000))]
     bfd_interval_ms: u16,
-    /// File of the token with which held configurations are approved and agents are asked what runs, readable by its owner
-    /// only; without one, only from this machine
+    /// File of the operators' tokens, with which held configurations are approved and agents are asked what runs, readable
+    /// by its owner only: a token, or `NAME TOKEN` on a line for each operator; without one, only from this machine
     #[arg(long, env = "CAUSEWAY_OPERATOR_TOKEN_FILE", value_name = "FILE")]
     operator_token_file: Option<PathBuf>,
+    /// File of the audit log, made if it is not there; without one the log is in memory and ends with the controller
+    #[arg(long, env = "CAUSEWAY_AUDIT_FILE", value_name = "FILE")]
+    audit_file: Option<PathBuf>,
     /// PEM certificate chain of both ports
     #[arg(long, env = "CAUSEWAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -216,6 +218,7 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
             ..Limits::default()
         },
         operator_token,
+        audit_file: options.audit_file.clone(),
         tls,
         allow_plain: options.allow_plain,
     })
@@ -233,9 +236,9 @@ fn private(place: &str, path: &Path) -> Result<Vec<u8>, Problem> {
 fn token(path: &Path) -> Result<String, Problem> {
     let content = private("operator_token_file", path)?;
     let token = String::from_utf8_lossy(&content).trim().to_string();
-    if token.len() < MIN_TOKEN || !token.chars().all(|c| c.is_ascii_graphic()) {
-        let cause = format!("{} does not hold a token of at least {MIN_TOKEN} printable characters.", path.display());
-        let remedy = "Make one with `openssl rand -base64 24`.";
+    if let Some(problem) = operators::problem(&token) {
+        let cause = format!("{} can't be used: {problem}.", path.display());
+        let remedy = "Give a token, or `NAME TOKEN` on a line for each operator; `openssl rand -base64 24` makes one.";
         return Err(PROGRAM.problem("operator_token_file", cause, remedy));
     }
     Ok(token)

@@ -15,6 +15,7 @@ use causeway_sdk::snapshot::Snapshot;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    audit::Audit,
     auth::{AuthError, Gate},
     change::{self, Announced},
     events::{Change, EventLog},
@@ -22,6 +23,7 @@ use crate::{
     prepare::{Settings, device_codes, prepare, probes},
     rate::RateLimit,
     running::Desk,
+    services::Services,
     store::{ApproveError, Report, Signer, Store, Word},
     topology::Topology,
 };
@@ -59,6 +61,10 @@ pub struct Shared {
     pub settings: Settings,
     /// Who may approve over HTTP; without one, only callers on this machine.
     pub operator_token: Option<String>,
+    /// What the API calls beside this.
+    pub services: Services,
+    /// Who did what.
+    pub audit: Audit,
     /// Becomes true when everything is to end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -70,6 +76,7 @@ impl Shared {
         signer: Signer,
         settings: Settings,
         operator_token: Option<String>,
+        audit: Audit,
         secret: [u8; 32],
         stopping: watch::Receiver<bool>,
     ) -> Self {
@@ -88,6 +95,8 @@ impl Shared {
             signer,
             settings,
             operator_token,
+            services: Services::default(),
+            audit,
             stopping,
         }
     }
@@ -220,6 +229,16 @@ impl Shared {
         self.tell(slot, change.into_iter().collect());
     }
 
+    /// Tells what happened beside the ledger: of jobs and their steps.
+    pub fn publish(&self, changes: Vec<Change>) {
+        let slot = self.store().slot();
+        for change in &changes {
+            log(slot, change);
+            self.metrics.happened(change.kind());
+        }
+        self.events.push(slot, changes);
+    }
+
     fn tell(&self, slot: u64, changes: Vec<Change>) {
         for change in &changes {
             log(slot, change);
@@ -278,6 +297,12 @@ fn log(slot: u64, change: &Change) {
         Change::DeviceStatus { device, from, to } => tracing::info!(slot, %device, ?from, ?to, "device status"),
         Change::DeviceHealth { device, from, to } => tracing::info!(slot, %device, %from, %to, "device health"),
         Change::LinkStatus { link, from, to } => tracing::info!(slot, %link, ?from, ?to, "link status"),
+        Change::Job { job, job_kind, status, state, .. } => {
+            tracing::info!(slot, job, %job_kind, %status, %state, "job");
+        }
+        Change::JobStep { device, step, correlation, .. } => {
+            tracing::info!(slot, %device, ?step, %correlation, "job step")
+        }
         Change::LinkHealth { link, from, to } => tracing::info!(slot, %link, %from, %to, "link health"),
     }
 }

@@ -8,6 +8,7 @@ mod health;
 mod link;
 mod network;
 mod registry;
+mod sign;
 mod tools;
 mod values;
 
@@ -35,6 +36,7 @@ pub use self::{
         Contributor, ContributorCreate, ContributorUpdate, Exchange, ExchangeCreate, ExchangeUpdate, Location,
         LocationCreate, LocationUpdate, RegistryList,
     },
+    sign::Sign,
     tools::{Apply, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source, Topology},
     values::{KeyName, MaybeKey, RuleChange, parse_bandwidth, parse_delay, parse_moment, parse_sol},
 };
@@ -119,6 +121,8 @@ pub enum Noun {
     Import(Import),
     /// Make the ledger hold what a site file says.
     Apply(Apply),
+    /// Show what a transaction does that a controller prepared, sign it and send it.
+    Sign(Sign),
     /// Print completions for a shell.
     Completions {
         /// The shell.

@@ -23,6 +23,7 @@ mod network;
 mod oracle;
 mod registry;
 mod session;
+mod sign;
 mod topology;
 mod view;
 mod wait;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
             let site = apply::read(&args.file)?;
             apply::run(&Session::open(globals)?, &args, &site).await
         }
+        Noun::Sign(args) => sign::run(&Session::open(globals)?, &args).await,
         Noun::Completions { shell } => meta::completions(shell),
         Noun::Man { dir } => meta::man(&dir),
     }

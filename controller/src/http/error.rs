@@ -48,6 +48,21 @@ impl ApiError {
         Self { status, body }
     }
 
+    /// The same, where what was understood as JSON and not as a request is a bad request like any other.
+    #[must_use]
+    pub fn as_bad_request(self) -> Self {
+        match self.status {
+            StatusCode::UNPROCESSABLE_ENTITY => Self { status: StatusCode::BAD_REQUEST, ..self },
+            _ => self,
+        }
+    }
+
+    /// As it is told, for the audit log.
+    #[must_use]
+    pub fn told(&self) -> serde_json::Value {
+        serde_json::json!({ "status": self.status.as_u16(), "code": self.body.code, "cause": self.body.cause })
+    }
+
     /// No such device.
     pub fn unknown_device(code: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, codes::DEVICE_UNKNOWN, format!("the ledger has no device {code:?}"))

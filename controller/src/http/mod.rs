@@ -4,6 +4,7 @@
 //! agent what runs, needs the operator's token or, where none is set, a caller on this machine (`operator.rs`).
 
 mod answer;
+mod audit;
 pub mod config;
 pub mod error;
 mod extract;
@@ -12,9 +13,11 @@ mod look;
 pub mod model;
 mod operator;
 mod page;
+mod provision;
 mod routes;
 pub mod serve;
 mod stream;
+mod transitions;
 
 use std::sync::Arc;
 
@@ -40,6 +43,9 @@ use error::ApiError;
         routes::devices,
         routes::device,
         routes::interfaces,
+        routes::device_links,
+        transitions::of_device,
+        provision::provision,
         routes::config,
         routes::config_diff,
         routes::held,
@@ -49,8 +55,10 @@ use error::ApiError;
         routes::reports,
         routes::links,
         routes::link,
+        transitions::of_link,
         routes::topology,
         stream::events,
+        audit::audit,
         openapi,
         health::metrics,
         health::live,
@@ -74,6 +82,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/devices", get(routes::devices))
         .route("/api/v1/devices/{code}", get(routes::device))
         .route("/api/v1/devices/{code}/interfaces", get(routes::interfaces))
+        .route("/api/v1/devices/{code}/links", get(routes::device_links))
+        .route("/api/v1/devices/{code}/transitions", get(transitions::of_device))
+        .route("/api/v1/devices/{code}/provision", post(provision::provision))
         .route("/api/v1/devices/{code}/config", get(routes::config))
         .route("/api/v1/devices/{code}/config/diff", get(routes::config_diff))
         .route("/api/v1/devices/{code}/config/held", get(routes::held))
@@ -83,8 +94,10 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/devices/{code}/reports", get(routes::reports))
         .route("/api/v1/links", get(routes::links))
         .route("/api/v1/links/{code}", get(routes::link))
+        .route("/api/v1/links/{code}/transitions", get(transitions::of_link))
         .route("/api/v1/topology", get(routes::topology))
         .route("/api/v1/events", get(stream::events))
+        .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(health::metrics))
         .route("/live", get(health::live))

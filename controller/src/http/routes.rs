@@ -11,9 +11,11 @@ use axum::{
 use causeway_interface::Code;
 use causeway_sdk::snapshot::Snapshot;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    audit::audited,
     error::{ApiError, ErrorBody},
     extract::{Asked, Body, Named},
     model::{
@@ -32,7 +34,7 @@ use crate::{
 const GENERATION: HeaderName = HeaderName::from_static("causeway-generation");
 const SHA256: HeaderName = HeaderName::from_static("causeway-sha256");
 
-fn served(store: &Store) -> Result<&Arc<Snapshot>, ApiError> {
+pub(super) fn served(store: &Store) -> Result<&Arc<Snapshot>, ApiError> {
     store.effective().ok_or_else(ApiError::not_ready)
 }
 
@@ -81,6 +83,20 @@ pub async fn interfaces(
     let code = device_code(&store, &code)?;
     let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
     Ok(Json(model::interfaces(served(&store)?, record)))
+}
+
+/// Links that end at a device, by code.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}/links", params(("code" = String, Path)),
+    responses((status = 200, body = Vec<LinkView>), (status = 404, body = ErrorBody))
+)]
+pub async fn device_links(
+    State(shared): State<Arc<Shared>>,
+    Named(code): Named,
+) -> Result<Json<Vec<LinkView>>, ApiError> {
+    let store = shared.store();
+    let code = device_code(&store, &code)?;
+    Ok(Json(model::links_of(served(&store)?, &code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?))
 }
 
 /// Which configuration.
@@ -259,20 +275,32 @@ pub async fn approve(
     request: Request,
 ) -> Result<Json<DeviceView>, ApiError> {
     // The body of somebody else's call is not even read.
-    operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
+    let actor = operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
     let Body(approval): Body<Approval> = Body::from_request(request, &()).await?;
     let mut sha256 = [0; 32];
     hex::decode_to_slice(&approval.sha256, &mut sha256)
         .map_err(|_| ApiError::bad_request("sha256 is not 64 hex digits"))?;
     let code = device_code(&shared.store(), &code)?;
-    shared.approve(&code, &sha256).map_err(|error| match error {
-        ApproveError::UnknownDevice(_) => ApiError::unknown_device(code.as_str()),
-        ApproveError::NothingHeld(_) => nothing_held(&error),
-        ApproveError::Changed { .. } => ApiError::new(StatusCode::CONFLICT, codes::HELD_CHANGED, error.to_string()),
-    })?;
+    let before = json!({ "approves_sha256": approval.sha256, "served": served_now(&shared, &code) });
+    let work = async {
+        shared.approve(&code, &sha256).map_err(|error| match error {
+            ApproveError::UnknownDevice(_) => ApiError::unknown_device(code.as_str()),
+            ApproveError::NothingHeld(_) => nothing_held(&error),
+            ApproveError::Changed { .. } => ApiError::new(StatusCode::CONFLICT, codes::HELD_CHANGED, error.to_string()),
+        })?;
+        Ok(((), json!({ "served": served_now(&shared, &code) })))
+    };
+    audited(&shared, actor, "config.approve", code.to_string(), before, work).await?;
     let store = shared.store();
     let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
     Ok(Json(model::device(&store, served(&store)?, record)))
+}
+
+/// What is served to a device, for the audit log.
+fn served_now(shared: &Shared, code: &Code) -> serde_json::Value {
+    let store = shared.store();
+    let current = store.entry(code).and_then(|entry| entry.current.as_ref());
+    current.map_or(serde_json::Value::Null, |b| json!({ "generation": b.generation, "sha256": hex::encode(b.sha256) }))
 }
 
 /// What the device's agent said of its configurations, oldest first.

@@ -1,0 +1,116 @@
+//! What the API calls that is not of the controller's own state: a node of the ledger, and what starts jobs.
+//!
+//! Each is set when it is there, so that a controller without it answers what it can and says what is missing.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use causeway_interface::Code;
+use causeway_sdk::{Ledger, LedgerError};
+use solana_sdk::hash::Hash;
+
+use crate::onboard::Mode;
+
+/// What is under way.
+pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A blockhash for a transaction that somebody else signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recent {
+    /// The blockhash.
+    pub blockhash: Hash,
+    /// Block height after which a transaction with it can't be included.
+    pub last_valid_block_height: u64,
+}
+
+/// A node of the ledger.
+pub trait Node: Send + Sync + 'static {
+    /// A recent blockhash. Its wait is bounded.
+    fn recent(&self) -> Doing<'_, Result<Recent, LedgerError>>;
+}
+
+impl Node for Ledger {
+    fn recent(&self) -> Doing<'_, Result<Recent, LedgerError>> {
+        Box::pin(async {
+            let (blockhash, last_valid_block_height) = self.recent_blockhash().await?;
+            Ok(Recent { blockhash, last_valid_block_height })
+        })
+    }
+}
+
+/// A device to be provisioned, once the ledger has everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The device.
+    pub device: Code,
+    /// Compare only.
+    pub dry_run: bool,
+    /// What becomes of lines that are not the controller's.
+    pub mode: Mode,
+    /// Which way the device is reached; its usual one where nothing is said.
+    pub transport: Option<String>,
+    /// Who asks: the operator's name.
+    pub actor: String,
+}
+
+/// Why no job was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotStarted {
+    /// What kind of refusal it is.
+    pub kind: NotStartedKind,
+    /// The code of its page.
+    pub code: String,
+    /// What is wrong; of a device that is busy, with the number of the job that runs.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// How a caller is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotStartedKind {
+    /// Another job holds the device: 409.
+    Busy,
+    /// It can't be meant: 400.
+    Refused,
+    /// What keeps jobs is away: 503.
+    Away,
+}
+
+/// Starts jobs.
+pub trait Provision: Send + Sync + 'static {
+    /// Starts one; its number.
+    fn start(&self, start: Start) -> Doing<'_, Result<i64, NotStarted>>;
+}
+
+/// What is there.
+#[derive(Default)]
+pub struct Services {
+    node: RwLock<Option<Arc<dyn Node>>>,
+    provision: RwLock<Option<Arc<dyn Provision>>>,
+}
+
+impl Services {
+    /// The node that is asked.
+    pub fn node(&self) -> Option<Arc<dyn Node>> {
+        self.node.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks this node from now on.
+    pub fn set_node(&self, node: Arc<dyn Node>) {
+        *self.node.write().unwrap_or_else(PoisonError::into_inner) = Some(node);
+    }
+
+    /// What starts jobs.
+    pub fn provision(&self) -> Option<Arc<dyn Provision>> {
+        self.provision.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Starts jobs by this from now on.
+    pub fn set_provision(&self, provision: Arc<dyn Provision>) {
+        *self.provision.write().unwrap_or_else(PoisonError::into_inner) = Some(provision);
+    }
+}
