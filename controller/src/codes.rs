@@ -63,6 +63,7 @@ entries! {
     UPSTREAM_LINKS_MISSING = "CW-CONTROLLER-UPSTREAM-LINKS-MISSING", "A device is past device provisioning and has not the links that its type needs.", "Register the links with `causeway link create`, and provision them; then ask again.";
     NODE_AWAY = "CW-CONTROLLER-NODE-AWAY", "The controller can't ask a node of the ledger, which a transaction to sign needs a recent blockhash from.", "Check the controller's `rpc_url` and GET /ready; then ask again.";
     NO_JOBS = "CW-CONTROLLER-NO-JOBS", "The device could be provisioned now, and this controller runs no jobs.", "Ask a controller that does. A device that is provisioned continuously gets its configuration without a job.";
+    NEED_AWAY = "CW-CONTROLLER-NEED-AWAY", "What every job needs, the ledger or the store of jobs, was away when it was last asked.", "GET /api/v1/availability says what, why and how long ago; it is asked again after half a minute.";
     AUDIT_FAILED = "CW-CONTROLLER-AUDIT-FAILED", "The audit log can't be written or read. What can't be written down is not done.", "Check the disk and the permissions of the controller's `audit_file`; then ask again.";
     REQUEST_INVALID = "CW-CONTROLLER-REQUEST-INVALID", "The request can't be meant: a parameter or the body is not of the form that is asked for.", "See /api/v1/openapi.json for what can be asked.";
     BODY_TOO_LARGE = "CW-CONTROLLER-BODY-TOO-LARGE", "The body of the request is longer than anything that is taken.", "Send what /api/v1/openapi.json describes; it fits a kilobyte.";

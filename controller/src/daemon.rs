@@ -12,7 +12,10 @@ use causeway_sdk::{
     snapshot::Snapshot,
     watch::{Update, WatchConfig, Watcher},
 };
-use causeway_wire::{MAX_MESSAGE_BYTES, controller::config_server::ConfigServer};
+use causeway_wire::{
+    MAX_MESSAGE_BYTES,
+    controller::{config_server::ConfigServer, events_server::EventsServer},
+};
 use ed25519_dalek::SigningKey;
 use solana_commitment_config::CommitmentConfig;
 use tokio::{
@@ -28,6 +31,7 @@ use tonic::{
 use crate::{
     audit::{Audit, AuditError},
     change::Announced,
+    event_stream::EventService,
     grpc::ConfigService,
     guards::Limits,
     http::{
@@ -224,12 +228,14 @@ impl Controller {
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let events = EventsServer::new(EventService::new(Arc::clone(&shared)));
         let mut tasks = JoinSet::new();
         let stopped = stop_signal(stopping.clone());
         tasks.spawn(async move {
             // A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.
             let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
-            let served = server.add_service(service).serve_with_incoming_shutdown(incoming, stopped).await;
+            let served =
+                server.add_service(service).add_service(events).serve_with_incoming_shutdown(incoming, stopped).await;
             if let Err(error) = served {
                 tracing::error!(%error, "gRPC server ended");
             }

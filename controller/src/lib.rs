@@ -3,7 +3,8 @@
 //! `watch -> topology -> plan -> render -> serve`. The middle is pure: [`topology`], [`backbone`], [`plan`], [`probes`],
 //! [`render`] and [`guards`] know no clock, socket or storage, and the CLI renders offline through the very same function.
 //!
-//! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run.
+//! It never writes to the ledger and holds no state that can't be made anew from it but its log of what people did
+//! ([`audit`]), so any number may run. What has to be written to the ledger it prepares for others to sign ([`onboard`]).
 
 pub mod audit;
 pub mod auth;
@@ -11,6 +12,7 @@ pub mod backbone;
 pub mod change;
 pub mod codes;
 pub mod daemon;
+pub mod event_stream;
 pub mod events;
 pub mod grpc;
 pub mod guards;

@@ -81,7 +81,8 @@ struct Options {
     /// by its owner only: a token, or `NAME TOKEN` on a line for each operator; without one, only from this machine
     #[arg(long, env = "CAUSEWAY_OPERATOR_TOKEN_FILE", value_name = "FILE")]
     operator_token_file: Option<PathBuf>,
-    /// File of the audit log, made if it is not there; without one the log is in memory and ends with the controller
+    /// File of the audit log, made if it is not there; by default audit.sqlite in the folder that systemd keeps for the
+    /// service (STATE_DIRECTORY), and without one the log is in memory and ends with the controller
     #[arg(long, env = "CAUSEWAY_AUDIT_FILE", value_name = "FILE")]
     audit_file: Option<PathBuf>,
     /// PEM certificate chain of both ports
@@ -218,10 +219,15 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
             ..Limits::default()
         },
         operator_token,
-        audit_file: options.audit_file.clone(),
+        audit_file: options.audit_file.clone().or_else(own_audit_file),
         tls,
         allow_plain: options.allow_plain,
     })
+}
+
+/// File of the audit log in the folder that systemd keeps for the service.
+fn own_audit_file() -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join("audit.sqlite"))
 }
 
 /// Reads a file that nobody else may read, as a key's.

@@ -9,8 +9,10 @@ use std::{
 };
 
 use causeway_interface::Code;
+use causeway_jobs::availability::Availability;
 use causeway_sdk::{Ledger, LedgerError};
 use solana_sdk::hash::Hash;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::onboard::Mode;
 
@@ -86,9 +88,17 @@ pub trait Provision: Send + Sync + 'static {
     fn start(&self, start: Start) -> Doing<'_, Result<i64, NotStarted>>;
 }
 
+/// The store of jobs, as far as it is asked whether it is there.
+pub trait JobStore: Send + Sync + 'static {
+    /// Whether it answers, or why not. Its wait is bounded.
+    fn there(&self) -> Doing<'_, Result<(), String>>;
+}
+
 /// What is there.
 #[derive(Default)]
 pub struct Services {
+    job_store: RwLock<Option<Arc<dyn JobStore>>>,
+    availability: Mutex<Availability>,
     node: RwLock<Option<Arc<dyn Node>>>,
     provision: RwLock<Option<Arc<dyn Provision>>>,
 }
@@ -102,6 +112,21 @@ impl Services {
     /// Asks this node from now on.
     pub fn set_node(&self, node: Arc<dyn Node>) {
         *self.node.write().unwrap_or_else(PoisonError::into_inner) = Some(node);
+    }
+
+    /// The store of jobs.
+    pub fn job_store(&self) -> Option<Arc<dyn JobStore>> {
+        self.job_store.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks this store from now on.
+    pub fn set_job_store(&self, store: Arc<dyn JobStore>) {
+        *self.job_store.write().unwrap_or_else(PoisonError::into_inner) = Some(store);
+    }
+
+    /// What was there when it was last asked. Whoever has it may ask anew; the others wait.
+    pub async fn availability(&self) -> MutexGuard<'_, Availability> {
+        self.availability.lock().await
     }
 
     /// What starts jobs.

@@ -229,14 +229,10 @@ impl Shared {
         self.tell(slot, change.into_iter().collect());
     }
 
-    /// Tells what happened beside the ledger: of jobs and their steps.
-    pub fn publish(&self, changes: Vec<Change>) {
+    /// Notes what happened beside the ledger.
+    pub fn happened(&self, changes: Vec<Change>) {
         let slot = self.store().slot();
-        for change in &changes {
-            log(slot, change);
-            self.metrics.happened(change.kind());
-        }
-        self.events.push(slot, changes);
+        self.tell(slot, changes);
     }
 
     fn tell(&self, slot: u64, changes: Vec<Change>) {

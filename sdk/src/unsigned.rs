@@ -154,8 +154,8 @@ pub struct Described {
 pub struct DescribedAccount {
     /// What it is to the instruction.
     pub role: &'static str,
-    /// Its address.
-    pub address: Key,
+    /// Its address, base58.
+    pub address: String,
     /// What it is on the ledger, where that is known.
     pub name: Option<String>,
     /// It has to sign.
@@ -223,6 +223,8 @@ fn specs(data: &Data, given: usize) -> Option<Vec<AccountSpec>> {
 fn account(spec: &AccountSpec, meta: &AccountMeta, names: &Names) -> DescribedAccount {
     let address = to_key(&meta.pubkey);
     let name = names.get(&address).cloned();
+    // The system program's address is all zeros, which a key's own form would take for none.
+    let address = meta.pubkey.to_string();
     DescribedAccount { role: spec.name, address, name, signs: spec.signer, changes: spec.writable }
 }
 
@@ -260,7 +262,7 @@ impl Asked {
             for (meta, account) in instruction.accounts.iter_mut().zip(&one.accounts) {
                 (meta.is_signer, meta.is_writable) = (account.signs, account.changes);
                 if account.signs && meta.pubkey != signer {
-                    return Err(UnsignedError::OtherSigner { key: account.address, payer: to_key(&signer) });
+                    return Err(UnsignedError::OtherSigner { key: to_key(&meta.pubkey), payer: to_key(&signer) });
                 }
             }
             described.push(one);

@@ -2,6 +2,7 @@
 //!
 //! The object's code is the one positional argument; everything else has a name.
 
+mod audit;
 mod config;
 mod device;
 mod health;
@@ -24,6 +25,7 @@ use clap::{
 };
 
 pub use self::{
+    audit::Audit,
     config::{AskController, Config, ConfigApprove, ConfigDiff, ConfigGet, ConfigLook, ConfigRender, ConfigShow},
     device::{
         Device, DeviceCreate, DeviceEnroll, DeviceList, DeviceReject, DeviceUpdate, Interface, InterfaceFigures,
@@ -121,6 +123,10 @@ pub enum Noun {
     Import(Import),
     /// Make the ledger hold what a site file says.
     Apply(Apply),
+    /// Who did what at a controller.
+    Audit(Audit),
+    /// Whether what a controller's jobs need is there: the ledger, the store of jobs, the agents.
+    Availability(AskController),
     /// Show what a transaction does that a controller prepared, sign it and send it.
     Sign(Sign),
     /// Print completions for a shell.

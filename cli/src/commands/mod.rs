@@ -5,6 +5,8 @@
 mod actors;
 mod apply;
 mod ask;
+mod audit;
+mod availability;
 mod config;
 mod device;
 mod enroll;
@@ -61,6 +63,8 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
             let site = apply::read(&args.file)?;
             apply::run(&Session::open(globals)?, &args, &site).await
         }
+        Noun::Audit(args) => audit::run(&args).await,
+        Noun::Availability(ask) => availability::run(&ask).await,
         Noun::Sign(args) => sign::run(&Session::open(globals)?, &args).await,
         Noun::Completions { shell } => meta::completions(shell),
         Noun::Man { dir } => meta::man(&dir),

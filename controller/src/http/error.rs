@@ -22,6 +22,12 @@ pub struct ErrorBody {
 }
 
 impl ErrorBody {
+    /// In words that are made already.
+    #[must_use]
+    pub fn of(code: impl Into<String>, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: code.into(), cause: cause.into(), remedy: remedy.into() }
+    }
+
     /// Of what the controller calls by a short name.
     #[must_use]
     pub fn short(name: &str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {

@@ -1,10 +1,13 @@
-//! HTTP for people and scripts: what is served, what runs, what was reported, what happened, and one decision (approve).
+//! HTTP for people and scripts: what is served, what runs, what was reported, what happened, and what may be asked for
+//! (approving, provisioning).
 //!
-//! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving, and asking an
-//! agent what runs, needs the operator's token or, where none is set, a caller on this machine (`operator.rs`).
+//! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving, provisioning,
+//! asking an agent what runs, and the audit log need an operator's token or, where none is set, a caller on this machine
+//! (`operator.rs`).
 
 mod answer;
 mod audit;
+mod availability;
 pub mod config;
 pub mod error;
 mod extract;
@@ -59,6 +62,7 @@ use error::ApiError;
         routes::topology,
         stream::events,
         audit::audit,
+        availability::availability,
         openapi,
         health::metrics,
         health::live,
@@ -97,6 +101,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/links/{code}/transitions", get(transitions::of_link))
         .route("/api/v1/topology", get(routes::topology))
         .route("/api/v1/events", get(stream::events))
+        .route("/api/v1/availability", get(availability::availability))
         .route("/api/v1/audit", get(audit::audit))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(health::metrics))

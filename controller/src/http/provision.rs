@@ -18,12 +18,13 @@ use causeway_sdk::{
     unsigned::{self, Names},
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use solana_sdk::instruction::Instruction;
 use utoipa::ToSchema;
 
 use super::{
     audit::audited,
+    availability,
     error::{ApiError, ErrorBody},
     extract::{Body, Named},
     operator,
@@ -88,7 +89,7 @@ pub struct InstructionView {
     pub about: String,
     /// Its data, field by field.
     #[schema(value_type = Object)]
-    pub data: serde_json::Value,
+    pub data: Value,
     /// Its accounts, in order.
     pub accounts: Vec<AccountView>,
 }
@@ -163,8 +164,10 @@ async fn read(request: Request) -> Result<ProvisionRequest, ApiError> {
     if !chunked && length.is_none_or(|length| length == "0") {
         return Ok(ProvisionRequest::default());
     }
-    let Body(asked) = Body::<ProvisionRequest>::from_request(request, &()).await.map_err(ApiError::as_bad_request)?;
-    Ok(asked)
+    // An object, and not the values of one in their order, which serde would take as well.
+    let Body(object) =
+        Body::<Map<String, Value>>::from_request(request, &()).await.map_err(ApiError::as_bad_request)?;
+    serde_json::from_value(Value::Object(object)).map_err(|error| ApiError::bad_request(error.to_string()))
 }
 
 fn refused(refusal: &Refusal) -> ApiError {
@@ -173,8 +176,7 @@ fn refused(refusal: &Refusal) -> ApiError {
         Refusal::Invalid(why) => {
             let Some(Why { code, remedy, .. }) = why.first() else { return ApiError::bad_request("it can't be meant") };
             let causes: Vec<_> = why.iter().map(|why| why.cause.trim_end_matches('.')).collect();
-            let body = ErrorBody { code: code.clone(), cause: causes.join("; "), remedy: remedy.clone() };
-            ApiError::with(StatusCode::BAD_REQUEST, body)
+            ApiError::with(StatusCode::BAD_REQUEST, ErrorBody::of(code, causes.join("; "), remedy))
         }
     }
 }
@@ -213,7 +215,7 @@ impl From<unsigned::Described> for InstructionView {
     fn from(one: unsigned::Described) -> Self {
         let account = |a: unsigned::DescribedAccount| AccountView {
             role: a.role,
-            address: a.address.to_string(),
+            address: a.address,
             name: a.name,
             signs: a.signs,
             changes: a.changes,
@@ -228,6 +230,7 @@ async fn start(shared: &Shared, device: Code, asked: ProvisionRequest, actor: St
         let cause = format!("the ledger has everything of device {device}, and this controller runs no jobs");
         ApiError::new(StatusCode::NOT_IMPLEMENTED, codes::NO_JOBS, cause)
     })?;
+    availability::pre_check(shared).await?;
     let ProvisionRequest { dry_run, mode, transport, .. } = asked;
     provision.start(Start { device, dry_run, mode, transport, actor }).await.map_err(not_started)
 }
@@ -239,5 +242,5 @@ fn not_started(error: NotStarted) -> ApiError {
         NotStartedKind::Refused => StatusCode::BAD_REQUEST,
         NotStartedKind::Away => StatusCode::SERVICE_UNAVAILABLE,
     };
-    ApiError::with(status, ErrorBody { code, cause, remedy })
+    ApiError::with(status, ErrorBody::of(code, cause, remedy))
 }

@@ -66,11 +66,8 @@ pub struct ConditionView {
 }
 
 fn condition(needs: &'static str, holds: bool, error: ErrorCode) -> ConditionView {
-    let otherwise = (!holds).then(|| ErrorBody {
-        code: Explain::code(&error),
-        cause: Explain::cause(&error),
-        remedy: Explain::remedy(&error),
-    });
+    let otherwise =
+        (!holds).then(|| ErrorBody::of(Explain::code(&error), Explain::cause(&error), Explain::remedy(&error)));
     ConditionView { needs, holds, otherwise }
 }
 

@@ -66,7 +66,16 @@ impl Controller {
 
     /// A question about a device; `rest` is what follows its code.
     pub fn device(&self, method: Method, code: &Code, rest: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}/api/v1/devices/{code}{rest}", self.base)).timeout(TIMEOUT);
+        self.api(method, &format!("/devices/{code}{rest}"))
+    }
+
+    /// A question; `rest` is what follows the version of the API.
+    pub fn api(&self, method: Method, rest: &str) -> RequestBuilder {
+        self.asked(method, rest).timeout(TIMEOUT)
+    }
+
+    fn asked(&self, method: Method, rest: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}/api/v1{rest}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
