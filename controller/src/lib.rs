@@ -17,6 +17,7 @@ pub mod events;
 pub mod grpc;
 pub mod guards;
 pub mod http;
+pub mod job_events;
 pub mod metrics;
 pub mod onboard;
 pub mod operators;

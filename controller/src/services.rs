@@ -6,11 +6,12 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
 use causeway_interface::Code;
-use causeway_jobs::availability::Availability;
-use causeway_sdk::{Ledger, LedgerError};
+use causeway_jobs::{availability::Availability, spec::JobId};
+use causeway_sdk::{Ledger, LedgerError, Snapshot};
 use solana_sdk::hash::Hash;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -94,9 +95,28 @@ pub trait JobStore: Send + Sync + 'static {
     fn there(&self) -> Doing<'_, Result<(), String>>;
 }
 
+/// How long the store of jobs may take to answer before it counts as away.
+const STORE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A store of jobs, asked by looking for a job that there never is.
+pub struct Asking(pub Arc<dyn causeway_jobs::store::JobStore>);
+
+impl JobStore for Asking {
+    fn there(&self) -> Doing<'_, Result<(), String>> {
+        Box::pin(async {
+            match tokio::time::timeout(STORE_LIMIT, self.0.job(JobId(0))).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err(format!("no answer within {} s", STORE_LIMIT.as_secs())),
+            }
+        })
+    }
+}
+
 /// What is there.
 #[derive(Default)]
 pub struct Services {
+    bare: RwLock<Option<Arc<Snapshot>>>,
     job_store: RwLock<Option<Arc<dyn JobStore>>>,
     availability: Mutex<Availability>,
     node: RwLock<Option<Arc<dyn Node>>>,
@@ -104,6 +124,17 @@ pub struct Services {
 }
 
 impl Services {
+    /// The ledger as it was last read without any device. Nothing is served of it; but the first device has to be
+    /// registered beside something.
+    pub fn bare(&self) -> Option<Arc<Snapshot>> {
+        self.bare.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes a ledger without any device.
+    pub fn set_bare(&self, snapshot: Arc<Snapshot>) {
+        *self.bare.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+    }
+
     /// The node that is asked.
     pub fn node(&self) -> Option<Arc<dyn Node>> {
         self.node.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -19,6 +19,7 @@ use crate::{
     auth::{AuthError, Gate},
     change::{self, Announced},
     events::{Change, EventLog},
+    guards::Unreadable,
     metrics::{Metrics, What},
     prepare::{Settings, device_codes, prepare, probes},
     rate::RateLimit,
@@ -149,6 +150,9 @@ impl Shared {
             }
             Err(error) => {
                 tracing::warn!(slot, code = error.code(), %error, "ledger not acted on");
+                if error == Unreadable::Empty {
+                    self.services.set_bare(Arc::clone(&snapshot));
+                }
                 self.store_mut().refuse(error.code(), error.to_string())
             }
         };

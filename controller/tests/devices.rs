@@ -488,3 +488,33 @@ async fn what_jobs_need_is_asked_seldom_told_with_its_age_and_looked_at_before_a
     assert_eq!(store.0.load(Ordering::SeqCst), 1, "one answer serves all of them");
     rig.running.handle.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_first_device_of_a_network_is_registered_although_nothing_is_served_yet() {
+    use causeway_controller::{daemon::Controller, testing::SyntheticLedger};
+    use causeway_interface::Platform;
+    use tokio::sync::watch;
+
+    let snapshot = SyntheticLedger::new(Platform::Frr).snapshot;
+    let (sender, receiver) = watch::channel(None);
+    let handle = Controller::start_from(config(), receiver).await.unwrap();
+    let shared = Arc::clone(handle.shared());
+    shared.services.set_node(Arc::new(FakeNode(true)));
+    let url = format!("http://{}/api/v1/devices/new-1/provision", handle.http_addr);
+    let status = async || {
+        let response = Client::new().post(&url).json(&whole()).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    let (before, body) = status().await;
+    assert_eq!((before, body["code"].as_str()), (503, Some("CW-CONTROLLER-LEDGER-NOT-READ")));
+    sender.send_replace(Some(Arc::new(snapshot)));
+    let read = async {
+        while shared.services.bare().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(common::PATIENCE, read).await.expect("the ledger is read");
+    let (after, body) = status().await;
+    assert_eq!((after, body["state"].as_str()), (200, Some("sign")), "{body}");
+    handle.shutdown().await;
+}

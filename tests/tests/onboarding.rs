@@ -58,10 +58,14 @@ impl Rig {
         localnet.init_network(&NetworkParams::default()).await.unwrap();
         let build = Instructions::new(localnet.program_id());
         let key = authority.pubkey();
-        let contributor =
-            CreateContributor { code: "co".parse().unwrap(), owner: to_key(&owner.pubkey()), operations_key: Key::ZERO };
+        let contributor = CreateContributor {
+            code: "co".parse().unwrap(),
+            owner: to_key(&owner.pubkey()),
+            operations_key: Key::ZERO,
+        };
         let (name, country) = (Label::default(), "NL".parse().unwrap());
-        let location = CreateLocation { code: "ams".parse().unwrap(), name, country, lat_e6: 52_370_000, lng_e6: 4_900_000 };
+        let location =
+            CreateLocation { code: "ams".parse().unwrap(), name, country, lat_e6: 52_370_000, lng_e6: 4_900_000 };
         let exchange = CreateExchange {
             code: "ams-ix".parse().unwrap(),
             name,
@@ -87,7 +91,8 @@ impl Rig {
         );
         let controller = Controller::start(config).await.unwrap();
         let rig = Self { localnet, controller, folder };
-        rig.until("the controller reads the ledger", || rig.controller.shared().store().slot() > 0).await;
+        // Without any device nothing is served; that there is none is known.
+        rig.until("the controller reads the ledger", || rig.controller.shared().services.bare().is_some()).await;
         rig
     }
 
@@ -155,7 +160,8 @@ async fn a_device_goes_onto_the_ledger_by_its_contributors_signature_alone() {
     // It is read before it is signed, and by whom it has to be.
     let shown = rig.sign(&file, "owner.json", &["--dry-run"]).await;
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
-    for said in ["create-device", "code = ams-2", "public_ip = 198.19.9.1", "(owner of co)", "(location ams)", "eth3.7"] {
+    for said in ["create-device", "code = ams-2", "public_ip = 198.19.9.1", "(owner of co)", "(location ams)", "eth3.7"]
+    {
         assert!(shown.stdout.contains(said), "{said}: {}", shown.stdout);
     }
     assert!(rig.device("ams-2").await.is_none(), "a dry run sends nothing");
@@ -227,10 +233,20 @@ async fn what_is_refused_beforehand_is_what_the_program_refuses() {
         run(causeway).unwrap()
     };
     for (verb, arguments, interface, code) in [
-        ("add", &["--name", "eth99.7", "--kind", "sub-interface", "--vlan", "7"][..], json!({"name": "eth99.7", "kind": "sub-interface", "vlan": 7}), "CW-2018"),
+        (
+            "add",
+            &["--name", "eth99.7", "--kind", "sub-interface", "--vlan", "7"][..],
+            json!({"name": "eth99.7", "kind": "sub-interface", "vlan": 7}),
+            "CW-2018",
+        ),
         ("update", &["--name", "eth4", "--mtu", "100"], json!({"name": "eth4", "mtu": 100}), "CW-2020"),
         ("update", &["--name", "eth4", "--vlan", "9"], json!({"name": "eth4", "vlan": 9}), "CW-2019"),
-        ("update", &["--name", "eth4", "--address", "10.0.0.0/24"], json!({"name": "eth4", "address": "10.0.0.0/24"}), "CW-2025"),
+        (
+            "update",
+            &["--name", "eth4", "--address", "10.0.0.0/24"],
+            json!({"name": "eth4", "address": "10.0.0.0/24"}),
+            "CW-2025",
+        ),
         ("update", &["--name", "Loopback255", "--mtu", "1500"], json!({"name": "Loopback255", "mtu": 1500}), "CW-2017"),
         ("update", &["--name", "eth4", "--loopback", "ipv4"], json!({"name": "eth4", "loopback": "ipv4"}), "CW-2017"),
         ("update", &["--name", "eth3", "--kind", "loopback"], json!({"name": "eth3", "kind": "loopback"}), "CW-2014"),

@@ -28,7 +28,6 @@ use super::{
     error::{ApiError, ErrorBody},
     extract::{Body, Named},
     operator,
-    routes::served,
 };
 use crate::{
     codes,
@@ -129,7 +128,9 @@ pub async fn provision(
 ) -> Result<Response, ApiError> {
     let actor = operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
     let asked = read(request).await?;
-    let snapshot = Arc::clone(served(&shared.store())?);
+    // Before the first device nothing is served, and that one has to be registered all the same.
+    let effective = shared.store().effective().cloned();
+    let snapshot = effective.or_else(|| shared.services.bare()).ok_or_else(ApiError::not_ready)?;
     let code: Code = code.parse().map_err(|_| ApiError::unknown_device(&code))?;
     let Plan { transactions, signer, units_each, notes } =
         onboard::plan(&snapshot, &code, &asked).map_err(|refusal| refused(&refusal))?;
