@@ -18,6 +18,7 @@ pub mod grpc;
 pub mod guards;
 pub mod http;
 pub mod job_events;
+pub mod job_start;
 pub mod metrics;
 pub mod onboard;
 pub mod operators;

@@ -157,7 +157,7 @@ async fn a_device_with_everything_is_handed_to_jobs_or_says_that_there_are_none(
     let shared = Arc::clone(rig.running.handle.shared());
     if shared.services.provision().is_none() {
         let (status, body) = rig.provision("ams", ANNA, "").await;
-        assert_eq!((status, body["code"].as_str()), (501, Some("CW-CONTROLLER-NO-JOBS")), "{body}");
+        assert_eq!((status, body["code"].as_str()), (501, Some("CW-CONTROLLER-NO-PROVISIONING")), "{body}");
     }
     let jobs = Arc::new(FakeJobs::default());
     shared.services.set_provision(Arc::clone(&jobs) as Arc<dyn Provision>);
@@ -176,6 +176,75 @@ async fn a_device_with_everything_is_handed_to_jobs_or_says_that_there_are_none(
         let (status, body) = rig.provision("ams", ANNA, "{}").await;
         assert_eq!((status, body["cause"].as_str()), (expected, Some("job 41 holds the device")), "{kind:?}");
     }
+    rig.running.handle.shutdown().await;
+}
+
+/// With the jobs' own desk and store; the agents are fake.
+#[tokio::test]
+async fn a_desk_of_jobs_starts_one_and_names_the_one_that_runs() {
+    use causeway_controller::{job_start::AtDesk, services::Asking};
+    use causeway_interface::Code;
+    use causeway_jobs::{
+        Desk, Registry,
+        adapter::{
+            AdapterError, Doing as Adapting,
+            agent_pull::{AgentPort, AgentPull, AgentView, Offer},
+        },
+        clock::system,
+        kinds::Policy,
+        store::{JobStore, sqlite::SqliteStore},
+    };
+
+    /// Knows no agent.
+    struct FakePort;
+    impl FakePort {
+        fn nobody<'a, T: Send + 'a>() -> Adapting<'a, T> {
+            Box::pin(async { Err(AdapterError::Unreachable("a fake".into())) })
+        }
+    }
+    impl AgentPort for FakePort {
+        fn can_wait(&self) -> bool {
+            false
+        }
+        fn view<'a>(&'a self, _: &'a Code) -> Adapting<'a, AgentView> {
+            Self::nobody()
+        }
+        fn offer<'a>(&'a self, _: &'a Code, _: Offer) -> Adapting<'a, ()> {
+            Self::nobody()
+        }
+        fn confirm<'a>(&'a self, _: &'a Code, _: causeway_agent::bundle::TextHash) -> Adapting<'a, ()> {
+            Self::nobody()
+        }
+        fn withdraw<'a>(&'a self, _: &'a Code) -> Adapting<'a, ()> {
+            Self::nobody()
+        }
+    }
+
+    let rig = Rig::start().await;
+    let shared = Arc::clone(rig.running.handle.shared());
+    let store: Arc<dyn JobStore> = Arc::new(SqliteStore::in_memory(system()).unwrap());
+    let registry = Registry::standard().over(Arc::new(AgentPull::new(FakePort, system())));
+    let desk = Desk::new(Arc::clone(&store), registry, Policy::default(), system(), None);
+    shared.services.set_provision(Arc::new(AtDesk::new(desk.clone(), &shared)));
+    shared.services.set_job_store(Arc::new(Asking(store)));
+    let (status, body) = rig.provision("ams", ANNA, r#"{"dry_run": true}"#).await;
+    assert_eq!(status, 202, "{body}");
+    let job = body["job"].as_i64().unwrap();
+    let spec = desk.job(causeway_jobs::spec::JobId(job)).await.unwrap().spec;
+    assert_eq!((spec.kind.name(), spec.actor.as_str(), spec.targets.len()), ("dry-run", "anna", 1));
+    let (status, body) = rig.provision("ams", ANNA, "").await;
+    assert_eq!((status, body["code"].as_str()), (409, Some("CW-JOB-BUSY")), "{body}");
+    assert!(body["cause"].as_str().unwrap().contains(&job.to_string()), "the running one is named: {body}");
+    for (asked, code) in [
+        (r#"{"transport": "pigeon"}"#, "CW-JOB-INVALID"),
+        (r#"{"transport": "eapi-push"}"#, "CW-JOB-UNSUPPORTED"),
+        (r#"{"mode": "merge"}"#, "CW-JOB-UNSUPPORTED"),
+    ] {
+        let (status, body) = rig.provision("fra", ANNA, asked).await;
+        assert_eq!((status, body["code"].as_str()), (400, Some(code)), "{asked}: {body}");
+    }
+    let view = rig.get("/api/v1/availability").await;
+    assert_eq!(view["needs"][1]["available"], true, "{view}");
     rig.running.handle.shutdown().await;
 }
 

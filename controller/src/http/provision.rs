@@ -229,7 +229,7 @@ impl From<unsigned::Described> for InstructionView {
 async fn start(shared: &Shared, device: Code, asked: ProvisionRequest, actor: String) -> Result<i64, ApiError> {
     let provision = shared.services.provision().ok_or_else(|| {
         let cause = format!("the ledger has everything of device {device}, and this controller runs no jobs");
-        ApiError::new(StatusCode::NOT_IMPLEMENTED, codes::NO_JOBS, cause)
+        ApiError::new(StatusCode::NOT_IMPLEMENTED, codes::NO_PROVISIONING, cause)
     })?;
     availability::pre_check(shared).await?;
     let ProvisionRequest { dry_run, mode, transport, .. } = asked;
