@@ -445,7 +445,12 @@ async fn an_audit_log_that_fails_stops_the_action() {
 #[tokio::test]
 async fn events_come_over_grpc_as_over_http_and_are_resumed_by_id() {
     use causeway_controller::events::{Change, StepChange};
-    use causeway_wire::controller::{WatchEventsRequest, event::What, events_client::EventsClient};
+    use causeway_wire::controller::{Event, WatchEventsRequest, event::What, events_client::EventsClient};
+
+    async fn next(stream: &mut tonic::Streaming<Event>) -> Event {
+        let event = tokio::time::timeout(common::PATIENCE, stream.message()).await.expect("an event comes in time");
+        event.unwrap().expect("the stream goes on")
+    }
 
     let mut rig = Rig::start().await;
     let mut client = EventsClient::connect(format!("http://{}", rig.running.handle.grpc_addr)).await.unwrap();
@@ -473,21 +478,20 @@ async fn events_come_over_grpc_as_over_http_and_are_resumed_by_id() {
         },
         Change::JobStep { job: 42, device, step, correlation: "job42-r1-u5-t2".into() },
     ]);
-    let job = live.message().await.unwrap().unwrap();
+    let job = next(&mut live).await;
     let Some(What::Job(said)) = &job.what else { panic!("{job:?}") };
     assert_eq!(
         (said.job, said.kind.as_str(), said.percent, said.device.as_deref()),
         (42, "provision", 12, Some("ams"))
     );
-    let step = live.message().await.unwrap().unwrap();
+    let step = next(&mut live).await;
     let Some(What::JobStep(said)) = &step.what else { panic!("{step:?}") };
     assert_eq!((said.undo, said.attempt, said.correlation.as_str()), (true, 2, "job42-r1-u5-t2"));
     rig.running.ledger.device_mut("fra").header.status = DeviceStatus::Drained;
     rig.running.publish().await;
     let mut kinds = Vec::new();
     while !kinds.contains(&"device-status") || !kinds.contains(&"config") {
-        let event = tokio::time::timeout(common::PATIENCE, live.message()).await.unwrap().unwrap().unwrap();
-        kinds.push(match event.what.unwrap() {
+        kinds.push(match next(&mut live).await.what.unwrap() {
             What::DeviceStatus(status) => {
                 assert_eq!((status.code.as_str(), status.to.as_deref()), ("fra", Some("drained")));
                 "device-status"
@@ -497,14 +501,14 @@ async fn events_come_over_grpc_as_over_http_and_are_resumed_by_id() {
         });
     }
     let mut again = client.watch_events(WatchEventsRequest { after: job.id }).await.unwrap().into_inner();
-    assert_eq!(again.message().await.unwrap().unwrap(), step);
+    assert_eq!(next(&mut again).await, step);
     let mut lost = client.watch_events(WatchEventsRequest { after: 3 }).await.unwrap().into_inner();
-    assert!(matches!(lost.message().await.unwrap().unwrap().what, Some(What::Lost(_))));
-    assert!(lost.message().await.unwrap().unwrap().id > 3);
+    assert!(matches!(next(&mut lost).await.what, Some(What::Lost(_))));
+    assert!(next(&mut lost).await.id > 3);
     // The same log over HTTP.
     let url = format!("{}/api/v1/events?after={}", rig.base, job.id);
     let mut response = rig.client.get(url).send().await.unwrap();
-    let chunk = response.chunk().await.unwrap().unwrap();
+    let chunk = tokio::time::timeout(common::PATIENCE, response.chunk()).await.unwrap().unwrap().unwrap();
     let text = String::from_utf8_lossy(&chunk);
     assert!(text.contains("event: job-step") && text.contains("\"verb\":\"commit\""), "{text}");
     drop((live, again, lost, response));
