@@ -173,6 +173,10 @@ impl Engine {
         let plain = |did| (did, Facts::default(), Left::new());
         let name = |what| artifact(&order.target.device, what);
         match order.verb {
+            // Going back must not depend on what the ledger says by now, or on whether it answers.
+            Verb::CheckLedger if matches!(order.wanted, Wanted::Before(_)) => {
+                Ok(plain(Did::Already("what ran before needs no ledger".to_owned())))
+            }
             Verb::CheckLedger => {
                 let checked = self.source.check(&order.target.device, order.kind).await?;
                 Ok(plain(passed(checked, error::LEDGER_REFUSED)?))
@@ -185,7 +189,12 @@ impl Engine {
                 Ok(plain(Did::Now(format!("{words}; {ready}"))))
             }
             Verb::Render => {
-                let candidate = self.source.render(&order.target, order.wanted).await?;
+                let candidate = match order.wanted {
+                    Wanted::Before(job) => before(store, job, &order.target).await?,
+                    wanted @ (Wanted::Current | Wanted::Generation(_) | Wanted::Bare) => {
+                        self.source.render(&order.target, wanted).await?
+                    }
+                };
                 if let Some(objection) = strategy.objection(&candidate) {
                     return Err(error::LINE_REFUSED.critical(Trouble::Validation, objection));
                 }
@@ -223,6 +232,14 @@ impl Engine {
                 Ok((did, Facts::default(), vec![(name(BACKUP), running.into_bytes())]))
             }
             Verb::Commit => Ok(plain(strategy.provision(adapter, context, &candidate(store, order).await?).await?)),
+            Verb::Extend => {
+                let extended = adapter.extend(context, &candidate(store, order).await?).await?;
+                Ok(plain(if extended {
+                    Did::Now("the time to confirm counts from now".to_owned())
+                } else {
+                    Did::Already("the time to confirm is the one that it was armed with".to_owned())
+                }))
+            }
             Verb::Verify => Ok(plain(strategy.verify(adapter, context, &candidate(store, order).await?).await?)),
             Verb::Confirm => Ok(plain(strategy.confirm(adapter, context, &candidate(store, order).await?).await?)),
             Verb::Notify => {
@@ -255,8 +272,20 @@ fn passed(check: PreCheck, refusal: error::ErrorKind) -> Result<Did, StepError> 
 }
 
 async fn candidate(store: &dyn JobStore, order: &Order) -> Result<Candidate, StepError> {
-    let name = artifact(&order.target.device, CANDIDATE);
-    let bytes = store.artifact(order.job, name).await.map_err(away)?;
+    candidate_of(store, order.job, &order.target.device).await
+}
+
+/// What an earlier job found running, under the generation of what it put in its place: a device takes no older one.
+async fn before(store: &dyn JobStore, job: JobId, target: &Target) -> Result<Candidate, StepError> {
+    let brought = candidate_of(store, job, &target.device).await?;
+    let text = store.artifact(job, artifact(&target.device, BACKUP)).await.map_err(away)?;
+    let text = text.ok_or_else(|| error::NO_BACKUP.critical(Trouble::Other, format!("job {job} kept no backup")))?;
+    let text = String::from_utf8(text).map_err(unusable)?;
+    Ok(Candidate { generation: brought.generation, family: target.family, text })
+}
+
+async fn candidate_of(store: &dyn JobStore, job: JobId, device: &Code) -> Result<Candidate, StepError> {
+    let bytes = store.artifact(job, artifact(device, CANDIDATE)).await.map_err(away)?;
     let bytes =
         bytes.ok_or_else(|| error::UNDECODABLE.critical(Trouble::Other, "the configuration that was made is gone"))?;
     serde_json::from_slice(&bytes).map_err(unusable)

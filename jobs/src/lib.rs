@@ -12,6 +12,7 @@
 //! What it does not do: decide who may start a job or when; read the ledger; render.
 
 pub mod adapter;
+pub mod approval;
 pub mod availability;
 pub mod clock;
 pub mod desk;
@@ -23,10 +24,12 @@ pub mod kinds;
 pub mod metrics;
 pub mod next;
 pub mod registry;
+pub mod rollout;
 pub mod runner;
 pub mod spec;
 pub mod status;
 pub mod store;
 pub mod strategy;
+pub mod window;
 
 pub use self::{desk::Desk, engine::Engine, job::Job, registry::Registry, runner::Runner};

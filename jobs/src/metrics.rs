@@ -55,6 +55,7 @@ pub struct JobMetrics {
     jobs: Labelled<OfJob, Counter>,
     left: Labelled<OfCode, Counter>,
     rollbacks_failed: Counter<u64, AtomicU64>,
+    glass_broken: Counter<u64, AtomicU64>,
 }
 
 fn histogram() -> Histogram {
@@ -72,6 +73,7 @@ impl JobMetrics {
             jobs: Labelled::default(),
             left: Labelled::default(),
             rollbacks_failed: Counter::default(),
+            glass_broken: Counter::default(),
         };
         registry.register("causeway_job_steps", "Tries of steps that ended", metrics.steps.clone());
         registry.register("causeway_job_step_seconds", "Duration of a try", metrics.seconds.clone());
@@ -82,7 +84,17 @@ impl JobMetrics {
             "Jobs after which it is not known what a device runs",
             metrics.rollbacks_failed.clone(),
         );
+        registry.register(
+            "causeway_job_glass_broken",
+            "Changes that somebody began without the approvals that they need",
+            metrics.glass_broken.clone(),
+        );
         metrics
+    }
+
+    /// Somebody did without approvals.
+    pub fn glass_broken(&self) {
+        self.glass_broken.inc();
     }
 
     fn tried(&self, job: &Job, step: StepIndex, undo: bool, result: &StepResult) {
@@ -132,6 +144,8 @@ impl Observer for JobMetrics {
             | Event::CancelRequested { .. }
             | Event::Held { .. }
             | Event::Released { .. }
+            | Event::Approved { .. }
+            | Event::GlassBroken { .. }
             | Event::Skipped { .. }
             | Event::RetryRequested { .. } => {}
         }

@@ -1,7 +1,7 @@
 //! A ledger, a receiver of notices and a store that do what a test tells them.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +13,7 @@ use causeway_jobs::{
     adapter::Candidate,
     engine::{Notice, Notifier, Source},
     error::{self, StepError, Trouble},
+    rollout::{Health, Oracles},
     spec::{Family, JobId, Kind, Target, Wanted},
     store::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row},
     strategy::PreCheck,
@@ -57,6 +58,7 @@ pub fn text(device: &Code, wanted: Wanted) -> String {
         Wanted::Current => format!("hostname {device}\nmetric 20\n"),
         Wanted::Generation(generation) => format!("hostname {device}\nmetric {generation}\n"),
         Wanted::Bare => format!("hostname {device}\n"),
+        Wanted::Before(job) => panic!("what job {job} found is not rendered"),
     }
 }
 
@@ -101,6 +103,19 @@ impl Notifier for FakeOffice {
     }
 }
 
+/// Oracles that see every device well but for those that a test names.
+#[derive(Default)]
+pub struct FakeOracles(pub Mutex<BTreeMap<Code, Health>>);
+
+impl Oracles for FakeOracles {
+    fn health<'a>(&'a self, devices: &'a [Code]) -> BoxFuture<'a, Result<BTreeMap<Code, Health>, StepError>> {
+        Box::pin(async move {
+            let named = self.0.lock().unwrap();
+            Ok(devices.iter().map(|device| (*device, named.get(device).cloned().unwrap_or(Health::Good))).collect())
+        })
+    }
+}
+
 /// What happens at an append of a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -116,6 +131,8 @@ pub enum Cut {
 pub struct CutStore {
     pub inner: Arc<dyn JobStore>,
     pub cut: Option<(u64, Cut)>,
+    /// Appends to this one count; to any where there is none.
+    pub of: Option<JobId>,
     pub appends: AtomicU64,
     /// Rung when the append has come.
     pub reached: Notify,
@@ -125,7 +142,11 @@ pub struct CutStore {
 
 impl CutStore {
     pub fn new(inner: Arc<dyn JobStore>, cut: Option<(u64, Cut)>) -> Arc<Self> {
-        Arc::new(Self { inner, cut, appends: AtomicU64::new(0), reached: Notify::new(), go_on: Notify::new() })
+        Self::of(inner, cut, None)
+    }
+
+    pub fn of(inner: Arc<dyn JobStore>, cut: Option<(u64, Cut)>, of: Option<JobId>) -> Arc<Self> {
+        Arc::new(Self { inner, cut, of, appends: AtomicU64::new(0), reached: Notify::new(), go_on: Notify::new() })
     }
 }
 
@@ -136,6 +157,9 @@ impl JobStore for CutStore {
 
     fn append(&self, append: Append) -> Answer<'_, ()> {
         Box::pin(async move {
+            if self.of.is_some_and(|of| of != append.job) {
+                return self.inner.append(append).await;
+            }
             let number = self.appends.fetch_add(1, Ordering::SeqCst);
             match self.cut.filter(|(at, _)| *at == number) {
                 None => self.inner.append(append).await,

@@ -111,6 +111,13 @@ async fn start(link: &mut Link, new: &NewJob) -> Result<JobId, StoreError> {
     if open >= MAX_OPEN_JOBS {
         return Err(StoreError::Full("100 000 jobs are open"));
     }
+    if let (Some(parent), Some(token)) = (new.parent, new.under) {
+        // Locked until this is kept: whoever takes it over from now on sees what is started here.
+        const OURS: &str = "SELECT 1 FROM job WHERE id = $1 AND token = $2 AND lease_ms > causeway_now_ms() FOR SHARE";
+        if t.query_opt(OURS, &[&parent.0, &token]).await?.is_none() {
+            return Err(StoreError::Fenced);
+        }
+    }
     let s = &new.summary;
     let id: i64 = t
         .query_one(
@@ -286,9 +293,12 @@ const JOB: &str = "SELECT id, kind, parent, status, state, percent, holds, runna
 const LIST: &str = "SELECT id, kind, parent, status, state, percent, holds, runnable, holder, next_seq, created_ms,
     changed_ms, broken FROM job
     WHERE id < $1 AND ($2::text IS NULL OR status = $2) AND ($3::bigint IS NULL OR parent = $3)
-    AND ($4::text IS NULL OR id IN (SELECT job FROM job_device WHERE device = $4)) ORDER BY id DESC LIMIT $5";
+    AND ($4::text IS NULL OR id IN (SELECT job FROM job_device WHERE device = $4))
+    AND ($6::text IS NULL OR state = $6) ORDER BY id DESC LIMIT $5";
 const PRUNE: &str = "
-    DELETE FROM job WHERE id IN (SELECT id FROM job WHERE NOT holds AND changed_ms < $1 ORDER BY id LIMIT $2)";
+    DELETE FROM job WHERE id IN (
+        SELECT id FROM job WHERE NOT holds AND changed_ms < $1
+        AND (parent IS NULL OR parent NOT IN (SELECT id FROM job WHERE holds)) ORDER BY id LIMIT $2)";
 
 macro_rules! rows {
     ($store:expr, $sql:expr, $($parameter:expr),*) => {
@@ -377,7 +387,10 @@ impl JobStore for PostgresStore {
             let before = filter.before.map_or(i64::MAX, |job| job.0);
             let parent = filter.parent.map(|job| job.0);
             let device = filter.device.as_ref().map(Code::as_str);
-            Ok(rows!(self, LIST, before, filter.status, parent, device, page(limit))?.iter().map(job_row).collect())
+            Ok(rows!(self, LIST, before, filter.status, parent, device, page(limit), filter.state)?
+                .iter()
+                .map(job_row)
+                .collect())
         })
     }
 
