@@ -15,6 +15,7 @@ use prometheus_client::{
 use crate::{
     event::{Event, Recorded, StepResult},
     job::Job,
+    rollout::{self, Rollout},
     runner::{Observer, RunError},
     spec::{JobId, StepIndex},
 };
@@ -148,6 +149,21 @@ impl Observer for JobMetrics {
             | Event::GlassBroken { .. }
             | Event::Skipped { .. }
             | Event::RetryRequested { .. } => {}
+        }
+    }
+
+    fn rollout_recorded(&self, rollout: &Rollout, recorded: &rollout::Recorded) {
+        if !matches!(recorded.event, rollout::Event::Ended(_)) {
+            return;
+        }
+        let (status, state) = (rollout.status().name(), rollout.state().name());
+        self.jobs.get_or_create(&OfJob { kind: rollout::KIND, status, state }).inc();
+        let (id, devices) = (rollout.id, rollout.stuck_devices());
+        if let Some(trouble) = rollout.trouble() {
+            tracing::error!(rollout = %id, code = trouble.code, state, ?devices, "a rollout went back");
+        }
+        if !devices.is_empty() {
+            self.rollbacks_failed.inc();
         }
     }
 

@@ -100,10 +100,7 @@ impl Job {
         let (first, rest) = events.split_first().ok_or(FoldError::Empty(id))?;
         let mut job = Self::begin(id, first)?;
         for recorded in rest {
-            let (seq, event) = (job.next_seq, recorded.event.name());
-            job.take(recorded).map_err(|why| FoldError::Illegal { job: id, seq, event, why })?;
-            job.next_seq = seq.saturating_add(1);
-            job.changed_ms = recorded.at_ms;
+            job.advance(recorded)?;
         }
         Ok(job)
     }
@@ -136,12 +133,18 @@ impl Job {
     /// # Errors
     /// [`FoldError::Illegal`].
     pub fn apply(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        let illegal = |why| FoldError::Illegal { job: self.id, seq: self.next_seq, event: recorded.event.name(), why };
         let mut next = self.clone();
-        next.take(recorded).map_err(illegal)?;
-        next.next_seq = self.next_seq.saturating_add(1);
-        next.changed_ms = recorded.at_ms;
+        next.advance(recorded)?;
         *self = next;
+        Ok(())
+    }
+
+    /// The same of a state that is thrown away where it is refused: of a copy.
+    pub(crate) fn advance(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        let (job, seq, event) = (self.id, self.next_seq, recorded.event.name());
+        self.take(recorded).map_err(|why| FoldError::Illegal { job, seq, event, why })?;
+        self.next_seq = seq.saturating_add(1);
+        self.changed_ms = recorded.at_ms;
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use causeway_interface::{Code, Key};
 use super::{
     drive::load,
     event::{Event, Recorded},
-    fold::Rollout,
     spec::{KIND, RolloutRequest, RolloutSpec},
+    state::Rollout,
 };
 use crate::{
     desk::{AskError, Desk, NOT_APPROVED, TRIES, words},

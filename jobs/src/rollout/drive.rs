@@ -10,9 +10,9 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 
 use super::{
     event::{Event, Outcome, Place, Recorded},
-    fold::Rollout,
     health::Health,
     next::{Action, Work, next},
+    state::Rollout,
 };
 use crate::{
     clock,

@@ -6,7 +6,7 @@ use causeway_interface::Code;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::fold::Soaking;
+use super::state::Soaking;
 use crate::error::StepError;
 
 /// A look that comes later than so many intervals says nothing about the time before it.

@@ -18,11 +18,14 @@ mod fold;
 mod health;
 pub mod next;
 mod spec;
+mod state;
+mod status;
 
 pub(crate) use self::drive::{Driver, load_rows};
 pub use self::{
     event::{Cause, End, Event, Outcome, Place, Recorded, is_rollout},
-    fold::{Device, FoldError, Phase, Progress, Rollout, RolloutState, Soaking},
     health::{Health, NoOracles, Oracles, Soak, Soaked},
     spec::{Budget, KIND, MAX_DEVICES, RolloutRequest, RolloutSpec, Shape, SpecError},
+    state::{Device, FoldError, Phase, Progress, Rollout, Soaking},
+    status::RolloutState,
 };

@@ -2,8 +2,8 @@
 
 use super::{
     event::{Cause, Event, Place},
-    fold::{Device, Phase, Progress, Rollout},
     health::Soaked,
+    state::{Device, Phase, Progress, Rollout},
 };
 use crate::spec::JobId;
 

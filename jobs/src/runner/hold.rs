@@ -7,11 +7,14 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 use super::{Lease, RunError, Runner};
 use crate::{
     clock,
-    engine::Performed,
-    event::{Event, StepResult},
-    job::Job,
+    engine::{Kept, Performed},
+    event::{Event, Recorded, StepResult},
+    job::{FoldError, Job},
     next::{Action, Attempt, next},
 };
+
+/// Events that follow from one another and are recorded at once, at most; what is left follows in the next append.
+const MAX_TOGETHER: usize = 512;
 
 type Ended = (Attempt, Performed);
 
@@ -22,36 +25,30 @@ pub struct Hold<'a> {
     working: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// Recorded as begun, and waiting for room.
     waiting: BTreeMap<(u16, bool), Attempt>,
+    /// What steps left that others need.
+    kept: Arc<Kept>,
 }
 
 impl<'a> Hold<'a> {
     pub fn new(runner: &'a Runner, lease: Lease) -> Self {
-        Self { runner, lease, working: FuturesUnordered::new(), waiting: BTreeMap::new() }
+        let kept = Arc::new(Kept::new(Arc::clone(&runner.store)));
+        Self { runner, lease, working: FuturesUnordered::new(), waiting: BTreeMap::new(), kept }
     }
 
     /// Works on it until it is over, or there is nothing to do.
     pub async fn go(&mut self, mut job: Job) -> Result<(), RunError> {
         let claimed = Event::Claimed { holder: self.runner.config.holder.clone(), token: self.lease.claim.token };
-        self.runner.record(self.lease.claim, &mut job, vec![claimed], Vec::new()).await?;
+        self.record(&mut job, vec![claimed], Vec::new()).await?;
         loop {
             self.fill(&job);
             match next(&job, self.runner.engine.clock.now_ms()) {
                 Action::Over => return Ok(()),
-                Action::Record(event) => {
-                    self.runner.record(self.lease.claim, &mut job, vec![event], Vec::new()).await?;
-                }
-                Action::Run(attempts) => {
-                    let begin = attempts.iter().map(|attempt| attempt.begin()).collect();
-                    if self.runner.record(self.lease.claim, &mut job, begin, Vec::new()).await? {
-                        let begun = attempts.into_iter().map(|attempt| ((attempt.step, attempt.undo), attempt));
-                        self.waiting.extend(begun);
-                    }
-                }
+                Action::Record(_) | Action::Run(_) => self.record(&mut job, Vec::new(), Vec::new()).await?,
                 Action::Stop(attempts) => {
                     self.waiting.clear();
                     self.working = FuturesUnordered::new();
                     let stopped = attempts.into_iter().map(|attempt| attempt.end(StepResult::Stopped)).collect();
-                    self.runner.record(self.lease.claim, &mut job, stopped, Vec::new()).await?;
+                    self.record(&mut job, stopped, Vec::new()).await?;
                 }
                 Action::Wait(until_ms) => self.pause(&mut job, Some(until_ms)).await?,
                 Action::Rest if !job.is_runnable() && !job.is_anything_running() => return Ok(()),
@@ -60,12 +57,33 @@ impl<'a> Hold<'a> {
         }
     }
 
+    /// Records what happened, what steps left, and in the same append what follows from it: every append is a write to a
+    /// disk, and a step that begins where another ended needs none of its own.
+    async fn record(
+        &mut self,
+        job: &mut Job,
+        happened: Vec<Event>,
+        left: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), RunError> {
+        let at_ms = self.runner.engine.clock.now_ms();
+        let (follow, begun) = follows(job, &happened, at_ms)?;
+        let all = happened.iter().cloned().chain(follow).collect();
+        if self.runner.record(self.lease.claim, job, all, left.clone(), at_ms).await? {
+            self.waiting.extend(begun.into_iter().map(|attempt| ((attempt.step, attempt.undo), attempt)));
+            self.kept.left(&left);
+        } else if !happened.is_empty() {
+            // Somebody asked something in between: something else follows, but what happened did.
+            self.runner.record(self.lease.claim, job, happened, left.clone(), at_ms).await?;
+            self.kept.left(&left);
+        }
+        Ok(())
+    }
+
     /// Begins what was recorded as begun, as far as there is room.
     fn fill(&mut self, job: &Job) {
         while self.working.len() < self.runner.config.steps {
             let Some((_, attempt)) = self.waiting.pop_first() else { return };
-            let store = Arc::clone(&self.runner.store);
-            let performed = self.runner.engine.perform(store, job, attempt);
+            let performed = self.runner.engine.perform(Arc::clone(&self.kept), job, attempt);
             self.working.push(performed.map(move |performed| (attempt, performed)).boxed());
         }
     }
@@ -84,7 +102,7 @@ impl<'a> Hold<'a> {
         match ended {
             Some((attempt, performed)) => {
                 let event = attempt.end(performed.result);
-                self.runner.record(self.lease.claim, job, vec![event], performed.artifacts).await.map(drop)
+                self.record(job, vec![event], performed.artifacts).await
             }
             None => self.renew(job).await,
         }
@@ -97,4 +115,29 @@ impl<'a> Hold<'a> {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// What follows from these events, and what begins with it.
+fn follows(job: &Job, happened: &[Event], at_ms: u64) -> Result<(Vec<Event>, Vec<Attempt>), FoldError> {
+    let mut after = job.clone();
+    for event in happened {
+        after.advance(&Recorded { at_ms, event: event.clone() })?;
+    }
+    let (mut follow, mut begun) = (Vec::new(), Vec::new());
+    while follow.len() < MAX_TOGETHER {
+        let events = match next(&after, at_ms) {
+            Action::Record(event) => vec![event],
+            Action::Run(attempts) => {
+                begun.extend_from_slice(&attempts);
+                attempts.into_iter().map(Attempt::begin).collect()
+            }
+            Action::Stop(_) | Action::Wait(_) | Action::Rest | Action::Over => break,
+        };
+        for event in events {
+            let recorded = Recorded { at_ms, event };
+            after.advance(&recorded)?;
+            follow.push(recorded.event);
+        }
+    }
+    Ok((follow, begun))
 }

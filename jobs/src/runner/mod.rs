@@ -268,8 +268,8 @@ impl Runner {
         job: &mut Job,
         events: Vec<Event>,
         artifacts: Vec<(String, Vec<u8>)>,
+        at_ms: u64,
     ) -> Result<bool, RunError> {
-        let at_ms = self.engine.clock.now_ms();
         let mut caught_up = false;
         loop {
             let mut after = job.clone();
@@ -279,7 +279,7 @@ impl Runner {
             for event in &events {
                 let recorded = Recorded { at_ms, event: event.clone() };
                 texts.push(recorded.encode(job.id, after.next_seq)?);
-                if let Err(error) = after.apply(&recorded) {
+                if let Err(error) = after.advance(&recorded) {
                     refused = Some(error);
                     break;
                 }

@@ -15,7 +15,7 @@ use causeway_jobs::{
     error::{self, StepError, Trouble},
     rollout::{Health, Oracles},
     spec::{Family, JobId, Kind, Target, Wanted},
-    store::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row},
+    store::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row, StoreError},
     strategy::PreCheck,
 };
 use futures::future::BoxFuture;
@@ -127,11 +127,11 @@ pub enum Cut {
     Stopped,
 }
 
-/// A store that is cut off at one append of whoever uses it.
+/// A store that is cut off at one write of whoever uses it.
 pub struct CutStore {
     pub inner: Arc<dyn JobStore>,
     pub cut: Option<(u64, Cut)>,
-    /// Appends to this one count; to any where there is none.
+    /// Appends to this one count, and starts of what is part of it; appends to any where there is none.
     pub of: Option<JobId>,
     pub appends: AtomicU64,
     /// Rung when the append has come.
@@ -150,39 +150,45 @@ impl CutStore {
     }
 }
 
+impl CutStore {
+    async fn cut<T>(&self, counts: bool, call: Answer<'_, T>) -> Result<T, StoreError> {
+        if !counts {
+            return call.await;
+        }
+        let number = self.appends.fetch_add(1, Ordering::SeqCst);
+        match self.cut.filter(|(at, _)| *at == number) {
+            None => call.await,
+            Some((_, Cut::Before)) => {
+                self.reached.notify_one();
+                std::future::pending().await
+            }
+            Some((_, Cut::After)) => {
+                let _ = call.await;
+                self.reached.notify_one();
+                std::future::pending().await
+            }
+            Some((_, Cut::Stopped)) => {
+                self.reached.notify_one();
+                self.go_on.notified().await;
+                call.await
+            }
+        }
+    }
+}
+
 impl JobStore for CutStore {
     fn name(&self) -> &'static str {
         "cut"
     }
 
     fn append(&self, append: Append) -> Answer<'_, ()> {
-        Box::pin(async move {
-            if self.of.is_some_and(|of| of != append.job) {
-                return self.inner.append(append).await;
-            }
-            let number = self.appends.fetch_add(1, Ordering::SeqCst);
-            match self.cut.filter(|(at, _)| *at == number) {
-                None => self.inner.append(append).await,
-                Some((_, Cut::Before)) => {
-                    self.reached.notify_one();
-                    std::future::pending().await
-                }
-                Some((_, Cut::After)) => {
-                    let _ = self.inner.append(append).await;
-                    self.reached.notify_one();
-                    std::future::pending().await
-                }
-                Some((_, Cut::Stopped)) => {
-                    self.reached.notify_one();
-                    self.go_on.notified().await;
-                    self.inner.append(append).await
-                }
-            }
-        })
+        let counts = self.of.is_none_or(|of| of == append.job);
+        Box::pin(async move { self.cut(counts, self.inner.append(append)).await })
     }
 
     fn start(&self, new: NewJob) -> Answer<'_, JobId> {
-        self.inner.start(new)
+        let counts = self.of.is_some() && self.of == new.parent;
+        Box::pin(async move { self.cut(counts, self.inner.start(new)).await })
     }
 
     fn events(&self, job: JobId, from: u64) -> Answer<'_, Vec<Row>> {

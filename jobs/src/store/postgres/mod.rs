@@ -145,15 +145,23 @@ async fn start(link: &mut Link, new: &NewJob) -> Result<JobId, StoreError> {
     Ok(JobId(id))
 }
 
-/// Adds events where nothing else changes; false where something does, or where it can't be.
+/// Adds events and what steps left, and gives the devices up where the job is over; counts 0 where it can't be, or where
+/// devices have to be taken. One statement: one way there and back, one write to the disk.
 const APPEND: &str = "
     WITH ours AS (
-        UPDATE job SET next_seq = $4, status = $5, state = $6, percent = $7, runnable = $9, changed_ms = causeway_now_ms()
-        WHERE id = $1 AND next_seq = $2 AND holds = $8
+        UPDATE job SET next_seq = $4, status = $5, state = $6, percent = $7, holds = $8, runnable = $9,
+            changed_ms = causeway_now_ms()
+        WHERE id = $1 AND next_seq = $2 AND (holds OR NOT $8)
         AND ($3::bigint IS NULL OR (token = $3 AND lease_ms > causeway_now_ms())) RETURNING id
     ), added AS (
         INSERT INTO event (job, seq, text)
         SELECT ours.id, $2 + e.number - 1, e.text FROM ours, unnest($10::text[]) WITH ORDINALITY AS e(text, number)
+    ), given AS (
+        DELETE FROM held USING ours WHERE held.job = ours.id AND NOT $8
+    ), kept AS (
+        INSERT INTO artifact (job, name, bytes)
+        SELECT ours.id, a.name, a.bytes FROM ours, unnest($11::text[], $12::bytea[]) AS a(name, bytes)
+        ON CONFLICT (job, name) DO UPDATE SET bytes = excluded.bytes
     )
     SELECT count(*) FROM ours";
 
@@ -162,30 +170,33 @@ async fn append(link: &mut Link, append: &Append) -> Result<(), StoreError> {
     let s = &append.summary;
     let (id, seq) = (append.job.0, signed(append.seq));
     let next = signed(append.seq.saturating_add(append.events.len() as u64));
-    if append.artifacts.is_empty() {
-        let (client, statement) = link.prepared(APPEND).await?;
-        let done: i64 = client
-            .query_one(
-                &statement,
-                &[
-                    &id,
-                    &seq,
-                    &append.token,
-                    &next,
-                    &s.status,
-                    &s.state,
-                    &i16::from(s.percent),
-                    &s.holds,
-                    &s.runnable,
-                    &append.events,
-                ],
-            )
-            .await?
-            .get(0);
-        if done == 1 {
-            return Ok(());
-        }
+    let (names, bytes): (Vec<&str>, Vec<&[u8]>) =
+        append.artifacts.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).unzip();
+    let (client, statement) = link.prepared(APPEND).await?;
+    let done: i64 = client
+        .query_one(
+            &statement,
+            &[
+                &id,
+                &seq,
+                &append.token,
+                &next,
+                &s.status,
+                &s.state,
+                &i16::from(s.percent),
+                &s.holds,
+                &s.runnable,
+                &append.events,
+                &names,
+                &bytes,
+            ],
+        )
+        .await?
+        .get(0);
+    if done == 1 {
+        return Ok(());
     }
+    // Something is in the way, which is found out with the job locked; or devices have to be taken.
     let t = link.client()?.transaction().await?;
     let known = t
         .query_opt(
