@@ -53,7 +53,7 @@ impl Rollout {
                 } else {
                     device.forward = Progress::Settled(outcome.clone());
                     if !forward {
-                        device.to_be_brought_back();
+                        device.mark_for_return();
                     }
                 }
                 Ok(())
@@ -219,7 +219,7 @@ impl Rollout {
             Cause::Failed(_) | Cause::Cancelled { .. } => {}
         }
         for device in self.wave_mut() {
-            device.to_be_brought_back();
+            device.mark_for_return();
         }
         (self.paused, self.soaking) = (None, None);
         self.phase = Phase::Back(cause.clone());
@@ -248,7 +248,7 @@ impl Rollout {
 
 impl Device {
     /// Where its job changed it, or may have.
-    fn to_be_brought_back(&mut self) {
+    fn mark_for_return(&mut self) {
         match &self.forward {
             Progress::Settled(Outcome::Done | Outcome::Unknown { .. }) => self.back = Some(Progress::NEW),
             Progress::Settled(Outcome::Unchanged { .. })

@@ -10,6 +10,7 @@ mod fakes;
 mod generated;
 mod network;
 mod pure;
+mod pure_rollouts;
 mod rollout_cuts;
 mod rollouts;
 mod stores;
