@@ -33,6 +33,8 @@ use crate::{
         self,
         serve::{Bounds, serve},
     },
+    jobs::{self, JobsConfig},
+    orders::Orders,
     prepare::Settings,
     render::{
         Family, Renderer,
@@ -86,6 +88,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Serve without TLS also beyond this machine, where something else protects the way.
     pub allow_plain: bool,
+    /// Provisioning jobs.
+    pub jobs: JobsConfig,
 }
 
 impl Config {
@@ -107,6 +111,7 @@ impl Config {
             operator_token: None,
             tls: None,
             allow_plain: false,
+            jobs: JobsConfig::default(),
         }
     }
 }
@@ -142,6 +147,9 @@ pub enum StartError {
     /// The gRPC server refused its TLS settings.
     #[error("the gRPC server refused the certificate")]
     GrpcTls(#[source] tonic::transport::Error),
+    /// The store of jobs can't be used.
+    #[error("the store of jobs can't be used")]
+    Jobs(#[from] causeway_jobs::store::StoreError),
     /// No random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] rand::Error),
@@ -200,7 +208,20 @@ impl Controller {
             renderer: Renderer::new(config.family, site).with_bfd_interval(config.bfd_interval_ms),
             limits: config.limits,
         };
-        let shared = Arc::new(Shared::new(signer, settings, config.operator_token, secret, stopping.clone()));
+        let jobs_store = match &config.jobs.store {
+            Some(at) => jobs::open(at, config.allow_plain).await.map(Some).or_else(|error| {
+                // What can be away is asked again; nobody's configuration waits for it.
+                if !error.is_away() || matches!(at, jobs::StoreAt::File(_)) {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "the store of jobs is away");
+                Ok(None)
+            })?,
+            None => None,
+        };
+        let orders = Orders::new(config.jobs.by_jobs.clone());
+        let token = config.operator_token;
+        let shared = Arc::new(Shared::new(signer, settings, orders, token, secret, stopping.clone()));
 
         let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));
         if let Some(tls) = &tls {
@@ -212,6 +233,13 @@ impl Controller {
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let mut tasks = JoinSet::new();
+        // Its name among the controllers of one store: unlike that of another process at this address before it.
+        let name = format!("{http_addr}-{:08x}", rand::random::<u32>());
+        let begun = jobs_store.map(|store| {
+            let runner = jobs::set_up(&shared, Arc::clone(&store), config.jobs.policy.clone(), name.clone());
+            (store, runner)
+        });
+        tasks.spawn(jobs::work(Arc::clone(&shared), begun, config.jobs, config.allow_plain, name));
         let stopped = stop_signal(stopping.clone());
         tasks.spawn(async move {
             // A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.

@@ -117,6 +117,18 @@ pub enum Change {
         /// Error code, when it was not applied.
         error_code: String,
     },
+    /// A provisioning job has reached its end on a device.
+    JobDone {
+        /// Device.
+        #[schema(value_type = String)]
+        device: Code,
+        /// Number of the job.
+        job: i64,
+        /// What it was for.
+        job_kind: String,
+        /// Correlation id of the step that tells it.
+        correlation: String,
+    },
     /// No configuration is made: the ledger can't be trusted to be whole.
     LedgerUnreadable {
         /// The problem's code.
@@ -142,6 +154,7 @@ impl Change {
             Self::LinkStatus { .. } => "link-status",
             Self::LinkHealth { .. } => "link-health",
             Self::ApplyReport { .. } => "apply-report",
+            Self::JobDone { .. } => "job-done",
             Self::LedgerUnreadable { .. } => "ledger-unreadable",
             Self::LedgerReadable {} => "ledger-readable",
         }

@@ -120,6 +120,8 @@ pub struct ReportView {
     pub diff: String,
     /// The diff is cut.
     pub diff_cut: bool,
+    /// Correlation id of the job's order under which it was applied, or empty.
+    pub order: String,
 }
 
 impl From<&Problem> for ErrorBody {
@@ -155,6 +157,7 @@ impl From<&Report> for ReportView {
             startup_saved: report.startup_saved,
             diff: report.diff.clone(),
             diff_cut: report.diff_cut,
+            order: report.order.clone(),
         }
     }
 }

@@ -31,6 +31,8 @@ use utoipa::OpenApi;
 use crate::{codes, shared::Shared};
 use error::ApiError;
 
+pub use health::STALE_MS;
+
 /// The API in words.
 #[derive(OpenApi)]
 #[openapi(
