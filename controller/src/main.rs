@@ -13,10 +13,12 @@ use causeway_controller::{
     daemon::{Config, Controller},
     guards::Limits,
     http::description,
+    jobs::{JobsConfig, StoreAt},
+    orders::ByJobs,
     render::{Family, site::Site, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
 };
-use causeway_interface::Key;
+use causeway_interface::{Code, Key};
 use causeway_settings::{Failure, Problem, Program, key, shown};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -97,6 +99,19 @@ struct Options {
     /// Removals of fewer peers or link interfaces than this never wait
     #[arg(long, env = "CAUSEWAY_HOLD_AT_LEAST", value_name = "N", default_value_t = Limits::default().removed_at_least)]
     hold_at_least: usize,
+    /// Where provisioning jobs are kept: an SQLite file, or the URL of a PostgreSQL server (postgres://user@host/database);
+    /// by default jobs.sqlite in the folder that systemd keeps for the service (STATE_DIRECTORY), and without one there are none
+    #[arg(long, env = "CAUSEWAY_JOBS_STORE", value_name = "FILE|URL")]
+    jobs_store: Option<String>,
+    /// Devices that are provisioned by jobs: they are served what their last job brought, and only a job changes it
+    #[arg(long, env = "CAUSEWAY_JOBS_DEVICES", value_name = "CODE", value_delimiter = ',')]
+    jobs_devices: Vec<Code>,
+    /// Contributors whose devices are provisioned by jobs
+    #[arg(long, env = "CAUSEWAY_JOBS_CONTRIBUTORS", value_name = "CODE", value_delimiter = ',')]
+    jobs_contributors: Vec<Code>,
+    /// Every device is provisioned by jobs
+    #[arg(long, env = "CAUSEWAY_JOBS_ALL")]
+    jobs_all: bool,
     /// Logs as JSON, as they are also where stderr is no terminal; RUST_LOG says what is logged, info without it
     #[arg(long, env = "CAUSEWAY_CONTROLLER_LOG_JSON")]
     log_json: bool,
@@ -199,6 +214,11 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
     }
     let key = key("key", &options.key);
     problems.extend(key.as_ref().err().cloned());
+    let by_jobs = options.jobs_all || !options.jobs_devices.is_empty() || !options.jobs_contributors.is_empty();
+    if by_jobs && jobs(options).store.is_none() {
+        let cause = "Devices are provisioned by jobs, and there is nowhere to keep jobs.".to_owned();
+        problems.push(PROGRAM.problem("jobs_store", cause, "Give a file or the URL of a PostgreSQL server."));
+    }
     let (Ok(key), Some(ws_url), true) = (key, ws_url, problems.is_empty()) else { return Err(problems) };
     Ok(Config {
         rpc_url: options.rpc_url.clone(),
@@ -218,7 +238,24 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
         operator_token,
         tls,
         allow_plain: options.allow_plain,
+        jobs: jobs(options),
     })
+}
+
+/// File of jobs in the folder that systemd keeps for the service.
+const JOBS_FILE: &str = "jobs.sqlite";
+
+fn jobs(options: &Options) -> JobsConfig {
+    let own = || Some(StoreAt::File(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join(JOBS_FILE)));
+    JobsConfig {
+        store: options.jobs_store.as_deref().map(StoreAt::parse).or_else(own),
+        by_jobs: ByJobs {
+            all: options.jobs_all,
+            devices: options.jobs_devices.iter().copied().collect(),
+            contributors: options.jobs_contributors.iter().copied().collect(),
+        },
+        ..JobsConfig::default()
+    }
 }
 
 /// Reads a file that nobody else may read, as a key's.

@@ -5,6 +5,7 @@
 mod config;
 mod device;
 mod health;
+mod job;
 mod link;
 mod network;
 mod registry;
@@ -29,6 +30,9 @@ pub use self::{
         InterfaceRemove, InterfaceSet,
     },
     health::{Ask, Backtest, Health, OracleVerb, Subject},
+    job::{
+        AskJobs, Job, JobCancel, JobKind, JobList, JobLogs, JobMode, JobOne, JobRetry, JobSkip, JobStart, JobTransport,
+    },
     link::{Link, LinkAccept, LinkCreate, LinkList, LinkUpdate, acts_for},
     network::{Network, NetworkInit, NetworkUpdate, SetOracles},
     registry::{
@@ -50,6 +54,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub noun: Noun,
+}
+
+impl Cli {
+    /// How the result is printed.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match &self.noun {
+            Noun::Job(verb) if verb.json() => Format::Json,
+            _ => self.globals.output,
+        }
+    }
 }
 
 /// Options of every verb.
@@ -107,6 +122,9 @@ pub enum Noun {
     /// Configurations of devices.
     #[command(subcommand)]
     Config(Config),
+    /// Provisioning jobs, which a controller runs.
+    #[command(subcommand)]
+    Job(Job),
     /// What happened to a device, link, contributor, location or exchange.
     History(History),
     /// A ledger of one's own, for trying things out; arguments are those of causeway-localnet.

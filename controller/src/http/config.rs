@@ -138,6 +138,7 @@ pub fn report_error(code: &str, message: &str) -> ErrorBody {
         code: known.map_or_else(|| code.to_owned(), |known| known.code.to_owned()),
         cause: message.to_owned(),
         remedy: known.map_or("Look at the agent's log.", |known| known.remedy).to_owned(),
+        job: None,
     }
 }
 

@@ -8,6 +8,7 @@ pub mod config;
 pub mod error;
 mod extract;
 mod health;
+mod jobs;
 mod look;
 pub mod model;
 mod operator;
@@ -53,12 +54,21 @@ pub use health::STALE_MS;
         routes::link,
         routes::topology,
         stream::events,
+        jobs::jobs,
+        jobs::start_jobs,
+        jobs::job,
+        jobs::retry_job,
+        jobs::skip_step,
+        jobs::cancel_job,
+        jobs::job_logs,
+        jobs::job_diff,
+        jobs::stream::job_events,
         openapi,
         health::metrics,
         health::live,
         health::ready,
     ),
-    components(schemas(crate::events::Event))
+    components(schemas(crate::events::Event, jobs::LogLine))
 )]
 struct Api;
 
@@ -87,6 +97,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/links/{code}", get(routes::link))
         .route("/api/v1/topology", get(routes::topology))
         .route("/api/v1/events", get(stream::events))
+        .merge(jobs::routes())
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(health::metrics))
         .route("/live", get(health::live))

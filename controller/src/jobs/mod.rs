@@ -15,6 +15,7 @@ use std::{
 };
 
 use causeway_interface::Code;
+pub use causeway_jobs::kinds::Policy;
 use causeway_jobs::{
     Desk, Engine, Job, Registry, Runner,
     adapter::agent_pull::AgentPull,
@@ -22,7 +23,6 @@ use causeway_jobs::{
     error::StepError,
     event::Recorded,
     job::Phase,
-    kinds::Policy,
     metrics::JobMetrics,
     runner::{Observer, RunError, RunnerConfig},
     spec::JobId,

@@ -5,7 +5,7 @@
 
 mod model;
 mod start;
-mod stream;
+pub(super) mod stream;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -31,7 +31,6 @@ use utoipa::ToSchema;
 pub use self::{
     model::{DiffView, JobSummary, JobView, LogLine},
     start::{StartRequest, Started, started},
-    stream::job_events,
 };
 use super::{
     error::{ApiError, ErrorBody},

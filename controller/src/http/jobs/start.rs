@@ -13,7 +13,7 @@ use causeway_sdk::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{OPERATOR, body, refused, refusal};
+use super::{OPERATOR, body, refusal, refused};
 use crate::{
     http::error::{ApiError, ErrorBody},
     jobs::{Jobs, port},
@@ -104,6 +104,18 @@ pub struct Order {
     trigger: Trigger,
 }
 
+/// The key of what is named, where something is.
+fn find(
+    what: &str,
+    wanted: Option<&str>,
+    mut known: impl Iterator<Item = (Key, Code)>,
+) -> Result<Option<Key>, ApiError> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let found = known.find(|(_, code)| code.as_str() == wanted).map(|(key, _)| key);
+    let cause = || format!("the ledger has no {what} {wanted:?}");
+    found.map(Some).ok_or_else(|| refusal(StatusCode::NOT_FOUND, error::INVALID, cause()))
+}
+
 impl StartRequest {
     fn order(&self) -> Result<Order, ApiError> {
         let kinds = [
@@ -153,19 +165,12 @@ impl StartRequest {
         if nothing {
             return Err(invalid("no device is named: give devices, location, exchange or contributor"));
         }
-        let of = |what: &str, wanted: &Option<String>, known: &mut dyn Iterator<Item = (Key, Code)>| match wanted {
-            None => Ok(None),
-            Some(wanted) => {
-                let found = known.find(|(_, code)| code.as_str() == wanted).map(|(key, _)| key);
-                found.map(Some).ok_or_else(|| {
-                    refusal(StatusCode::NOT_FOUND, error::INVALID, format!("the ledger has no {what} {wanted:?}"))
-                })
-            }
-        };
-        let location = of("location", &self.location, &mut snapshot.locations.iter().map(|(k, r)| (*k, r.code)))?;
-        let exchange = of("exchange", &self.exchange, &mut snapshot.exchanges.iter().map(|(k, r)| (*k, r.code)))?;
-        let contributor =
-            of("contributor", &self.contributor, &mut snapshot.contributors.iter().map(|(k, r)| (*k, r.code)))?;
+        let locations = snapshot.locations.iter().map(|(key, record)| (*key, record.code));
+        let exchanges = snapshot.exchanges.iter().map(|(key, record)| (*key, record.code));
+        let contributors = snapshot.contributors.iter().map(|(key, record)| (*key, record.code));
+        let location = find("location", self.location.as_deref(), locations)?;
+        let exchange = find("exchange", self.exchange.as_deref(), exchanges)?;
+        let contributor = find("contributor", self.contributor.as_deref(), contributors)?;
         let known: BTreeSet<&str> = snapshot.devices.values().map(|record| record.code.as_str()).collect();
         if let Some(unknown) = self.devices.iter().find(|code| !known.contains(code.as_str())) {
             return Err(ApiError::unknown_device(unknown));
@@ -190,7 +195,7 @@ impl StartRequest {
 fn target(shared: &Shared, device: Code, transport: Transport) -> Option<Target> {
     let store = shared.store();
     let served = store.entry(&device).and_then(|entry| entry.current.as_ref()).map(|bundle| bundle.family);
-    let family = served.or_else(|| store.device(&device).map(|record| record.header.kind_platform()))?;
+    let family = served.or_else(|| store.device(&device).map(|record| record.platform))?;
     Some(Target { device, family: port::family(family), transport })
 }
 
@@ -290,7 +295,9 @@ mod tests {
         assert_eq!(chosen(r#"{"devices":["fra","ams","fra"]}"#).unwrap(), ["ams", "fra"]);
         assert_eq!(chosen(r#"{"contributor":"co"}"#).unwrap().len(), 4);
         assert_eq!(chosen(r#"{"exchange":"ex","devices":["ams"]}"#).unwrap(), ["ams"]);
-        for nobody in [r#"{}"#, r#"{"devices":["nowhere"]}"#, r#"{"location":"nowhere"}"#, r#"{"devices":["ams","x y"]}"#] {
+        for nobody in
+            [r#"{}"#, r#"{"devices":["nowhere"]}"#, r#"{"location":"nowhere"}"#, r#"{"devices":["ams","x y"]}"#]
+        {
             assert_eq!(chosen(nobody), None, "{nobody}");
         }
     }
