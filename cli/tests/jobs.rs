@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
     process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},

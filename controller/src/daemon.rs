@@ -236,7 +236,7 @@ impl Controller {
         // Its name among the controllers of one store: unlike that of another process at this address before it.
         let name = format!("{http_addr}-{:08x}", rand::random::<u32>());
         let begun = jobs_store.map(|store| {
-            let runner = jobs::set_up(&shared, Arc::clone(&store), config.jobs.policy.clone(), name.clone());
+            let runner = jobs::set_up(&shared, Arc::clone(&store), &config.jobs, name.clone());
             (store, runner)
         });
         tasks.spawn(jobs::work(Arc::clone(&shared), begun, config.jobs, config.allow_plain, name));

@@ -4,6 +4,7 @@
 //! Serving goes on without them: a store on a server that is away is asked for again until it is there, and until then
 //! nobody can start a job. What agents are served for jobs is in [`crate::orders`].
 
+pub mod automatic;
 pub mod kept;
 pub mod port;
 pub mod source;
@@ -77,6 +78,8 @@ pub struct JobsConfig {
     pub by_jobs: ByJobs,
     /// Times and tries.
     pub policy: Policy,
+    /// What a change on the ledger starts.
+    pub automatic: automatic::AutomaticConfig,
 }
 
 /// Jobs, as the parts of a controller use them.
@@ -85,6 +88,8 @@ pub struct Jobs {
     pub desk: Desk,
     /// Where they are kept.
     pub store: Arc<dyn JobStore>,
+    /// Whether changes on the ledger start jobs.
+    pub automatic: automatic::Switch,
     /// Counts up with every event that this controller recorded.
     pub changed: watch::Sender<u64>,
     metrics: Mutex<Prometheus>,
@@ -128,7 +133,7 @@ fn open_file(path: &Path) -> Result<SqliteStore, StoreError> {
 
 /// Sets jobs up over a store, and answers what works on them.
 #[must_use]
-pub fn set_up(shared: &Arc<Shared>, store: Arc<dyn JobStore>, policy: Policy, holder: String) -> Runner {
+pub fn set_up(shared: &Arc<Shared>, store: Arc<dyn JobStore>, config: &JobsConfig, holder: String) -> Runner {
     let clock: Clock = clock::system();
     let agents = AgentPull::new(port::Agents::new(Arc::downgrade(shared)), Arc::clone(&clock));
     let registry = Registry::standard().over(Arc::new(agents));
@@ -142,8 +147,9 @@ pub fn set_up(shared: &Arc<Shared>, store: Arc<dyn JobStore>, policy: Policy, ho
         .observed(Arc::new(counting))
         .observed(Arc::new(kept::Following::new(Arc::downgrade(shared), Arc::clone(&store))))
         .observed(Arc::new(Rings(changed.clone())));
-    let desk = Desk::new(Arc::clone(&store), registry, policy, clock, Some(runner.waker()));
-    let jobs = Jobs { desk, store, changed, metrics: Mutex::new(metrics) };
+    let desk = Desk::new(Arc::clone(&store), registry, config.policy.clone(), clock, Some(runner.waker()));
+    let automatic = automatic::Switch::new(config.automatic.enabled);
+    let jobs = Jobs { desk, store, automatic, changed, metrics: Mutex::new(metrics) };
     // Set up once for each controller.
     let _ = shared.jobs.set(Arc::new(jobs));
     runner
@@ -164,14 +170,20 @@ pub async fn work(shared: Arc<Shared>, begun: Option<Begun>, config: JobsConfig,
                 () = tokio::time::sleep(TRY_AGAIN) => {}
             }
             match open(at, plain).await {
-                Ok(store) => break (Arc::clone(&store), set_up(&shared, store, config.policy.clone(), name.clone())),
+                Ok(store) => break (Arc::clone(&store), set_up(&shared, store, &config, name.clone())),
                 Err(error) => tracing::warn!(%error, "the store of jobs is away"),
             }
         },
     };
     tracing::info!(store = store.name(), "jobs are worked on");
+    let automatic = async {
+        if let Some(jobs) = shared.jobs.get() {
+            automatic::follow(Arc::clone(&shared), Arc::clone(jobs), config.automatic.clone()).await;
+        }
+    };
     tokio::join!(
         runner.run(stopping),
+        automatic,
         kept::look_up(Arc::clone(&shared), Arc::clone(&store)),
         forget(Arc::clone(&shared), store)
     );
