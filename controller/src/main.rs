@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -13,12 +14,15 @@ use causeway_controller::{
     daemon::{Config, Controller},
     guards::Limits,
     http::description,
-    jobs::{JobsConfig, StoreAt},
+    jobs::{
+        JobsConfig, StoreAt,
+        automatic::{AutomaticConfig, Field},
+    },
     orders::ByJobs,
     render::{Family, site::Site, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
 };
-use causeway_interface::{Code, Key};
+use causeway_interface::{Code, DeviceStatus, Key};
 use causeway_settings::{Failure, Problem, Program, key, shown};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -112,6 +116,25 @@ struct Options {
     /// Every device is provisioned by jobs
     #[arg(long, env = "CAUSEWAY_JOBS_ALL")]
     jobs_all: bool,
+    /// Changes on the ledger start jobs for devices that are provisioned by jobs: dry runs, but for devices that are opted in
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC")]
+    jobs_automatic: bool,
+    /// What has to change for it: status, desired, interfaces, links, record, others; all of them by default
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_FIELDS", value_name = "FIELD", value_delimiter = ',')]
+    jobs_automatic_fields: Vec<Field>,
+    /// Statuses of devices for which it counts; by default all but pending, rejected and deleting
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_STATUSES", value_name = "STATUS", value_delimiter = ',')]
+    jobs_automatic_statuses: Vec<DeviceStatus>,
+    /// Devices whose automatic jobs are no dry runs
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_COMMIT_DEVICES", value_name = "CODE", value_delimiter = ',')]
+    jobs_automatic_commit_devices: Vec<Code>,
+    /// Contributors whose devices' automatic jobs are no dry runs
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_COMMIT_CONTRIBUTORS", value_name = "CODE", value_delimiter = ',')]
+    jobs_automatic_commit_contributors: Vec<Code>,
+    /// An automatic job begins after the ledger has been quiet about its device for so many milliseconds
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_DEBOUNCE_MS", value_name = "MS", default_value_t = 5_000,
+        value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    jobs_automatic_debounce_ms: u64,
     /// Logs as JSON, as they are also where stderr is no terminal; RUST_LOG says what is logged, info without it
     #[arg(long, env = "CAUSEWAY_CONTROLLER_LOG_JSON")]
     log_json: bool,
@@ -254,7 +277,25 @@ fn jobs(options: &Options) -> JobsConfig {
             devices: options.jobs_devices.iter().copied().collect(),
             contributors: options.jobs_contributors.iter().copied().collect(),
         },
+        automatic: automatic(options),
         ..JobsConfig::default()
+    }
+}
+
+fn automatic(options: &Options) -> AutomaticConfig {
+    let usual = AutomaticConfig::default();
+    let or = |given: &[Field], usual| if given.is_empty() { usual } else { given.iter().copied().collect() };
+    let statuses = match options.jobs_automatic_statuses.as_slice() {
+        [] => usual.statuses,
+        given => given.iter().copied().collect(),
+    };
+    AutomaticConfig {
+        enabled: options.jobs_automatic,
+        fields: or(&options.jobs_automatic_fields, usual.fields),
+        statuses,
+        commit_devices: options.jobs_automatic_commit_devices.iter().copied().collect(),
+        commit_contributors: options.jobs_automatic_commit_contributors.iter().copied().collect(),
+        debounce: Duration::from_millis(options.jobs_automatic_debounce_ms),
     }
 }
 

@@ -24,6 +24,8 @@ pub enum Job {
     Watch(JobOne),
     /// List jobs, the youngest first.
     List(JobList),
+    /// Show whether changes on the ledger start jobs at a controller, or switch that on or off until it is started anew.
+    Automatic(JobAutomatic),
 }
 
 impl Job {
@@ -38,6 +40,7 @@ impl Job {
             Self::Cancel(args) => args.ask.json,
             Self::Logs(args) => args.ask.json,
             Self::List(args) => args.ask.json,
+            Self::Automatic(args) => args.ask.json,
         }
     }
 }
@@ -228,4 +231,24 @@ pub struct JobList {
     /// Which controller.
     #[command(flatten)]
     pub ask: AskJobs,
+}
+
+/// What the switch is to be.
+#[derive(Clone, Debug, Args)]
+pub struct JobAutomatic {
+    /// What it is to be; left out, it is shown.
+    #[arg(value_enum)]
+    pub to: Option<OnOff>,
+    /// Which controller.
+    #[command(flatten)]
+    pub ask: AskJobs,
+}
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnOff {
+    /// They do.
+    On,
+    /// They don't.
+    Off,
 }

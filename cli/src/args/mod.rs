@@ -31,7 +31,8 @@ pub use self::{
     },
     health::{Ask, Backtest, Health, OracleVerb, Subject},
     job::{
-        AskJobs, Job, JobCancel, JobKind, JobList, JobLogs, JobMode, JobOne, JobRetry, JobSkip, JobStart, JobTransport,
+        AskJobs, Job, JobAutomatic, JobCancel, JobKind, JobList, JobLogs, JobMode, JobOne, JobRetry, JobSkip, JobStart,
+        JobTransport, OnOff,
     },
     link::{Link, LinkAccept, LinkCreate, LinkList, LinkUpdate, acts_for},
     network::{Network, NetworkInit, NetworkUpdate, SetOracles},

@@ -63,6 +63,8 @@ pub use health::STALE_MS;
         jobs::job_logs,
         jobs::job_diff,
         jobs::stream::job_events,
+        jobs::automatic,
+        jobs::set_automatic,
         openapi,
         health::metrics,
         health::live,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::config::Controller;
 use crate::{
-    args::{AskJobs, Job, JobCancel, JobList, JobLogs, JobOne, JobRetry, JobSkip, JobStart},
+    args::{AskJobs, Job, JobAutomatic, JobCancel, JobList, JobLogs, JobOne, JobRetry, JobSkip, JobStart, OnOff},
     failure::{self, Exit, Failure},
     output::{Report, or_dash, plain, table, utc},
 };
@@ -27,6 +27,7 @@ pub async fn run(verb: Job) -> Result<Report, Failure> {
         Job::Logs(args) => logs(&args).await,
         Job::Watch(args) => watch::until_over(&Controller::new(&args.ask.controller)?, args.id).await?.ended(),
         Job::List(args) => list(&args).await,
+        Job::Automatic(args) => automatic(&args).await,
     }
 }
 
@@ -220,6 +221,17 @@ async fn list(args: &JobList) -> Result<Report, Failure> {
     });
     let text = table(&["job", "kind", "status", "state", "done", "devices", "actor", "since"], rows);
     Report::new(text, &value)
+}
+
+async fn automatic(args: &JobAutomatic) -> Result<Report, Failure> {
+    let jobs = Jobs::of(&args.ask)?;
+    let request = match args.to {
+        None => jobs.0.api(Method::GET, "/jobs/automatic"),
+        Some(to) => jobs.0.api(Method::POST, "/jobs/automatic").json(&json!({ "enabled": to == OnOff::On })),
+    };
+    let value: Value = jobs.0.json(request).await?;
+    let on = value.get("enabled").and_then(Value::as_bool).unwrap_or_default();
+    Report::new(if on { "changes on the ledger start jobs" } else { "no change on the ledger starts a job" }, &value)
 }
 
 /// The controller's answer is not what this version reads.

@@ -51,6 +51,7 @@ const OPERATOR: &str = "operator";
 pub fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/v1/jobs", get(jobs).post(start_jobs))
+        .route("/api/v1/jobs/automatic", get(automatic).post(set_automatic))
         .route("/api/v1/jobs/{id}", get(job))
         .route("/api/v1/jobs/{id}/retry", post(retry_job))
         .route("/api/v1/jobs/{id}/skip-step", post(skip_step))
@@ -383,4 +384,38 @@ pub async fn job_diff(
         return Ok(diffs.into_iter().filter_map(|view| view.diff).collect::<String>().into_response());
     }
     Ok(Json(diffs).into_response())
+}
+
+/// Whether changes on the ledger start jobs.
+#[derive(Debug, Deserialize, serde::Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AutomaticState {
+    /// They do.
+    enabled: bool,
+}
+
+/// Whether changes on the ledger start jobs at this controller.
+#[utoipa::path(
+    get, path = "/api/v1/jobs/automatic",
+    responses((status = 200, body = AutomaticState), (status = 503, body = ErrorBody))
+)]
+pub async fn automatic(State(shared): State<Arc<Shared>>) -> Result<Json<AutomaticState>, ApiError> {
+    Ok(Json(AutomaticState { enabled: jobs_of(&shared)?.automatic.is_on() }))
+}
+
+/// Throws the switch of this controller, until it is started anew: then it is as its settings say. Off, no change on the
+/// ledger starts anything, and what waited for a quiet moment is forgotten; jobs that run go on.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/automatic", request_body = AutomaticState,
+    responses((status = 200, body = AutomaticState), (status = 401, body = ErrorBody), (status = 503, body = ErrorBody))
+)]
+pub async fn set_automatic(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
+    request: Request,
+) -> Result<Json<AutomaticState>, ApiError> {
+    let asked: AutomaticState = operators(&shared, from, request).await?;
+    let was = jobs_of(&shared)?.automatic.set(asked.enabled);
+    tracing::warn!(was, now = asked.enabled, "whether changes on the ledger start jobs was set");
+    Ok(Json(asked))
 }
