@@ -26,7 +26,7 @@ use causeway_controller::{
     orders::ByJobs,
     testing::{PROGRAM_ID, code},
 };
-use causeway_interface::{DeviceStatus, InterfaceKind, InterfaceRole, LinkStatus};
+use causeway_interface::{DeviceStatus, InterfaceKind, InterfaceRole, LinkStatus, Prefix};
 use causeway_wire::controller::GetConfigRequest;
 use common::{PATIENCE, Running, agent_key, config, open, with_token};
 use reqwest::{Client, Method};
@@ -353,11 +353,11 @@ async fn without_a_store_there_are_no_jobs_and_only_the_operator_starts_some() {
     rig.running.handle.shutdown().await;
 }
 
-/// A change of one interface of the device, as the ledger would tell it.
-async fn touch_interface(rig: &mut Rig) {
+/// Another address for one interface of the device, as the ledger would tell it.
+async fn touch_interface(rig: &mut Rig, last: u8) {
     let device = rig.running.ledger.device_mut("ams");
-    let fabric = device.interfaces.iter_mut().find(|interface| !interface.link.is_zero()).unwrap();
-    fabric.mtu -= 100;
+    let uplink = device.interfaces.iter_mut().find(|interface| interface.role == InterfaceRole::Dia).unwrap();
+    uplink.address = Prefix::new(u32::from_be_bytes([203, 0, 113, last]), 31);
     rig.running.publish().await;
 }
 
@@ -398,19 +398,19 @@ async fn a_change_on_the_ledger_starts_a_dry_run_and_none_when_it_is_switched_of
     rig.change(LinkStatus::Activated).await;
     tokio::time::sleep(Duration::from_millis(800)).await;
     assert_eq!(jobs_of(&rig).await.len(), 1);
-    touch_interface(&mut rig).await;
+    touch_interface(&mut rig, 2).await;
     let job = next_job(&rig, 1).await;
     assert_eq!(
         (&job["kind"], &job["trigger"], &job["state"]),
         (&json!("dry-run"), &json!("automatic"), &json!("DONE"))
     );
     let (_, diff) = rig.call(Method::GET, &format!("/jobs/{}/diff", job["id"]), None).await;
-    assert!(diff[0]["diff"].as_str().unwrap().contains("mtu"), "{diff}");
+    assert!(diff[0]["diff"].as_str().unwrap().contains("+ ip address 203.0.113.2/31"), "{diff}");
     assert_eq!(rig.runs(), old, "a dry run changes nothing");
 
     let (_, state) = rig.call(Method::POST, "/jobs/automatic", Some(json!({ "enabled": false }))).await;
     assert_eq!(state["enabled"], false);
-    touch_interface(&mut rig).await;
+    touch_interface(&mut rig, 4).await;
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     assert_eq!(jobs_of(&rig).await.len(), 2, "it is switched off");
     rig.stop(agent).await;
@@ -423,7 +423,7 @@ async fn a_change_on_the_ledger_of_a_device_that_opted_in_is_committed_and_verif
     let agent = rig.agent();
     rig.provision().await;
     let old = rig.runs();
-    touch_interface(&mut rig).await;
+    touch_interface(&mut rig, 6).await;
     let job = next_job(&rig, 1).await;
     assert_eq!((&job["kind"], &job["status"]), (&json!("provision"), &json!("PROVISIONED")), "{job:#}");
     assert_eq!(job["steps"][6]["status"], "done", "verified");

@@ -181,6 +181,17 @@ pub async fn work(shared: Arc<Shared>, begun: Option<Begun>, config: JobsConfig,
             automatic::follow(Arc::clone(&shared), Arc::clone(jobs), config.automatic.clone()).await;
         }
     };
+    // A job that goes on without the ledger would find no device in it.
+    let read = async {
+        let (mut stopping, mut changed) = (shared.stopping.clone(), shared.subscribe());
+        while shared.store().effective().is_none() {
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                more = changed.changed() => if more.is_err() { return },
+            }
+        }
+    };
+    read.await;
     tokio::join!(
         runner.run(stopping),
         automatic,

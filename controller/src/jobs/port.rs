@@ -25,6 +25,11 @@ use crate::{
 /// An agent that has not asked for so long is not there, in milliseconds: it polls every ten seconds, and five polls may be
 /// lost to an apply of its own.
 const HEARD_MS: u64 = 60_000;
+/// After its start, a controller waits for so long for agents to come to it before it says that one is not there: they try
+/// again every 30 s at the latest.
+const GRACE_MS: u64 = 45_000;
+/// Between two looks for one that is to come.
+const LOOK: Duration = Duration::from_millis(100);
 /// Age up to which what an agent told of what runs counts, in milliseconds: the steps of a job ask one after the other.
 const FRESH_MS: u64 = 10_000;
 /// Longest wait for what runs: an agent that watches tells it within a second. The step that asks is tried again.
@@ -163,11 +168,19 @@ impl AgentPort for Agents {
 
     fn view<'a>(&'a self, device: &'a Code) -> Doing<'a, AgentView> {
         Box::pin(async move {
-            let shared = self.shared()?;
-            let mut seen = {
-                let store = shared.store();
-                view(&shared.orders.of(device), store.entry(device), now_ms())
+            let mut seen = loop {
+                let shared = self.shared()?;
+                let seen = view(&shared.orders.of(device), shared.store().entry(device), now_ms());
+                let never = shared.orders.of(device).said.is_none();
+                let young = now_ms().saturating_sub(shared.metrics.started_unix_ms()) < GRACE_MS;
+                if !(never && young) {
+                    break seen;
+                }
+                // Not held while it waits: the controller may stop.
+                drop(shared);
+                tokio::time::sleep(LOOK).await;
             };
+            let shared = self.shared()?;
             // Only where nothing of a job is under way: an agent in the middle of an apply answers nobody.
             if seen.is_heard && seen.running.is_none() && shared.orders.of(device).open.is_none() {
                 seen.running = asked(&shared, device).await;
