@@ -34,23 +34,26 @@ use serde_json::{Value, json};
 
 const TOKEN: &str = "a-token-of-the-operator";
 
+/// The simulated routers of `ams` and `fra`, with the ports that their records have, and without a cable.
 fn fabric(running: &Running, family: sim::Family) -> Fabric {
     let fabric = Fabric::new(3);
-    let device = running.ledger.snapshot.devices.values().find(|d| d.code == code("ams")).unwrap();
-    fabric.add_device("ams", family, Some(device.public_ip.to_string().parse().unwrap())).unwrap();
-    for interface in &device.interfaces {
-        let port = Port::new("ams", interface.name.as_str());
-        match (interface.kind, interface.role) {
-            (InterfaceKind::Management, _) => fabric.add_management(port).unwrap(),
-            (_, InterfaceRole::Dia) => fabric.add_uplink(port, UplinkKind::Dia).unwrap(),
-            (_, InterfaceRole::Cyoa) => fabric.add_uplink(port, UplinkKind::Cyoa).unwrap(),
-            _ => {}
+    for name in ["ams", "fra"] {
+        let device = running.ledger.snapshot.devices.values().find(|d| d.code == code(name)).unwrap();
+        fabric.add_device(name, family, Some(device.public_ip.to_string().parse().unwrap())).unwrap();
+        for interface in &device.interfaces {
+            let port = Port::new(name, interface.name.as_str());
+            match (interface.kind, interface.role) {
+                (InterfaceKind::Management, _) => fabric.add_management(port).unwrap(),
+                (_, InterfaceRole::Dia) => fabric.add_uplink(port, UplinkKind::Dia).unwrap(),
+                (_, InterfaceRole::Cyoa) => fabric.add_uplink(port, UplinkKind::Cyoa).unwrap(),
+                _ => {}
+            }
         }
     }
     fabric
 }
 
-/// A controller with jobs in a folder; `ams` is provisioned by jobs where it is said.
+/// A controller with jobs in a folder; `ams` and `fra` are provisioned by jobs where it is said.
 struct Rig {
     running: Running,
     fabric: Fabric,
@@ -61,7 +64,7 @@ struct Rig {
 }
 
 fn jobs(folder: &Path, by_jobs: bool, automatic: AutomaticConfig) -> JobsConfig {
-    let devices = if by_jobs { BTreeSet::from([code("ams")]) } else { BTreeSet::new() };
+    let devices = if by_jobs { BTreeSet::from([code("ams"), code("fra")]) } else { BTreeSet::new() };
     JobsConfig {
         store: Some(StoreAt::File(folder.join("jobs.sqlite"))),
         by_jobs: ByJobs { devices, ..ByJobs::default() },
@@ -88,14 +91,18 @@ impl Rig {
     }
 
     fn agent(&self) -> AgentHandle {
+        self.agent_of("ams", 1)
+    }
+
+    fn agent_of(&self, name: &str, seed: u8) -> AgentHandle {
         let config = AgentConfig {
-            device: "ams".into(),
+            device: name.into(),
             program_id: PROGRAM_ID.0,
             controllers: vec![format!("http://{}", self.running.handle.grpc_addr)],
             controller_ca: None,
             controller_keys: BTreeSet::from([self.running.handle.controller_key()]),
             oracles: Vec::new(),
-            agent_key: agent_key(1),
+            agent_key: agent_key(seed),
             telemetry_key: agent_key(9),
             state_dir: self.folder.path().join("agent"),
             intervals: Intervals {
@@ -107,7 +114,7 @@ impl Rig {
             probes_per_sample: 1,
             buffered_samples: 100,
         };
-        Agent::start(config, self.fabric.driver("ams").unwrap()).unwrap()
+        Agent::start(config, self.fabric.driver(name).unwrap()).unwrap()
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
@@ -197,6 +204,10 @@ async fn whole_way(family: sim::Family) {
     assert_eq!(rig.runs(), old);
     rig.provision().await;
     assert_ne!(rig.runs(), old);
+    let page = rig.client.get(format!("http://{}/metrics", rig.running.handle.http_addr)).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    let ended = "causeway_jobs_ended_total{kind=\"provision\",status=\"PROVISIONED\",state=\"DONE\"} 2";
+    assert!(page.contains(ended) && !page.contains("# EOF"), "{page}");
     rig.stop(agent).await;
 }
 
@@ -429,4 +440,37 @@ async fn a_change_on_the_ledger_of_a_device_that_opted_in_is_committed_and_verif
     assert_eq!(job["steps"][6]["status"], "done", "verified");
     assert!(rig.runs() == rig.wanted() && rig.runs() != old);
     rig.stop(agent).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_the_network_is_on_all_devices_or_on_none() {
+    let mut rig = Rig::start(sim::Family::Frr, true, off()).await;
+    let (ams, fra) = (rig.agent(), rig.agent_of("fra", 2));
+    let request = json!({ "devices": ["ams", "fra"], "kind": "network-change" });
+    let runs = |rig: &Rig| ["ams", "fra"].map(|name| rig.fabric.running_text(name).unwrap());
+    let id = rig.start_job(request.clone()).await;
+    let (status, _, job) = rig.ends(id).await;
+    assert_eq!(status, "PROVISIONED", "{job:#}");
+    let old = runs(&rig);
+    assert!(old.iter().all(|text| text.contains("router isis")));
+
+    rig.change(LinkStatus::SoftDrained).await;
+    let fault = Fault::RejectLine { device: "fra".into(), containing: "metric 1000000".into() };
+    let fault = rig.fabric.inject(fault);
+    let id = rig.start_job(request).await;
+    let (status, state, job) = rig.ends(id).await;
+    assert_eq!((status.as_str(), state.as_str()), ("FAILED", "FAILED_VALIDATION"), "{job:#}");
+    assert_eq!(runs(&rig), old, "also the one that had committed");
+    assert!(!rig.is_pending().await);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(runs(&rig), old);
+
+    rig.fabric.heal(fault);
+    let (status, _) = rig.call(Method::POST, &format!("/jobs/{id}/retry"), Some(json!({}))).await;
+    assert_eq!(status, 200);
+    let (status, _, job) = rig.ends(id).await;
+    assert_eq!(status, "PROVISIONED", "{job:#}");
+    assert!(runs(&rig).iter().all(|text| text.contains("metric 1000000")));
+    fra.shutdown().await;
+    rig.stop(ams).await;
 }

@@ -28,7 +28,9 @@ fn entry(text: &str, running: u8) -> Entry {
     let text_sha256 = served(text).sha256.to_vec();
     let word =
         Running { text_sha256, verified_sha256: vec![1; 32], running_sha256: vec![running; 32], at_unix_ms: 1_000 };
-    Entry { word: Some(word), ..Entry::default() }
+    let mut entry = Entry::default();
+    entry.word = Some(word);
+    entry
 }
 
 #[test]
