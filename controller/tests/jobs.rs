@@ -7,6 +7,7 @@ mod common;
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -27,6 +28,7 @@ use causeway_controller::{
     testing::{PROGRAM_ID, code},
 };
 use causeway_interface::{DeviceStatus, InterfaceKind, InterfaceRole, LinkStatus, Prefix};
+use causeway_jobs::spec::JobId;
 use causeway_wire::controller::GetConfigRequest;
 use common::{PATIENCE, Running, agent_key, config, open, with_token};
 use reqwest::{Client, Method};
@@ -76,16 +78,17 @@ fn jobs(folder: &Path, by_jobs: bool, automatic: AutomaticConfig) -> JobsConfig 
 impl Rig {
     async fn start(family: sim::Family, by_jobs: bool, automatic: AutomaticConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let running = Self::controller(family, jobs(folder.path(), by_jobs, automatic)).await;
+        let any = config().grpc_addr;
+        let running = Self::controller(family, jobs(folder.path(), by_jobs, automatic), any).await;
         let fabric = fabric(&running, family);
         let clock = fabric.run_clock();
         Self { running, fabric, client: Client::new(), folder, clock }
     }
 
-    async fn controller(family: sim::Family, jobs: JobsConfig) -> Running {
+    async fn controller(family: sim::Family, jobs: JobsConfig, grpc_addr: SocketAddr) -> Running {
         let operator_token = Some(TOKEN.to_owned());
         let family = Some(family.name().parse().unwrap());
-        let running = Running::start(Config { operator_token, family, jobs, ..config() }).await;
+        let running = Running::start(Config { operator_token, family, jobs, grpc_addr, ..config() }).await;
         running.handle.shared().finalized(u64::MAX);
         running
     }
@@ -177,6 +180,17 @@ impl Rig {
 
     async fn is_pending(&self) -> bool {
         self.fabric.driver("ams").unwrap().is_pending().await.unwrap()
+    }
+
+    /// Ends the controller, and starts another one over the same store and ledger, at the same address for agents.
+    async fn next_controller(self) -> Self {
+        let Self { running, fabric, client, folder, clock } = self;
+        let (ledger, address) = (running.ledger.clone(), running.handle.grpc_addr);
+        running.handle.shutdown().await;
+        let mut running = Self::controller(sim::Family::Frr, jobs(folder.path(), true, off()), address).await;
+        running.ledger = ledger;
+        running.publish().await;
+        Self { running, fabric, client, folder, clock }
     }
 
     async fn change(&mut self, status: LinkStatus) {
@@ -308,14 +322,7 @@ async fn what_the_last_job_left_is_served_by_the_next_controller_and_its_jobs_go
     agent.shutdown().await;
     let id = rig.start_job(json!({ "devices": ["ams"] })).await;
     rig.until(id, "it waits", |job| job["state"] == "WAITING_FOR_DEVICE").await;
-    let Rig { running, fabric, client, folder, clock } = rig;
-    let (ledger, slot) = (running.ledger.clone(), running.ledger.snapshot.slot);
-    running.handle.shutdown().await;
-    let mut running = Rig::controller(sim::Family::Frr, jobs(folder.path(), true, off())).await;
-    running.ledger = ledger;
-    running.ledger.snapshot.slot = slot;
-    running.publish().await;
-    let rig = Rig { running, fabric, client, folder, clock };
+    let rig = rig.next_controller().await;
     let served = || rig.running.handle.shared().orders.of(&code("ams")).kept.map(|kept| kept.text.to_string());
     rig.eventually("what the last job left is known", || served().as_deref() == Some(old.as_str())).await;
     let agent = rig.agent();
@@ -473,4 +480,32 @@ async fn a_change_of_the_network_is_on_all_devices_or_on_none() {
     assert!(runs(&rig).iter().all(|text| text.contains("metric 1000000")));
     fra.shutdown().await;
     rig.stop(ams).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_between_commit_and_confirmation_is_confirmed_by_the_next_controller() {
+    let mut rig = Rig::start(sim::Family::Frr, true, off()).await;
+    let agent = rig.agent();
+    rig.provision().await;
+    rig.change(LinkStatus::SoftDrained).await;
+    // The job waits for the agent in its commit, and is held there.
+    agent.shutdown().await;
+    let id = rig.start_job(json!({ "devices": ["ams"] })).await;
+    rig.until(id, "it waits", |job| job["state"] == "WAITING_FOR_DEVICE").await;
+    let desk = |rig: &Rig| rig.running.handle.shared().jobs.get().unwrap().desk.clone();
+    desk(&rig).hold(JobId(id), "tester", "to be looked at").await.unwrap();
+    let agent = rig.agent();
+    rig.until(id, "it has committed", |job| job["steps"][5]["status"] == "done").await;
+    assert!(rig.is_pending().await && rig.runs() == rig.wanted());
+
+    let rig = rig.next_controller().await;
+    assert!(rig.is_pending().await, "nobody has said anything yet");
+    desk(&rig).release(JobId(id), "tester").await.unwrap();
+    let (status, _, job) = rig.ends(id).await;
+    assert_eq!((status.as_str(), &job["steps"][7]["status"]), ("PROVISIONED", &json!("done")), "{job:#}");
+    assert!(!rig.is_pending().await && rig.runs() == rig.wanted());
+    // What it left is served from then on, also by a controller that did not offer it.
+    let kept = || rig.running.handle.shared().orders.of(&code("ams")).kept.map(|kept| kept.text.to_string());
+    rig.eventually("it is kept", || kept() == Some(rig.wanted())).await;
+    rig.stop(agent).await;
 }

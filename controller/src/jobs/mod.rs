@@ -261,3 +261,17 @@ pub fn to_withdraw(job: &Job) -> Vec<Code> {
         Phase::Forward | Phase::Ended(End::Done | End::Partly(_)) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_a_servers_url_or_a_file() {
+        for url in ["postgres://jobs@db/causeway", "postgresql://db/causeway"] {
+            assert_eq!(StoreAt::parse(url), StoreAt::Server(url.to_owned()));
+        }
+        assert_eq!(StoreAt::parse("/var/lib/jobs.sqlite"), StoreAt::File("/var/lib/jobs.sqlite".into()));
+        assert_eq!(StoreAt::parse("postgres"), StoreAt::File("postgres".into()));
+    }
+}
