@@ -3,7 +3,8 @@
 //! `watch -> topology -> plan -> render -> serve`. The middle is pure: [`topology`], [`backbone`], [`plan`], [`probes`],
 //! [`render`] and [`guards`] know no clock, socket or storage, and the CLI renders offline through the very same function.
 //!
-//! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run.
+//! It never writes to the ledger and holds no state that can't be made anew from it, so any number may run. Provisioning
+//! jobs have a memory, in a store of their own ([`jobs`]); what agents are served for them is in [`orders`].
 
 pub mod auth;
 pub mod backbone;
