@@ -2,7 +2,9 @@
 //!
 //! With no controller to be reached everything that runs keeps running, and tries go on with growing waits. A configuration
 //! that failed is not tried again before its own wait is over, however often it is offered; one that an earlier process of
-//! this agent had begun, and that does not run, has failed.
+//! this agent had begun, and that does not run, has failed. What is applied for a provisioning job is in [`orders`].
+
+mod orders;
 
 use std::{
     collections::VecDeque,
@@ -17,6 +19,7 @@ use causeway_wire::controller::{
 };
 use tokio::sync::watch;
 
+use self::orders::Orders;
 use crate::{
     apply::{Applier, Applying},
     backoff::Backoff,
@@ -25,6 +28,7 @@ use crate::{
     config::AgentConfig,
     core::{Failure, Outcome},
     driver::Driver,
+    order::Order,
     plan::{self, Plan},
     running::{self, Intended},
     shared::{Shared, chain, unix_ms},
@@ -74,6 +78,7 @@ pub struct Puller<D> {
     taken_back: bool,
     settled: bool,
     finalized_slot: u64,
+    orders: Orders,
 }
 
 enum Ended {
@@ -106,6 +111,7 @@ impl<D: Driver> Puller<D> {
             taken_back: false,
             settled: false,
             finalized_slot: 0,
+            orders: Orders::default(),
         }
     }
 
@@ -154,6 +160,7 @@ impl<D: Driver> Puller<D> {
         polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let renew = tokio::time::sleep_until(session.renew_at().into());
+            let overdue = self.orders.overdue();
             let wake = async {
                 tokio::select! {
                     _ = polls.tick() => Ok(Wake::Pull),
@@ -163,6 +170,7 @@ impl<D: Driver> Puller<D> {
                         Err(status) => Err(ClientError::Refused { call: "WatchConfig", status: Box::new(status) }),
                     },
                     () = renew => Ok(Wake::Renew),
+                    () = overdue => Ok(Wake::Pull),
                 }
             };
             match until_stopped(stop, wake).await {
@@ -186,6 +194,9 @@ impl<D: Driver> Puller<D> {
 
     /// Whether a notice says nothing new.
     fn knows(&self, notice: &ConfigNotice) -> bool {
+        if self.orders.is_news(notice) {
+            return false;
+        }
         let applied = self.shared.status().applied;
         let current = applied
             .is_some_and(|a| a.generation.0 == notice.generation && a.sha256.0.as_slice() == notice.sha256.as_slice());
@@ -209,19 +220,27 @@ impl<D: Driver> Puller<D> {
                 }
             }
         }
+        self.end_overdue().await;
         self.notice_drift().await;
         let applied = self.shared.status().applied;
         let held = self.held.as_ref().filter(|held| Instant::now() < held.until).map(|held| held.tried);
-        let have = held.or(applied).map(|a| a.sha256.0.to_vec()).unwrap_or_default();
+        let have = self.orders.waiting().or_else(|| Some(held.or(applied)?.sha256));
+        let have = have.map(|hash| hash.0.to_vec()).unwrap_or_default();
         let have_plan = self.shared.plan().sha256.clone();
         let reply = session.get_config(self.question(have.clone(), have_plan.clone())).await?;
-        let offered = self.note(&reply)?;
+        if let Some(word) = &reply.word {
+            self.hear(word).await;
+        }
+        let Some(offered) = self.note(&reply)? else {
+            return self.tell_running(session, reply.running_wanted).await;
+        };
         if reply.bundle.is_none() && offered.sha256.0.as_slice() != have.as_slice() {
             return Err(ClientError::Protocol("another configuration, and no body"));
         }
         match reply.bundle {
             Some(bundle) => self.take(&bundle).await,
             // The same text, younger: the body is asked for once more, because only a signature moves a generation.
+            None if self.orders.waiting().is_some() => {}
             None if applied.is_some_and(|a| a.sha256 == offered.sha256 && a.generation < offered.generation) => {
                 let again = session.get_config(self.question(Vec::new(), have_plan)).await?;
                 match again.bundle {
@@ -248,6 +267,10 @@ impl<D: Driver> Puller<D> {
             running_sha256: bytes(self.seen),
             verified_sha256: bytes(self.verified.map(|verified| verified.text)),
             verified_running_sha256: bytes(self.verified.map(|verified| verified.running)),
+            have_order: self.orders.have(),
+            waiting_sha256: bytes(self.orders.waiting()),
+            startup_sha256: bytes(self.store.memory().startup),
+            takes_orders: true,
         }
     }
 
@@ -263,10 +286,14 @@ impl<D: Driver> Puller<D> {
         Ok(())
     }
 
-    /// Takes down what the controller says beside the configuration.
-    fn note(&mut self, reply: &GetConfigResponse) -> Result<Applied, ClientError> {
-        let sha256 = reply.sha256.as_slice().try_into().map_err(|_| ClientError::Protocol("no hash"))?;
-        let offered = Applied { generation: Generation(reply.generation), sha256: TextHash(sha256) };
+    /// Takes down what the controller says beside the configuration. None where there is nothing to be applied.
+    fn note(&mut self, reply: &GetConfigResponse) -> Result<Option<Applied>, ClientError> {
+        let offered = if reply.nothing && reply.bundle.is_none() {
+            None
+        } else {
+            let sha256 = reply.sha256.as_slice().try_into().map_err(|_| ClientError::Protocol("no hash"))?;
+            Some(Applied { generation: Generation(reply.generation), sha256: TextHash(sha256) })
+        };
         if let Some(fresh) = &reply.probe_plan {
             let read = Plan::read(fresh);
             if read.left_out > 0 {
@@ -278,7 +305,7 @@ impl<D: Driver> Puller<D> {
             }
         }
         let mut status = self.shared.status();
-        (status.offered, status.evaluated_slot) = (Some(offered), reply.evaluated_slot);
+        (status.offered, status.evaluated_slot) = (offered, reply.evaluated_slot);
         status.polled_unix_ms = unix_ms();
         Ok(offered)
     }
@@ -286,7 +313,8 @@ impl<D: Driver> Puller<D> {
     /// Looks at what runs. If something else changed it, it is compared and applied anew.
     async fn notice_drift(&mut self) {
         self.seen = None;
-        let Some(verified) = self.verified else { return };
+        // What waits is another one than was verified, and is looked at by who waits.
+        let Some(verified) = self.verified.filter(|_| self.orders.waiting().is_none()) else { return };
         match self.applier.running_hash().await {
             Ok(now) => {
                 self.seen = Some(now);
@@ -307,19 +335,34 @@ impl<D: Driver> Puller<D> {
             pinned: &config.controller_keys,
             floor: self.store.memory().floor(),
         };
-        let ended = match bundle::check(offered, &expected) {
-            Ok(bundle) => match self.interrupted(&bundle).await {
+        let hash = offered.sha256.as_slice().try_into().map_or_else(|_| TextHash::of(&offered.text), TextHash);
+        let tried = Applied { generation: Generation(offered.generation), sha256: hash };
+        let checked = bundle::check(offered, &expected).and_then(|bundle| Ok((bundle, Order::of(offered)?)));
+        if let Ok((bundle, order)) = &checked
+            && !self.make_way(bundle.hash, order.as_ref()).await
+        {
+            return;
+        }
+        self.orders.take(offered, hash);
+        let ended = match checked {
+            Ok((bundle, order)) => match self.interrupted(&bundle).await {
                 Some(outcome) => at_once(outcome),
                 None => {
                     let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
                     self.intended = Some(Intended { applied, text: bundle.text.clone() });
-                    self.applier.apply(&bundle).await
+                    match self.apply(&bundle, order.as_ref()).await {
+                        Some(ended) => ended,
+                        None => return self.say_waiting().await,
+                    }
                 }
             },
             Err(error) => at_once(Outcome::Refused(Failure::new(error.code(), error.to_string()))),
         };
-        let hash = offered.sha256.as_slice().try_into().map_or_else(|_| TextHash::of(&offered.text), TextHash);
-        let tried = Applied { generation: Generation(offered.generation), sha256: hash };
+        self.after(tried, &ended).await;
+    }
+
+    /// What an apply that is over leaves behind.
+    async fn after(&mut self, tried: Applied, ended: &Applying) {
         self.verified = match &ended.outcome {
             Outcome::Unchanged | Outcome::Applied => {
                 self.seen = self.applier.running_hash().await.ok();
@@ -328,8 +371,8 @@ impl<D: Driver> Puller<D> {
             Outcome::Refused(_) | Outcome::Reverted(_) => self.verified,
             Outcome::Lost(_) => None,
         };
-        self.conclude(tried, &ended);
-        let report = self.report(tried, &ended).await;
+        self.conclude(tried, ended);
+        let report = self.report(tried, ended).await;
         self.queue(report);
     }
 
@@ -367,9 +410,10 @@ impl<D: Driver> Puller<D> {
 
     fn conclude(&mut self, tried: Applied, ended: &Applying) {
         let (device, generation) = (self.config.device.as_str(), tried.generation.0);
+        let correlation = self.orders.correlation(tried.sha256);
         match &ended.outcome {
             Outcome::Unchanged | Outcome::Applied => {
-                tracing::info!(%device, generation, outcome = ?ended.outcome, warnings = ?ended.warnings, "configuration runs");
+                tracing::info!(%device, generation, %correlation, outcome = ?ended.outcome, warnings = ?ended.warnings, "configuration runs");
                 self.held = None;
                 let mut status = self.shared.status();
                 status.applied = Some(tried);
@@ -377,7 +421,7 @@ impl<D: Driver> Puller<D> {
                 status.applies += 1;
             }
             Outcome::Refused(failure) | Outcome::Reverted(failure) | Outcome::Lost(failure) => {
-                tracing::warn!(%device, generation, code = failure.code, error = %failure.message, "configuration does not run");
+                tracing::warn!(%device, generation, %correlation, code = failure.code, error = %failure.message, "configuration does not run");
                 let intervals = self.config.intervals;
                 let mut backoff = match self.held.take() {
                     Some(held) if held.tried.sha256 == tried.sha256 => held.backoff,
@@ -402,21 +446,35 @@ impl<D: Driver> Puller<D> {
             Outcome::Refused(failure) => (ApplyResult::Refused, Some(failure)),
             Outcome::Reverted(failure) | Outcome::Lost(failure) => (ApplyResult::Reverted, Some(failure)),
         };
+        let code = failure.map(|f| f.code.to_owned()).unwrap_or_default();
+        let words = failure.map_or_else(|| ended.warnings.join("; "), |f| f.message.clone());
+        self.report_as(tried, result, code, words, &ended.diff, ended.took).await
+    }
+
+    async fn report_as(
+        &self,
+        tried: Applied,
+        result: ApplyResult,
+        error_code: String,
+        message: String,
+        diff: &str,
+        took: Duration,
+    ) -> ApplyReport {
         let running = self.applier.running_hash().await.map(|hash| hash.0.to_vec()).unwrap_or_default();
-        let cut = ended.diff.len() > MAX_DIFF_BYTES;
         ApplyReport {
             device: self.config.device.clone(),
             generation: tried.generation.0,
             sha256: tried.sha256.0.to_vec(),
             result: result.into(),
-            diff: prefix(&running::hidden(&ended.diff).0, MAX_DIFF_BYTES).to_owned(),
-            diff_cut: cut,
-            duration_ms: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
-            error_code: failure.map(|f| f.code.to_owned()).unwrap_or_default(),
-            message: failure.map_or_else(|| ended.warnings.join("; "), |f| f.message.clone()),
+            diff: prefix(&running::hidden(diff).0, MAX_DIFF_BYTES).to_owned(),
+            diff_cut: diff.len() > MAX_DIFF_BYTES,
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            error_code,
+            message,
             running_sha256: running,
             startup_saved: self.store.memory().startup == Some(tried.sha256),
             at_unix_ms: unix_ms(),
+            order: self.orders.correlation(tried.sha256),
         }
     }
 

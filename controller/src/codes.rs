@@ -53,6 +53,7 @@ entries! {
     RUNNING_NOT_TOLD = "CW-CONTROLLER-RUNNING-NOT-TOLD", "The device's agent has not said in time what runs.", "Check that the agent runs and reaches this controller: the device's `config.polled_unix_ms` tells when it last asked. An agent in the middle of an apply answers after it; ask again.";
     QUESTIONS_FULL = "CW-CONTROLLER-QUESTIONS-FULL", "As many agents are being asked what runs as the controller asks at a time.", "Ask again in a minute, about fewer devices at a time.";
     STREAMS_FULL = "CW-CONTROLLER-STREAMS-FULL", "As many streams of events are open as the controller serves.", "Close some, or poll GET /api/v1/devices until one ends.";
+    NO_JOBS = "CW-CONTROLLER-NO-JOBS", "The controller has no store of provisioning jobs, or can't reach it.", "Set jobs_store to a file or to a PostgreSQL server's URL; if it is set, check that the server answers.";
     PATH_UNKNOWN = "CW-CONTROLLER-PATH-UNKNOWN", "Nothing is served under this path.", "See /api/v1/openapi.json for what there is.";
     METHOD_UNKNOWN = "CW-CONTROLLER-METHOD-UNKNOWN", "This path does not take this method.", "The header `allow` names those that it takes; see /api/v1/openapi.json.";
     DEVICE_EXISTS = "CW-CONTROLLER-DEVICE-EXISTS", "The ledger has a device of this code, and it is another one than the request describes.", "Choose another code, or ask without what differs: `causeway device get` shows what is there.";

@@ -38,6 +38,8 @@ use crate::{
         self,
         serve::{Bounds, serve},
     },
+    jobs::{self, JobsConfig},
+    orders::Orders,
     prepare::Settings,
     render::{
         Family, Renderer,
@@ -93,6 +95,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Serve without TLS also beyond this machine, where something else protects the way.
     pub allow_plain: bool,
+    /// Provisioning jobs.
+    pub jobs: JobsConfig,
 }
 
 impl Config {
@@ -115,6 +119,7 @@ impl Config {
             audit_file: None,
             tls: None,
             allow_plain: false,
+            jobs: JobsConfig::default(),
         }
     }
 }
@@ -153,6 +158,9 @@ pub enum StartError {
     /// The audit log can't be used.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The store of jobs can't be used.
+    #[error("the store of jobs can't be used")]
+    Jobs(#[from] causeway_jobs::store::StoreError),
     /// No random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] rand::Error),
@@ -216,8 +224,20 @@ impl Controller {
             Some(path) => Audit::open(path)?,
             None => Audit::in_memory()?,
         };
-        let shared = Shared::new(signer, settings, config.operator_token, audit, secret, stopping.clone());
-        let shared = Arc::new(shared);
+        let jobs_store = match &config.jobs.store {
+            Some(at) => jobs::open(at, config.allow_plain).await.map(Some).or_else(|error| {
+                // What can be away is asked again; nobody's configuration waits for it.
+                if !error.is_away() || matches!(at, jobs::StoreAt::File(_)) {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "the store of jobs is away");
+                Ok(None)
+            })?,
+            None => None,
+        };
+        let orders = Orders::new(config.jobs.by_jobs.clone());
+        let token = config.operator_token;
+        let shared = Arc::new(Shared::new(signer, settings, orders, token, audit, secret, stopping.clone()));
 
         let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));
         if let Some(tls) = &tls {
@@ -230,6 +250,13 @@ impl Controller {
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let events = EventsServer::new(EventService::new(Arc::clone(&shared)));
         let mut tasks = JoinSet::new();
+        // Its name among the controllers of one store: unlike that of another process at this address before it.
+        let name = format!("{http_addr}-{:08x}", rand::random::<u32>());
+        let begun = jobs_store.map(|store| {
+            let runner = jobs::set_up(&shared, Arc::clone(&store), &config.jobs, name.clone());
+            (store, runner)
+        });
+        tasks.spawn(jobs::work(Arc::clone(&shared), begun, config.jobs, config.allow_plain, name));
         let stopped = stop_signal(stopping.clone());
         tasks.spawn(async move {
             // A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.

@@ -182,6 +182,18 @@ pub enum Change {
         /// The id of this try in logs and reports.
         correlation: String,
     },
+    /// A provisioning job has reached its end on a device.
+    JobDone {
+        /// Device.
+        #[schema(value_type = String)]
+        device: Code,
+        /// Number of the job.
+        job: i64,
+        /// What it was for.
+        job_kind: String,
+        /// Correlation id of the step that tells it.
+        correlation: String,
+    },
     /// No configuration is made: the ledger can't be trusted to be whole.
     LedgerUnreadable {
         /// The problem's code.
@@ -209,6 +221,7 @@ impl Change {
             Self::ApplyReport { .. } => "apply-report",
             Self::Job { .. } => "job",
             Self::JobStep { .. } => "job-step",
+            Self::JobDone { .. } => "job-done",
             Self::LedgerUnreadable { .. } => "ledger-unreadable",
             Self::LedgerReadable {} => "ledger-readable",
         }

@@ -4,7 +4,8 @@
 //! [`render`] and [`guards`] know no clock, socket or storage, and the CLI renders offline through the very same function.
 //!
 //! It never writes to the ledger and holds no state that can't be made anew from it but its log of what people did
-//! ([`audit`]), so any number may run. What has to be written to the ledger it prepares for others to sign ([`onboard`]).
+//! ([`audit`]), so any number may run. Provisioning jobs have a memory, in a store of their own ([`jobs`]); what agents are
+//! served for them is in [`orders`]. What has to be written to the ledger it prepares for others to sign ([`onboard`]).
 
 pub mod audit;
 pub mod auth;
@@ -19,9 +20,12 @@ pub mod guards;
 pub mod http;
 pub mod job_events;
 pub mod job_start;
+pub mod jobs;
 pub mod metrics;
+pub mod offering;
 pub mod onboard;
 pub mod operators;
+pub mod orders;
 pub mod plan;
 pub mod prepare;
 pub mod probes;

@@ -6,6 +6,7 @@ mod audit;
 mod config;
 mod device;
 mod health;
+mod job;
 mod link;
 mod network;
 mod registry;
@@ -32,6 +33,10 @@ pub use self::{
         InterfaceRemove, InterfaceSet,
     },
     health::{Ask, Backtest, Health, OracleVerb, Subject},
+    job::{
+        AskJobs, Job, JobAutomatic, JobCancel, JobKind, JobList, JobLogs, JobMode, JobOne, JobRetry, JobSkip, JobStart,
+        JobTransport, OnOff,
+    },
     link::{Link, LinkAccept, LinkCreate, LinkList, LinkUpdate, acts_for},
     network::{Network, NetworkInit, NetworkUpdate, SetOracles},
     registry::{
@@ -54,6 +59,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub noun: Noun,
+}
+
+impl Cli {
+    /// How the result is printed.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match &self.noun {
+            Noun::Job(verb) if verb.json() => Format::Json,
+            _ => self.globals.output,
+        }
+    }
 }
 
 /// Options of every verb.
@@ -111,6 +127,9 @@ pub enum Noun {
     /// Configurations of devices.
     #[command(subcommand)]
     Config(Config),
+    /// Provisioning jobs, which a controller runs.
+    #[command(subcommand)]
+    Job(Job),
     /// What happened to a device, link, contributor, location or exchange.
     History(History),
     /// A ledger of one's own, for trying things out; arguments are those of causeway-localnet.

@@ -17,6 +17,7 @@ mod health;
 mod history;
 mod import;
 mod interface;
+mod job;
 mod key;
 mod link;
 mod localnet;
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Noun::Topology(verb) => topology::run(&Session::open(globals)?, verb).await,
         Noun::History(args) => history::run(&Session::open(globals)?, &args).await,
         Noun::Config(verb) => config::run(verb).await,
+        Noun::Job(verb) => job::run(verb).await,
         Noun::Localnet(verb) => localnet::run(&verb, globals),
         Noun::Key(verb) => key::run(globals, &verb).await,
         Noun::Import(args) => import::run(&args),

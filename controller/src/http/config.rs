@@ -120,6 +120,8 @@ pub struct ReportView {
     pub diff: String,
     /// The diff is cut.
     pub diff_cut: bool,
+    /// Correlation id of the job's order under which it was applied, or empty.
+    pub order: String,
 }
 
 impl From<&Problem> for ErrorBody {
@@ -136,6 +138,7 @@ pub fn report_error(code: &str, message: &str) -> ErrorBody {
         code: known.map_or_else(|| code.to_owned(), |known| known.code.to_owned()),
         cause: message.to_owned(),
         remedy: known.map_or("Look at the agent's log.", |known| known.remedy).to_owned(),
+        job: None,
     }
 }
 
@@ -155,6 +158,7 @@ impl From<&Report> for ReportView {
             startup_saved: report.startup_saved,
             diff: report.diff.clone(),
             diff_cut: report.diff_cut,
+            order: report.order.clone(),
         }
     }
 }

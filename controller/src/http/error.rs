@@ -19,6 +19,9 @@ pub struct ErrorBody {
     pub cause: String,
     /// What to do about it.
     pub remedy: String,
+    /// The job that is in the way, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<i64>,
 }
 
 impl ErrorBody {
@@ -31,7 +34,7 @@ impl ErrorBody {
     /// Of what the controller calls by a short name.
     #[must_use]
     pub fn short(name: &str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code: codes::full(name), cause: cause.into(), remedy: remedy.into() }
+        Self { code: codes::full(name), cause: cause.into(), remedy: remedy.into(), job: None }
     }
 }
 
@@ -46,7 +49,7 @@ impl ApiError {
     /// A refusal of this kind with its particulars.
     pub fn new(status: StatusCode, entry: Entry, cause: impl Into<String>) -> Self {
         let (code, remedy) = (entry.code.into(), entry.remedy.into());
-        Self { status, body: ErrorBody { code, cause: cause.into(), remedy } }
+        Self { status, body: ErrorBody { code, cause: cause.into(), remedy, job: None } }
     }
 
     /// A refusal in words that are made already.

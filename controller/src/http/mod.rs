@@ -12,6 +12,7 @@ pub mod config;
 pub mod error;
 mod extract;
 mod health;
+mod jobs;
 mod look;
 pub mod model;
 mod operator;
@@ -36,6 +37,8 @@ use utoipa::OpenApi;
 
 use crate::{codes, shared::Shared};
 use error::ApiError;
+
+pub use health::STALE_MS;
 
 /// The API in words.
 #[derive(OpenApi)]
@@ -63,12 +66,23 @@ use error::ApiError;
         stream::events,
         audit::audit,
         availability::availability,
+        jobs::jobs,
+        jobs::start_jobs,
+        jobs::job,
+        jobs::retry_job,
+        jobs::skip_step,
+        jobs::cancel_job,
+        jobs::job_logs,
+        jobs::job_diff,
+        jobs::stream::job_events,
+        jobs::automatic,
+        jobs::set_automatic,
         openapi,
         health::metrics,
         health::live,
         health::ready,
     ),
-    components(schemas(crate::events::Event))
+    components(schemas(crate::events::Event, jobs::LogLine))
 )]
 struct Api;
 
@@ -103,6 +117,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/events", get(stream::events))
         .route("/api/v1/availability", get(availability::availability))
         .route("/api/v1/audit", get(audit::audit))
+        .merge(jobs::routes())
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(health::metrics))
         .route("/live", get(health::live))
