@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use causeway_wire::controller::{
-    ApplyEvent, ConfigChange, ConfigEvent, Event as Message, EventsLost, HealthEvent, JobEvent, JobStepEvent,
-    LedgerEvent, StatusEvent, WatchEventsRequest, event::What, events_server::Events,
+    ApplyEvent, ConfigChange, ConfigEvent, Event as Message, EventsLost, HealthEvent, JobDoneEvent, JobEvent,
+    JobStepEvent, LedgerEvent, StatusEvent, WatchEventsRequest, event::What, events_server::Events,
 };
 use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -164,6 +164,12 @@ pub fn message(event: &Event) -> Message {
             status: step.status.clone(),
             error_code: step.error_code.clone(),
             message: step.message.clone(),
+            correlation: correlation.clone(),
+        }),
+        Change::JobDone { device, job, job_kind, correlation } => What::JobDone(JobDoneEvent {
+            device: device.to_string(),
+            job: *job,
+            kind: job_kind.clone(),
             correlation: correlation.clone(),
         }),
         Change::LedgerUnreadable { code, cause } => {

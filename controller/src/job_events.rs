@@ -54,6 +54,8 @@ pub fn changes(job: &Job, recorded: &Recorded) -> Vec<Change> {
         | Event::CancelRequested { .. }
         | Event::Held { .. }
         | Event::Released { .. }
+        | Event::Approved { .. }
+        | Event::GlassBroken { .. }
         | Event::RetryRequested { .. }
         | Event::Ended(_) => vec![of_job(job)],
     }

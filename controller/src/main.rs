@@ -14,11 +14,11 @@ use causeway_controller::{
     daemon::{Config, Controller},
     guards::Limits,
     http::description,
-    operators,
     jobs::{
         JobsConfig, StoreAt,
         automatic::{AutomaticConfig, Field},
     },
+    operators,
     orders::ByJobs,
     render::{Family, site::Site, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
@@ -272,6 +272,8 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
 /// File of the audit log in the folder that systemd keeps for the service.
 fn own_audit_file() -> Option<PathBuf> {
     Some(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join("audit.sqlite"))
+}
+
 /// File of jobs in the folder that systemd keeps for the service.
 const JOBS_FILE: &str = "jobs.sqlite";
 

@@ -56,7 +56,8 @@ async fn every_question_of_the_description_has_its_answer() {
     assert_eq!(paths.len(), 34);
     for path in &paths {
         // What takes more than a question has tests of its own.
-        if ["approve", "held", "running", "drift", "events", "provision", "jobs"].iter().any(|part| path.contains(part)) {
+        if ["approve", "held", "running", "drift", "events", "provision", "jobs"].iter().any(|part| path.contains(part))
+        {
             continue;
         }
         let code = if path.starts_with("/api/v1/links") { "ams-fra" } else { "ams" };

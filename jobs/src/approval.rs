@@ -31,6 +31,18 @@ pub enum Role {
     Operations,
 }
 
+impl Role {
+    /// The name that people see.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Authority => "authority",
+            Self::Owner => "owner",
+            Self::Operations => "operations",
+        }
+    }
+}
+
 /// The ledger's roles.
 pub trait Roles: Send + Sync + 'static {
     /// What a key is with regard to all of these devices; empty for a key that is nothing.

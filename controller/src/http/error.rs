@@ -28,7 +28,7 @@ impl ErrorBody {
     /// In words that are made already.
     #[must_use]
     pub fn of(code: impl Into<String>, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code: code.into(), cause: cause.into(), remedy: remedy.into() }
+        Self { code: code.into(), cause: cause.into(), remedy: remedy.into(), job: None }
     }
 
     /// Of what the controller calls by a short name.

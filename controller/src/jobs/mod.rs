@@ -35,7 +35,10 @@ use tokio::sync::watch;
 
 use crate::{
     events::Change,
+    job_events::JobEvents,
+    job_start::AtDesk,
     orders::ByJobs,
+    services::Asking,
     shared::{Shared, now_ms},
 };
 
@@ -146,8 +149,11 @@ pub fn set_up(shared: &Arc<Shared>, store: Arc<dyn JobStore>, config: &JobsConfi
     let runner = Runner::new(Arc::new(engine), Arc::clone(&store), RunnerConfig::new(holder))
         .observed(Arc::new(counting))
         .observed(Arc::new(kept::Following::new(Arc::downgrade(shared), Arc::clone(&store))))
-        .observed(Arc::new(Rings(changed.clone())));
+        .observed(Arc::new(Rings(changed.clone())))
+        .observed(Arc::new(JobEvents::new(shared)));
     let desk = Desk::new(Arc::clone(&store), registry, config.policy.clone(), clock, Some(runner.waker()));
+    shared.services.set_provision(Arc::new(AtDesk::new(desk.clone(), shared)));
+    shared.services.set_job_store(Arc::new(Asking(Arc::clone(&store))));
     let automatic = automatic::Switch::new(config.automatic.enabled);
     let jobs = Jobs { desk, store, automatic, changed, metrics: Mutex::new(metrics) };
     // Set up once for each controller.

@@ -120,6 +120,8 @@ fn choose(shared: &Shared, target: &Target, wanted: Wanted) -> Result<Rendering,
         Wanted::Generation(wanted) => {
             entry.generation(wanted).ok_or_else(|| failed(format!("generation {wanted} is not kept")))?
         }
+        // The engine takes it from the job that it goes back behind, and asks nobody.
+        Wanted::Before(job) => return Err(failed(format!("what ran before {job} is kept with that job alone"))),
         Wanted::Bare => {
             let snapshot = store.effective().ok_or_else(|| away("the ledger has not been read yet"))?;
             return Ok(Rendering::Aside(Arc::clone(snapshot), generation(shared, &store, device, 0)));

@@ -7,7 +7,7 @@ mod model;
 mod start;
 pub(super) mod stream;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -26,6 +26,7 @@ use causeway_jobs::{
     store::{Filter, StoreError},
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 pub use self::{
@@ -33,19 +34,24 @@ pub use self::{
     start::{StartRequest, Started, started},
 };
 use super::{
+    audit::audited,
     error::{ApiError, ErrorBody},
     extract::{Asked, Body, Named},
     operator,
     routes::{device_code, wants_text},
 };
-use crate::{codes, daemon::Peer, jobs::Jobs, shared::Shared};
+use crate::{
+    codes,
+    daemon::Peer,
+    jobs::Jobs,
+    operators::{self, Actor},
+    shared::Shared,
+};
 
 /// Jobs in a list at most.
 const MAX_LISTED: usize = 100;
 /// Jobs in a list where nobody says how many.
 const LISTED: usize = 20;
-/// Who asks, where the caller does not say: whoever has the operator's token is one.
-const OPERATOR: &str = "operator";
 
 /// The routes.
 pub fn routes() -> Router<Arc<Shared>> {
@@ -78,14 +84,20 @@ fn refusal(status: StatusCode, kind: ErrorKind, cause: impl Into<String>) -> Api
 }
 
 fn body(kind: ErrorKind, cause: impl Into<String>) -> ErrorBody {
-    ErrorBody { code: kind.code.to_owned(), cause: cause.into(), remedy: kind.remedy.to_owned(), job: None }
+    ErrorBody::of(kind.code, cause, kind.remedy)
 }
 
 /// What a caller reads where jobs refuse something.
 fn refused(error: &AskError) -> (StatusCode, ErrorBody) {
     let status = match error {
-        AskError::Spec(_) | AskError::Words | AskError::Unsupported(_) => StatusCode::BAD_REQUEST,
-        AskError::NotNow(_) | AskError::Store(StoreError::Busy { .. }) => StatusCode::CONFLICT,
+        AskError::Spec(_) | AskError::Words | AskError::Unsupported(_) | AskError::Rollout(_) => {
+            StatusCode::BAD_REQUEST
+        }
+        AskError::NotNow(_) | AskError::RolloutNotNow(_) | AskError::Store(StoreError::Busy { .. }) => {
+            StatusCode::CONFLICT
+        }
+        AskError::Approval(_) => StatusCode::FORBIDDEN,
+        AskError::Roles(_) => StatusCode::SERVICE_UNAVAILABLE,
         AskError::Store(StoreError::Unknown(_)) => StatusCode::NOT_FOUND,
         AskError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         AskError::Event(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -144,7 +156,7 @@ pub async fn jobs(
 ) -> Result<Json<Vec<JobSummary>>, ApiError> {
     let jobs = jobs_of(&shared)?;
     let device = query.device.as_deref().map(|code| device_code(&shared.store(), code)).transpose()?;
-    let filter = Filter { device, status: query.status, parent: None, before: query.before.map(JobId) };
+    let filter = Filter { device, status: query.status, before: query.before.map(JobId), ..Filter::default() };
     let limit = query.limit.unwrap_or(LISTED).clamp(1, MAX_LISTED);
     let mut listed = Vec::new();
     for row in jobs.store.list(filter, limit).await.map_err(store_error)? {
@@ -170,20 +182,59 @@ pub async fn start_jobs(
     ConnectInfo(Peer(from)): ConnectInfo<Peer>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let request: StartRequest = operators(&shared, from, request).await?;
-    let started = started(&shared, jobs_of(&shared)?, &request).await?;
+    let (caller, mut request): (Actor, StartRequest) = operators(&shared, from, request).await?;
+    request.actor = Some(speaker(&caller, request.actor.as_deref()));
+    let jobs = jobs_of(&shared)?;
+    let before = serde_json::to_value(&request).unwrap_or_default();
+    let work = async {
+        let started = started(&shared, jobs, &request).await?;
+        let after = serde_json::to_value(&started).unwrap_or_default();
+        Ok((started, after))
+    };
+    let started = audited(&shared, caller, "job.start", request.subject(), before, work).await?;
     Ok((StatusCode::ACCEPTED, Json(started)).into_response())
 }
 
-/// The body of a call of the operator's; somebody else's is not even read.
+/// The body of a call of the operator's, and whose it is; somebody else's is not even read.
 async fn operators<T: serde::de::DeserializeOwned>(
     shared: &Shared,
     from: SocketAddr,
     request: Request,
-) -> Result<T, ApiError> {
-    operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
+) -> Result<(Actor, T), ApiError> {
+    let caller = operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
     let Body(body): Body<T> = Body::from_request(request, &()).await?;
-    Ok(body)
+    Ok((caller, body))
+}
+
+/// Who asks, as the job keeps it: an operator by the name that goes with the token, whatever the request says; where the
+/// token has no name, whoever the request names.
+fn speaker(caller: &Actor, said: Option<&str>) -> String {
+    match said {
+        Some(said) if [operators::ALONE, operators::LOCAL].contains(&caller.name.as_str()) => said.to_owned(),
+        Some(_) | None => caller.name.clone(),
+    }
+}
+
+/// How a job stands, as the audit log keeps it.
+fn standing(job: &Job) -> Value {
+    json!({ "status": job.status().name(), "state": job.state().name(), "round": job.round })
+}
+
+/// Something that is asked of a job, written down before and after.
+async fn asked_of(
+    shared: &Shared,
+    caller: Actor,
+    action: &'static str,
+    id: JobId,
+    work: impl Future<Output = Result<Job, AskError>>,
+) -> Result<Job, ApiError> {
+    let before = standing(&jobs_of(shared)?.desk.job(id).await?);
+    let work = async {
+        let job = work.await?;
+        let after = standing(&job);
+        Ok((job, after))
+    };
+    audited(shared, caller, action, id.0.to_string(), before, work).await
 }
 
 /// A job with its steps.
@@ -221,9 +272,10 @@ pub async fn retry_job(
     Named(id): Named,
     request: Request,
 ) -> Result<Json<JobView>, ApiError> {
-    let asked: RetryRequest = operators(&shared, from, request).await?;
-    let actor = asked.actor.as_deref().unwrap_or(OPERATOR);
-    let job = jobs_of(&shared)?.desk.retry(number(&id)?, &asked.steps, actor).await?;
+    let (caller, asked): (Actor, RetryRequest) = operators(&shared, from, request).await?;
+    let (id, actor) = (number(&id)?, speaker(&caller, asked.actor.as_deref()));
+    let work = jobs_of(&shared)?.desk.retry(id, &asked.steps, &actor);
+    let job = asked_of(&shared, caller, "job.retry", id, work).await?;
     Ok(Json(JobView::of(&job)))
 }
 
@@ -253,9 +305,10 @@ pub async fn skip_step(
     Named(id): Named,
     request: Request,
 ) -> Result<Json<JobView>, ApiError> {
-    let asked: SkipRequest = operators(&shared, from, request).await?;
-    let actor = asked.actor.as_deref().unwrap_or(OPERATOR);
-    let job = jobs_of(&shared)?.desk.skip(number(&id)?, asked.step, actor, &asked.reason).await?;
+    let (caller, asked): (Actor, SkipRequest) = operators(&shared, from, request).await?;
+    let (id, actor) = (number(&id)?, speaker(&caller, asked.actor.as_deref()));
+    let work = jobs_of(&shared)?.desk.skip(id, asked.step, &actor, &asked.reason);
+    let job = asked_of(&shared, caller, "job.skip-step", id, work).await?;
     Ok(Json(JobView::of(&job)))
 }
 
@@ -295,15 +348,20 @@ pub async fn cancel_job(
     Named(id): Named,
     request: Request,
 ) -> Result<Json<Cancelled>, ApiError> {
-    let asked: CancelRequest = operators(&shared, from, request).await?;
+    let (caller, asked): (Actor, CancelRequest) = operators(&shared, from, request).await?;
     let (jobs, id) = (jobs_of(&shared)?, number(&id)?);
-    let actor = asked.actor.as_deref().unwrap_or(OPERATOR);
+    let actor = speaker(&caller, asked.actor.as_deref());
     if asked.abandon {
         tracing::warn!(job = %id, actor, reason = asked.reason, "a job that can't be read is abandoned");
-        jobs.store.abandon(id).await.map_err(store_error)?;
+        let before = json!({ "reason": asked.reason });
+        let work = async {
+            jobs.store.abandon(id).await.map_err(store_error)?;
+            Ok(((), Value::Null))
+        };
+        audited(&shared, caller, "job.abandon", id.0.to_string(), before, work).await?;
         return Ok(Json(Cancelled { id: id.0, job: None }));
     }
-    let job = jobs.desk.cancel(id, actor, &asked.reason).await?;
+    let job = asked_of(&shared, caller, "job.cancel", id, jobs.desk.cancel(id, &actor, &asked.reason)).await?;
     Ok(Json(Cancelled { id: id.0, job: Some(JobView::of(&job)) }))
 }
 
@@ -414,8 +472,14 @@ pub async fn set_automatic(
     ConnectInfo(Peer(from)): ConnectInfo<Peer>,
     request: Request,
 ) -> Result<Json<AutomaticState>, ApiError> {
-    let asked: AutomaticState = operators(&shared, from, request).await?;
-    let was = jobs_of(&shared)?.automatic.set(asked.enabled);
-    tracing::warn!(was, now = asked.enabled, "whether changes on the ledger start jobs was set");
+    let (caller, asked): (Actor, AutomaticState) = operators(&shared, from, request).await?;
+    let automatic = &jobs_of(&shared)?.automatic;
+    let (now, before) = (asked.enabled, json!({ "enabled": automatic.is_on() }));
+    let work = async {
+        let was = automatic.set(now);
+        tracing::warn!(was, now, "whether changes on the ledger start jobs was set");
+        Ok(((), json!({ "enabled": now })))
+    };
+    audited(&shared, caller, "job.automatic", "automatic".to_owned(), before, work).await?;
     Ok(Json(asked))
 }

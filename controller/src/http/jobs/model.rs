@@ -318,7 +318,7 @@ impl JobView {
             },
             wanted_generation: match spec.wanted {
                 Wanted::Generation(generation) => Some(generation),
-                Wanted::Current | Wanted::Bare => None,
+                Wanted::Current | Wanted::Bare | Wanted::Before(_) => None,
             },
             confirm_within_ms: spec.confirm_within_ms,
             trigger: trigger.to_owned(),
@@ -410,6 +410,10 @@ fn told(event: &Event) -> Told<'_> {
         }
         Event::Held { actor, reason } => plain(format!("{actor} holds it: {reason}")),
         Event::Released { actor } => plain(format!("{actor} lets it go on")),
+        Event::Approved { key, role, reason } => plain(format!("{key} approves it as {}: {reason}", role.name())),
+        Event::GlassBroken { key, role, reason } => {
+            plain(format!("{key} begins it without approval, as {}: {reason}", role.name()))
+        }
         Event::Skipped { step, actor, reason } => {
             (Some((*step, false, 0)), format!("{actor} leaves it out: {reason}"), None)
         }

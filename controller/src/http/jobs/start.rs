@@ -13,10 +13,11 @@ use causeway_sdk::snapshot::Snapshot;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{OPERATOR, body, refusal, refused};
+use super::{body, refusal, refused};
 use crate::{
     http::error::{ApiError, ErrorBody},
     jobs::{Jobs, port},
+    operators,
     shared::Shared,
 };
 
@@ -24,7 +25,7 @@ use crate::{
 pub const MAX_BULK: usize = 1_000;
 
 /// What is to be done, and with which devices. Where several things choose devices, those that all of them choose are meant.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StartRequest {
     /// Codes of devices.
@@ -47,7 +48,7 @@ pub struct StartRequest {
     pub transport: Option<String>,
     /// The generation to go back to, of a revert.
     pub generation: Option<u64>,
-    /// Who asks; "operator" where it is not said.
+    /// Who asks, where the token has no name of its own.
     pub actor: Option<String>,
     /// Which way it came in: "http" (the default) or "cli".
     pub trigger: Option<String>,
@@ -117,6 +118,18 @@ fn find(
 }
 
 impl StartRequest {
+    /// What the audit log files it under: the device, or what chooses several.
+    pub(super) fn subject(&self) -> String {
+        match (
+            self.devices.as_slice(),
+            [&self.location, &self.exchange, &self.contributor].into_iter().flatten().next(),
+        ) {
+            ([one], None) => one.clone(),
+            ([], Some(chosen)) => chosen.clone(),
+            (_, _) => "several".to_owned(),
+        }
+    }
+
     fn order(&self) -> Result<Order, ApiError> {
         let kinds = [
             ("provision", Kind::Provision),
@@ -226,7 +239,7 @@ pub async fn started(shared: &Shared, jobs: &Jobs, asked: &StartRequest) -> Resu
             generation: asked.generation,
             mode: order.mode,
             trigger: order.trigger,
-            actor: asked.actor.clone().unwrap_or_else(|| OPERATOR.to_owned()),
+            actor: asked.actor.clone().unwrap_or_else(|| operators::ALONE.to_owned()),
             parent: None,
         };
         match jobs.desk.start(&request, None).await {
