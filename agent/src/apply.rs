@@ -26,6 +26,9 @@ pub struct ApplyLimits {
     pub load: Duration,
     /// From the commit on, for neighbours to come back.
     pub verify: Duration,
+    /// After the commit, for what a change breaks to show: a look before that may see neighbours and routes that are about to go.
+    /// At most half of `verify`. A change of metrics breaks nothing, and waits for nothing.
+    pub settle: Duration,
     /// Between two looks while verifying.
     pub look: Duration,
     /// The device reverts by itself after this; more than a verb and the verification together.
@@ -38,11 +41,16 @@ impl Default for ApplyLimits {
             verb: Duration::from_secs(60),
             load: Duration::from_secs(300),
             verify: Duration::from_secs(30),
+            // The first two reckonings of routes after a change, 0.2 s apart at most, and their way to the kernel; fivefold.
+            settle: Duration::from_secs(1),
             look: Duration::from_millis(250),
             revert_after: Duration::from_secs(180),
         }
     }
 }
+
+/// What waits for a change to show leaves the rest of the verification's time to neighbours that come back.
+const SETTLE_SHARE: u32 = 2;
 
 /// Everything about an apply that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,9 +282,18 @@ impl<D: Driver> Applier<D> {
     async fn verify(&self, bundle: &Bundle, gathered: &mut Gathered) -> Result<(), Failure> {
         let wanted = self.bounded(self.driver.wanted_adjacencies(&bundle.text)).await?;
         let kept: BTreeSet<String> = gathered.up_before.intersection(&wanted).cloned().collect();
-        let deadline = Instant::now() + self.limits.verify;
+        let began = Instant::now();
+        let deadline = began + self.limits.verify;
+        let breaks_nothing = metrics_only(&gathered.diff);
+        let settle =
+            if breaks_nothing { Duration::ZERO } else { self.limits.settle.min(self.limits.verify / SETTLE_SHARE) };
         loop {
+            let looked = began.elapsed();
             let failure = match self.look(bundle, &kept, &gathered.reach_before).await {
+                Ok(_) if looked < settle => {
+                    tokio::time::sleep(self.limits.look.min(settle.saturating_sub(looked))).await;
+                    continue;
+                }
                 Ok((up, mut warnings)) => {
                     warnings.extend(wanted.difference(&up).map(|name| format!("no adjacency on {name} yet")));
                     gathered.warnings = warnings;
@@ -397,6 +414,18 @@ async fn within<T>(limit: Duration, verb: impl Future<Output = Result<T, DriverE
     }
 }
 
+/// Whether a difference is of numbers that decide which way traffic takes, and of nothing else.
+fn metrics_only(diff: &str) -> bool {
+    let changed = |line: &&str| line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---");
+    let mut lines = diff.lines().filter(changed).peekable();
+    lines.peek().is_some()
+        && lines.all(|line| line.split_at(1).1.trim_start().strip_prefix("isis metric ").is_some_and(is_number))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Warnings for neighbours that are no longer reached. One far device may be down for reasons of its own, and must not
 /// hold up everyone else: only to have lost all of them is this device's failure.
 fn still_reached(before: &Reach, after: &Reach) -> Result<Vec<String>, Failure> {
@@ -437,6 +466,25 @@ mod tests {
     fn reach(sessions: &[u8], routes: &[u8]) -> Reach {
         let of = |last: &[u8]| last.iter().map(|n| Ipv4Addr::new(198, 18, 0, *n)).collect();
         Reach { sessions: of(sessions), routes: of(routes) }
+    }
+
+    #[test]
+    fn only_a_change_of_metrics_is_one() {
+        let diff =
+            |lines: &str| format!("--- running\n+++ intended\n@@ -1,3 +1,3 @@\n interface a\n{lines} isis bfd\n");
+        assert!(metrics_only(&diff("- isis metric 4000\n+ isis metric 4001\n")));
+        assert!(metrics_only(&diff("-   isis metric 4000\n+   isis metric 4001\n")));
+        for other in [
+            "",
+            "- isis metric 4000\n",
+            "- isis metric 4000\n+ isis metric 4001\n+ isis passive\n",
+            "- isis metric 4000\n+ isis metric 4001 level-1\n",
+            "-link a mtu 1500\n+link a mtu 9000\n",
+            "+ isis passive\n",
+        ] {
+            // A metric that only goes is a change to the default.
+            assert_eq!(metrics_only(&diff(other)), other == "- isis metric 4000\n", "{other:?}");
+        }
     }
 
     #[test]

@@ -5,28 +5,23 @@
 //! this agent had begun, and that does not run, has failed. What is applied for a provisioning job is in [`orders`].
 
 mod orders;
+mod reports;
+mod take;
 
-use std::{
-    collections::VecDeque,
-    future::Future,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, future::Future, path::PathBuf, sync::Arc, time::Instant};
 
-use causeway_wire::controller::{
-    ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse,
-};
+use causeway_wire::controller::{ApplyReport, ConfigNotice, GetConfigRequest, GetConfigResponse};
 use tokio::sync::watch;
 
 use self::orders::Orders;
+pub use self::reports::{MAX_DIFF_BYTES, prefix};
 use crate::{
-    apply::{Applier, Applying},
+    apply::Applier,
     backoff::Backoff,
-    bundle::{self, Bundle, Expected, Generation, TextHash},
+    bundle::{Generation, TextHash},
     client::{ClientError, Identity, Session},
     config::AgentConfig,
-    core::{Failure, Outcome},
+    core::Failure,
     driver::Driver,
     order::Order,
     plan::{self, Plan},
@@ -34,11 +29,6 @@ use crate::{
     shared::{Shared, chain, unix_ms},
     state::{Applied, StateStore},
 };
-
-/// Reports that wait for a controller; the oldest go first. An agent applies a few an hour.
-const MAX_WAITING_REPORTS: usize = 64;
-/// Longest diff in a report, in bytes: a message holds 4 MiB, people read less.
-pub const MAX_DIFF_BYTES: usize = 256 * 1024;
 
 /// A configuration that failed, and when it may be tried again.
 struct Held {
@@ -254,6 +244,8 @@ impl<D: Driver> Puller<D> {
                 }
             }
         }
+        // What became of it is said before anything else is done: a network waits for that word, and for none of the rest.
+        self.flush(session).await?;
         self.finalized(reply.finalized_slot).await;
         self.tell_running(session, reply.running_wanted).await
     }
@@ -326,198 +318,10 @@ impl<D: Driver> Puller<D> {
         }
     }
 
-    async fn take(&mut self, offered: &ConfigBundle) {
-        let config = self.config.clone();
-        let expected = Expected {
-            program_id: &config.program_id,
-            device: &config.device,
-            family: self.applier.driver().family(),
-            pinned: &config.controller_keys,
-            floor: self.store.memory().floor(),
-        };
-        let hash = offered.sha256.as_slice().try_into().map_or_else(|_| TextHash::of(&offered.text), TextHash);
-        let tried = Applied { generation: Generation(offered.generation), sha256: hash };
-        let checked = bundle::check(offered, &expected).and_then(|bundle| Ok((bundle, Order::of(offered)?)));
-        if let Ok((bundle, order)) = &checked
-            && !self.make_way(bundle.hash, order.as_ref()).await
-        {
-            return;
-        }
-        self.orders.take(offered, hash);
-        let ended = match checked {
-            Ok((bundle, order)) => match self.interrupted(&bundle).await {
-                Some(outcome) => at_once(outcome),
-                None => {
-                    let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
-                    self.intended = Some(Intended { applied, text: bundle.text.clone() });
-                    match self.apply(&bundle, order.as_ref()).await {
-                        Some(ended) => ended,
-                        None => return self.say_waiting().await,
-                    }
-                }
-            },
-            Err(error) => at_once(Outcome::Refused(Failure::new(error.code(), error.to_string()))),
-        };
-        self.after(tried, &ended).await;
-    }
-
-    /// What an apply that is over leaves behind.
-    async fn after(&mut self, tried: Applied, ended: &Applying) {
-        self.verified = match &ended.outcome {
-            Outcome::Unchanged | Outcome::Applied => {
-                self.seen = self.applier.running_hash().await.ok();
-                self.seen.map(|running| Verified { text: tried.sha256, running })
-            }
-            Outcome::Refused(_) | Outcome::Reverted(_) => self.verified,
-            Outcome::Lost(_) => None,
-        };
-        self.conclude(tried, ended);
-        let report = self.report(tried, ended).await;
-        self.queue(report);
-    }
-
-    /// What became of an apply that an earlier process did not end, once something is offered: if it is the same again and
-    /// doesn't run, it has failed, for what ended that process may have been the configuration itself.
-    async fn interrupted(&mut self, offered: &Bundle) -> Option<Outcome> {
-        let unfinished = self.unfinished?;
-        let failure =
-            || Failure::new("APPLY_INTERRUPTED", "the agent ended while it applied this; the device went back");
-        if unfinished.sha256 == offered.hash {
-            match self.applier.runs(offered).await {
-                // It was confirmed, and only that was not written down.
-                Ok(true) => self.unfinished = None,
-                Ok(false) => {
-                    self.unfinished = None;
-                    let intervals = self.config.intervals;
-                    let before = self.store.memory().begun.saturating_sub(1);
-                    let backoff = Backoff::new(intervals.reapply_base, intervals.reapply_max).after(before);
-                    self.held = Some(Held { tried: unfinished, until: Instant::now(), backoff });
-                    return Some(Outcome::Reverted(failure()));
-                }
-                Err(failure) => return Some(Outcome::Refused(failure)),
-            }
-        } else {
-            self.unfinished = None;
-            // Where it was not taken back just now, it may have been confirmed as well, and nobody asks for it any more.
-            if !self.taken_back {
-                return None;
-            }
-            let report = self.report(unfinished, &at_once(Outcome::Reverted(failure()))).await;
-            self.queue(report);
-        }
-        None
-    }
-
-    fn conclude(&mut self, tried: Applied, ended: &Applying) {
-        let (device, generation) = (self.config.device.as_str(), tried.generation.0);
-        let correlation = self.orders.correlation(tried.sha256);
-        match &ended.outcome {
-            Outcome::Unchanged | Outcome::Applied => {
-                tracing::info!(%device, generation, %correlation, outcome = ?ended.outcome, warnings = ?ended.warnings, "configuration runs");
-                self.held = None;
-                let mut status = self.shared.status();
-                status.applied = Some(tried);
-                status.last_error = None;
-                status.applies += 1;
-            }
-            Outcome::Refused(failure) | Outcome::Reverted(failure) | Outcome::Lost(failure) => {
-                tracing::warn!(%device, generation, %correlation, code = failure.code, error = %failure.message, "configuration does not run");
-                let intervals = self.config.intervals;
-                let mut backoff = match self.held.take() {
-                    Some(held) if held.tried.sha256 == tried.sha256 => held.backoff,
-                    Some(_) | None => Backoff::new(intervals.reapply_base, intervals.reapply_max),
-                };
-                let until = Instant::now() + backoff.next(rand::random());
-                self.held = Some(Held { tried, until, backoff });
-                let mut status = self.shared.status();
-                status.failed_applies += 1;
-                status.last_error = Some(format!("{}: {}", failure.code, failure.message));
-                if matches!(ended.outcome, Outcome::Lost(_)) {
-                    status.applied = None;
-                }
-            }
-        }
-    }
-
-    async fn report(&self, tried: Applied, ended: &Applying) -> ApplyReport {
-        let (result, failure) = match &ended.outcome {
-            Outcome::Unchanged => (ApplyResult::Unchanged, None),
-            Outcome::Applied => (ApplyResult::Applied, None),
-            Outcome::Refused(failure) => (ApplyResult::Refused, Some(failure)),
-            Outcome::Reverted(failure) | Outcome::Lost(failure) => (ApplyResult::Reverted, Some(failure)),
-        };
-        let code = failure.map(|f| f.code.to_owned()).unwrap_or_default();
-        let words = failure.map_or_else(|| ended.warnings.join("; "), |f| f.message.clone());
-        self.report_as(tried, result, code, words, &ended.diff, ended.took).await
-    }
-
-    async fn report_as(
-        &self,
-        tried: Applied,
-        result: ApplyResult,
-        error_code: String,
-        message: String,
-        diff: &str,
-        took: Duration,
-    ) -> ApplyReport {
-        let running = self.applier.running_hash().await.map(|hash| hash.0.to_vec()).unwrap_or_default();
-        ApplyReport {
-            device: self.config.device.clone(),
-            generation: tried.generation.0,
-            sha256: tried.sha256.0.to_vec(),
-            result: result.into(),
-            diff: prefix(&running::hidden(diff).0, MAX_DIFF_BYTES).to_owned(),
-            diff_cut: diff.len() > MAX_DIFF_BYTES,
-            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            error_code,
-            message,
-            running_sha256: running,
-            startup_saved: self.store.memory().startup == Some(tried.sha256),
-            at_unix_ms: unix_ms(),
-            order: self.orders.correlation(tried.sha256),
-        }
-    }
-
-    fn queue(&mut self, report: ApplyReport) {
-        if self.reports.len() == MAX_WAITING_REPORTS {
-            tracing::warn!(device = %self.config.device, "too many reports wait; the oldest is dropped");
-            self.reports.pop_front();
-        }
-        self.reports.push_back(report);
-    }
-
-    /// Saves startup when what runs is final, and says so.
-    async fn finalized(&mut self, slot: u64) {
-        self.finalized_slot = self.finalized_slot.max(slot);
-        let Some(applied) = self.shared.status().applied else { return };
-        match self.applier.save_startup(self.finalized_slot).await {
-            Ok(false) => {}
-            Ok(true) => {
-                self.shared.status().startup = Some(applied.sha256);
-                let report = self.report(applied, &at_once(Outcome::Unchanged)).await;
-                self.queue(report);
-            }
-            Err(failure) => self.note_failure(&failure),
-        }
-    }
-
     fn note_failure(&self, failure: &Failure) {
         tracing::warn!(device = %self.config.device, code = failure.code, error = %failure.message, "device failed");
         self.shared.status().last_error = Some(format!("{}: {}", failure.code, failure.message));
     }
-
-    async fn flush(&mut self, session: &mut Session) -> Result<(), ClientError> {
-        while let Some(report) = self.reports.front() {
-            session.report(report.clone()).await?;
-            self.reports.pop_front();
-        }
-        Ok(())
-    }
-}
-
-/// An outcome that nothing was done for.
-const fn at_once(outcome: Outcome) -> Applying {
-    Applying { outcome, diff: String::new(), warnings: Vec::new(), took: Duration::ZERO }
 }
 
 enum Wake {
@@ -533,13 +337,4 @@ pub async fn until_stopped<T>(stop: &mut watch::Receiver<bool>, work: impl Futur
         _ = stop.wait_for(|stopped| *stopped) => None,
         done = work => Some(done),
     }
-}
-
-/// At most `max` bytes of a text, cut between characters.
-pub fn prefix(text: &str, max: usize) -> &str {
-    let mut end = text.len().min(max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
 }

@@ -99,6 +99,7 @@ entries! {
     DELAY_OUT_OF_RANGE = "CW-CONTROLLER-DELAY-OUT-OF-RANGE", "A link's delay makes no metric.", "Correct the link on the ledger.";
 
     // Rendering.
+    PORT_NAME_TOO_LONG = "CW-CONTROLLER-PORT-NAME-TOO-LONG", "A port of a router with FRR has a longer name than Linux has names of interfaces, which is 15 characters. FRR would take it for a port that is not there.", "Name the interface on the ledger as the router's Linux does (`ip link`); until then the device keeps its last good configuration.";
     VLAN_NOT_IN_NAME = "CW-CONTROLLER-VLAN-NOT-IN-NAME", "A sub-interface of a router with FRR does not have its VLAN in its name, and Linux could not be told which it is.", "Name the sub-interface after its VLAN (PORT.VLAN); until then the device keeps its last good configuration.";
     VALUE_NOT_WRITABLE = "CW-CONTROLLER-VALUE-NOT-WRITABLE", "A value of a record can't be written into a configuration: it could be read as something else.", "Correct the record on the ledger that is named.";
     TEMPLATE_FAILED = "CW-CONTROLLER-TEMPLATE-FAILED", "A template of this build can't be filled in.", "This is a defect of this build; report it with the device's record.";

@@ -5,6 +5,8 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+pub use causeway_connections::Peer;
+use causeway_connections::serve;
 use causeway_interface::{Code, Key};
 use causeway_sdk::{
     address::to_pubkey,
@@ -34,10 +36,7 @@ use crate::{
     event_stream::EventService,
     grpc::ConfigService,
     guards::Limits,
-    http::{
-        self,
-        serve::{Bounds, serve},
-    },
+    http::{self, serve::BOUNDS},
     jobs::{self, JobsConfig},
     orders::Orders,
     prepare::Settings,
@@ -270,12 +269,11 @@ impl Controller {
         let app = http::router(Arc::clone(&shared));
         let counting = Arc::clone(&shared);
         let refused = move || counting.metrics.connection_refused();
-        let bounds = Bounds::default();
         match tls {
-            None => tasks.spawn(serve(http, app, bounds, refused, stopping.clone())),
+            None => tasks.spawn(serve(http, app, BOUNDS, refused, stopping.clone())),
             Some(tls) => {
                 let listener = TlsListener::start(http, http_addr, tls.server_config(b"http/1.1")?, stopping.clone());
-                tasks.spawn(serve(listener, app, bounds, refused, stopping.clone()))
+                tasks.spawn(serve(listener, app, BOUNDS, refused, stopping.clone()))
             }
         };
         tracing::info!(%grpc_addr, %http_addr, program_id = %config.program_id, "controller started");
@@ -329,10 +327,6 @@ impl ControllerHandle {
         }
     }
 }
-
-/// Who a call over HTTP is from.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let error = |source| StartError::Bind { what, address, source };

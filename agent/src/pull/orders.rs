@@ -121,8 +121,8 @@ impl<D: Driver> Puller<D> {
         let Some(paused) = &self.orders.waiting else { return };
         let tried = Applied { generation: paused.bundle().generation, sha256: paused.bundle().hash };
         let (diff, words, took) = (paused.diff().to_owned(), paused.warnings().join("; "), paused.took());
-        let report = self.report_as(tried, ApplyResult::Waiting, String::new(), words, &diff, took).await;
-        self.queue(report);
+        let running = self.applier.running_hash().await.ok();
+        self.report_as(tried, ApplyResult::Waiting, (String::new(), words), &diff, took, running);
     }
 
     /// Does what the controller says of what waits; a word that is not for it changes nothing.

@@ -546,6 +546,7 @@ pub fn limits() -> ApplyLimits {
         verb: Duration::from_millis(300),
         load: Duration::from_millis(300),
         verify: Duration::from_millis(300),
+        settle: Duration::from_millis(50),
         look: Duration::from_millis(20),
         revert_after: Duration::from_millis(1_000),
     }

@@ -7,7 +7,7 @@ use super::error::ErrorBody;
 use crate::{
     guards::Removal,
     shared::now_ms,
-    store::{ApplyState, Drift, Entry, Held, Problem, Report, ReportResult, unified},
+    store::{ApplyState, Bundle, Drift, Entry, Held, Problem, Report, ReportResult, unified},
 };
 
 /// How a device stands to its configuration.
@@ -177,20 +177,20 @@ impl From<&Held> for HeldView {
     }
 }
 
-/// What waits for approval; none where nothing does.
+/// What waits for approval, beside what is served.
 #[must_use]
-pub fn held(entry: &Entry) -> Option<HeldConfigView> {
-    let held = entry.held.as_ref()?;
-    let (from, old) = match &entry.current {
+pub fn held(held: &Held, current: Option<&Bundle>) -> HeldConfigView {
+    let (from, old) = match current {
         Some(bundle) => (bundle.generation.to_string(), bundle.text.to_string()),
         None => ("none".to_string(), String::new()),
     };
-    Some(HeldConfigView {
+    let text = held.rendered.text.to_string();
+    HeldConfigView {
         held: HeldView::from(held),
         family: held.rendered.family.name().into(),
-        text: held.rendered.text.to_string(),
-        diff: unified(&old, &held.rendered.text.to_string(), &from, "held"),
-    })
+        diff: unified(&old, &text, &from, "held"),
+        text,
+    }
 }
 
 impl ConfigState {
