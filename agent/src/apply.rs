@@ -26,6 +26,9 @@ pub struct ApplyLimits {
     pub load: Duration,
     /// From the commit on, for neighbours to come back.
     pub verify: Duration,
+    /// After the commit, for what a change breaks to show: a look before that may see neighbours and routes that are about to go.
+    /// At most half of `verify`. A change of metrics breaks nothing, and waits for nothing.
+    pub settle: Duration,
     /// Between two looks while verifying.
     pub look: Duration,
     /// The device reverts by itself after this; more than a verb and the verification together.
@@ -38,11 +41,16 @@ impl Default for ApplyLimits {
             verb: Duration::from_secs(60),
             load: Duration::from_secs(300),
             verify: Duration::from_secs(30),
+            // The first two reckonings of routes after a change, 0.2 s apart at most, and their way to the kernel; fivefold.
+            settle: Duration::from_secs(1),
             look: Duration::from_millis(250),
             revert_after: Duration::from_secs(180),
         }
     }
 }
+
+/// What waits for a change to show leaves the rest of the verification's time to neighbours that come back.
+const SETTLE_SHARE: u32 = 2;
 
 /// Everything about an apply that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +65,57 @@ pub struct Applying {
     pub took: Duration,
 }
 
+/// A configuration that runs, verified, and waits for a word: the device's own timer goes on.
+pub struct Paused {
+    bundle: Bundle,
+    gathered: Gathered,
+    began: Instant,
+}
+
+impl Paused {
+    /// What runs.
+    pub const fn bundle(&self) -> &Bundle {
+        &self.bundle
+    }
+
+    /// When the device goes back by itself.
+    pub fn until(&self) -> Instant {
+        self.gathered.committed.unwrap_or(self.began) + self.gathered.revert_after
+    }
+
+    /// From what ran to what runs.
+    pub fn diff(&self) -> &str {
+        &self.gathered.diff
+    }
+
+    /// What a person may want to know although it worked so far.
+    pub fn warnings(&self) -> &[String] {
+        &self.gathered.warnings
+    }
+
+    /// How long it took until now.
+    pub fn took(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// How far an apply has come that may have to wait.
+pub enum Reached {
+    /// It is over.
+    Over(Applying),
+    /// It waits.
+    Waiting(Box<Paused>),
+}
+
+/// The word that was waited for, or what took its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It stays.
+    Confirm,
+    /// It goes, because of this.
+    GoBack(Failure),
+}
+
 /// Applies bundles to one device.
 pub struct Applier<D> {
     driver: Arc<D>,
@@ -65,12 +124,28 @@ pub struct Applier<D> {
 }
 
 /// What is gathered on the way.
-#[derive(Default)]
 struct Gathered {
+    /// The device goes back by itself so long after the commit.
+    revert_after: Duration,
+    /// When the commit began; before the device's timer did.
+    committed: Option<Instant>,
     diff: String,
     warnings: Vec<String>,
     up_before: BTreeSet<String>,
     reach_before: Reach,
+}
+
+impl Gathered {
+    fn new(revert_after: Duration) -> Self {
+        Self {
+            revert_after,
+            committed: None,
+            diff: String::new(),
+            warnings: Vec::new(),
+            up_before: BTreeSet::new(),
+            reach_before: Reach::default(),
+        }
+    }
 }
 
 impl<D: Driver> Applier<D> {
@@ -107,21 +182,60 @@ impl<D: Driver> Applier<D> {
 
     /// Applies a checked bundle, whole or not at all.
     pub async fn apply(&self, bundle: &Bundle) -> Applying {
+        let (began, mut gathered) = (Instant::now(), Gathered::new(self.limits.revert_after));
+        let outcome = self.go_on(bundle, State::Loading, &mut gathered).await;
+        self.over(bundle, outcome, gathered, began).await
+    }
+
+    /// The same, up to where it is verified: it is not confirmed before the word. `confirm_within` is the device's own limit,
+    /// at least that of any apply.
+    pub async fn apply_waiting(&self, bundle: &Bundle, confirm_within: Duration) -> Reached {
         let began = Instant::now();
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::new(confirm_within.max(self.limits.revert_after));
         let mut state = State::Loading;
-        let outcome = loop {
-            if let State::Done(outcome) = state {
-                break outcome;
+        loop {
+            match state {
+                State::Confirming => {
+                    return Reached::Waiting(Box::new(Paused { bundle: bundle.clone(), gathered, began }));
+                }
+                State::Done(outcome) => return Reached::Over(self.over(bundle, outcome, gathered, began).await),
+                on => state = self.one(on, bundle, &mut gathered).await,
             }
-            let action = state.action();
-            let event = match self.step(action, bundle, &mut gathered).await {
-                Ok(event) => event,
-                Err(failure) => Event::Failed(failure),
-            };
-            tracing::debug!(?action, ?event, generation = bundle.generation.0, "apply step");
-            state = state.next(event);
+        }
+    }
+
+    /// Does what the word says.
+    pub async fn told(&self, paused: Paused, told: Told) -> Applying {
+        let Paused { bundle, mut gathered, began } = paused;
+        let state = match told {
+            Told::Confirm => State::Confirming,
+            // As where the verification had failed.
+            Told::GoBack(failure) => State::Verifying.next(Event::Failed(failure)),
         };
+        let outcome = self.go_on(&bundle, state, &mut gathered).await;
+        self.over(&bundle, outcome, gathered, began).await
+    }
+
+    async fn go_on(&self, bundle: &Bundle, mut state: State, gathered: &mut Gathered) -> Outcome {
+        loop {
+            match state {
+                State::Done(outcome) => return outcome,
+                on => state = self.one(on, bundle, gathered).await,
+            }
+        }
+    }
+
+    async fn one(&self, state: State, bundle: &Bundle, gathered: &mut Gathered) -> State {
+        let action = state.action();
+        let event = match self.step(action, bundle, gathered).await {
+            Ok(event) => event,
+            Err(failure) => Event::Failed(failure),
+        };
+        tracing::debug!(?action, ?event, generation = bundle.generation.0, "apply step");
+        state.next(event)
+    }
+
+    async fn over(&self, bundle: &Bundle, outcome: Outcome, gathered: Gathered, began: Instant) -> Applying {
         let outcome = self.remember(bundle, outcome).await;
         Applying { outcome, diff: gathered.diff, warnings: gathered.warnings, took: began.elapsed() }
     }
@@ -144,7 +258,10 @@ impl<D: Driver> Applier<D> {
                 let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
                 self.write(move |memory| memory.begin(applied)).await?;
             }
-            Action::Commit => self.bounded(self.driver.commit(self.limits.revert_after)).await?,
+            Action::Commit => {
+                gathered.committed = Some(Instant::now());
+                self.bounded(self.driver.commit(gathered.revert_after)).await?;
+            }
             Action::Verify => self.verify(bundle, gathered).await?,
             Action::Confirm => self.bounded(self.driver.confirm()).await?,
             Action::LookUp => {
@@ -154,7 +271,7 @@ impl<D: Driver> Applier<D> {
             }
             Action::Discard => self.bounded(self.driver.discard_candidate()).await?,
             Action::Revert => self.bounded(self.driver.revert()).await?,
-            Action::AwaitTimer => self.await_timer().await?,
+            Action::AwaitTimer => self.await_timer(gathered.revert_after).await?,
             Action::Nothing => {}
         }
         Ok(Event::Ok)
@@ -165,9 +282,18 @@ impl<D: Driver> Applier<D> {
     async fn verify(&self, bundle: &Bundle, gathered: &mut Gathered) -> Result<(), Failure> {
         let wanted = self.bounded(self.driver.wanted_adjacencies(&bundle.text)).await?;
         let kept: BTreeSet<String> = gathered.up_before.intersection(&wanted).cloned().collect();
-        let deadline = Instant::now() + self.limits.verify;
+        let began = Instant::now();
+        let deadline = began + self.limits.verify;
+        let breaks_nothing = metrics_only(&gathered.diff);
+        let settle =
+            if breaks_nothing { Duration::ZERO } else { self.limits.settle.min(self.limits.verify / SETTLE_SHARE) };
         loop {
+            let looked = began.elapsed();
             let failure = match self.look(bundle, &kept, &gathered.reach_before).await {
+                Ok(_) if looked < settle => {
+                    tokio::time::sleep(self.limits.look.min(settle.saturating_sub(looked))).await;
+                    continue;
+                }
                 Ok((up, mut warnings)) => {
                     warnings.extend(wanted.difference(&up).map(|name| format!("no adjacency on {name} yet")));
                     gathered.warnings = warnings;
@@ -207,8 +333,8 @@ impl<D: Driver> Applier<D> {
     }
 
     /// The device could not be told to revert: its timer does it. Answers that fail in the meantime mean nothing.
-    async fn await_timer(&self) -> Result<(), Failure> {
-        let deadline = Instant::now() + self.limits.revert_after + self.limits.verb;
+    async fn await_timer(&self, revert_after: Duration) -> Result<(), Failure> {
+        let deadline = Instant::now() + revert_after + self.limits.verb;
         loop {
             match self.bounded(self.driver.is_pending()).await {
                 Ok(false) => return Ok(()),
@@ -288,6 +414,18 @@ async fn within<T>(limit: Duration, verb: impl Future<Output = Result<T, DriverE
     }
 }
 
+/// Whether a difference is of numbers that decide which way traffic takes, and of nothing else.
+fn metrics_only(diff: &str) -> bool {
+    let changed = |line: &&str| line.starts_with(['+', '-']) && !line.starts_with("+++") && !line.starts_with("---");
+    let mut lines = diff.lines().filter(changed).peekable();
+    lines.peek().is_some()
+        && lines.all(|line| line.split_at(1).1.trim_start().strip_prefix("isis metric ").is_some_and(is_number))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Warnings for neighbours that are no longer reached. One far device may be down for reasons of its own, and must not
 /// hold up everyone else: only to have lost all of them is this device's failure.
 fn still_reached(before: &Reach, after: &Reach) -> Result<Vec<String>, Failure> {
@@ -328,6 +466,25 @@ mod tests {
     fn reach(sessions: &[u8], routes: &[u8]) -> Reach {
         let of = |last: &[u8]| last.iter().map(|n| Ipv4Addr::new(198, 18, 0, *n)).collect();
         Reach { sessions: of(sessions), routes: of(routes) }
+    }
+
+    #[test]
+    fn only_a_change_of_metrics_is_one() {
+        let diff =
+            |lines: &str| format!("--- running\n+++ intended\n@@ -1,3 +1,3 @@\n interface a\n{lines} isis bfd\n");
+        assert!(metrics_only(&diff("- isis metric 4000\n+ isis metric 4001\n")));
+        assert!(metrics_only(&diff("-   isis metric 4000\n+   isis metric 4001\n")));
+        for other in [
+            "",
+            "- isis metric 4000\n",
+            "- isis metric 4000\n+ isis metric 4001\n+ isis passive\n",
+            "- isis metric 4000\n+ isis metric 4001 level-1\n",
+            "-link a mtu 1500\n+link a mtu 9000\n",
+            "+ isis passive\n",
+        ] {
+            // A metric that only goes is a change to the default.
+            assert_eq!(metrics_only(&diff(other)), other == "- isis metric 4000\n", "{other:?}");
+        }
     }
 
     #[test]

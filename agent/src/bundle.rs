@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use causeway_wire::{
     MAX_MESSAGE_BYTES,
     controller::ConfigBundle,
-    signing::{bundle_message, sha256, verify},
+    signing::{bundle_message, order_message, sha256, verify},
 };
+
+use crate::order;
 
 /// A slot that stamps a configuration: that of its youngest input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -101,6 +103,9 @@ pub enum BundleError {
     /// From a controller that this agent was not told to trust.
     #[error("the controller key {0} is not among the pinned ones")]
     UnpinnedKey(String),
+    /// Under an order that can't be meant.
+    #[error("the order under which it is to be applied makes no sense: {0}")]
+    BadOrder(&'static str),
     /// Not signed by the key that it names.
     #[error("the signature is not the controller's")]
     BadSignature,
@@ -115,6 +120,7 @@ impl BundleError {
             Self::OlderGeneration { .. } => "OLDER_GENERATION",
             Self::BadHash => "BAD_HASH",
             Self::BadLength(_) => "EMPTY_CONFIG",
+            Self::BadOrder(_) => "BAD_ORDER",
             Self::UnpinnedKey(_) => "UNPINNED_CONTROLLER",
             Self::BadSignature => "BAD_SIGNATURE",
         }
@@ -135,7 +141,11 @@ pub fn check(bundle: &ConfigBundle, expected: &Expected<'_>) -> Result<Bundle, B
     if bundle.sha256 != hash.0 {
         return Err(BundleError::BadHash);
     }
-    let message = bundle_message(expected.program_id, &bundle.device, bundle.generation, &bundle.family, &hash.0);
+    let (device, generation, family) = (&bundle.device, bundle.generation, &bundle.family);
+    let message = match &bundle.order {
+        None => bundle_message(expected.program_id, device, generation, family, &hash.0),
+        Some(order) => order_message(expected.program_id, device, generation, family, &hash.0, order::signed(order)),
+    };
     verify(&key, &message, &bundle.signature).map_err(|_| BundleError::BadSignature)?;
     if bundle.device != expected.device {
         return Err(BundleError::WrongDevice { expected: expected.device.to_owned(), found: bundle.device.clone() });
@@ -150,5 +160,6 @@ pub fn check(bundle: &ConfigBundle, expected: &Expected<'_>) -> Result<Bundle, B
     if !says_something || bundle.text.len() > MAX_MESSAGE_BYTES {
         return Err(BundleError::BadLength(bundle.text.len()));
     }
+    order::Order::of(bundle)?;
     Ok(Bundle { generation: Generation(bundle.generation), hash, text: bundle.text.clone() })
 }

@@ -19,6 +19,7 @@ pub mod driver;
 pub mod eos;
 pub mod frr;
 pub mod operation;
+pub mod order;
 pub mod plan;
 pub mod probing;
 mod pull;

@@ -70,8 +70,11 @@ entries! {
     RENDER_FAILED = "CW-RENDER-FAILED", "A device's configuration can't be rendered.", "Correct the record on the ledger that is named.";
     CONTROLLER_UNREACHABLE = "CW-CONTROLLER-UNREACHABLE", "The controller does not answer.", "Check the address with `--controller` and that it runs.";
     CONTROLLER_REFUSED = "CW-CONTROLLER-REFUSED", "The controller refused the request.", "Read what it said.";
+    JOB_CANCELLED = "CW-JOB-CANCELLED", "A job was cancelled; every device of it runs what it ran.", "Start another one, or `causeway job retry` it.";
+    JOB_STUCK = "CW-JOB-STUCK", "A job went back, and of some of its devices it is not known what they run.", "Go to the devices that are named now: see what they run, and bring them to one of the two configurations of the job; then `causeway job retry`, which looks again.";
     CONFIG_DRIFTED = "CW-CONFIG-DRIFTED", "A device runs something else than what is served to it: an older configuration, or one that was changed beside its agent.", "Read the difference. `causeway config show` says whether the configuration was refused or is on its way; an agent puts right by itself what somebody else changed.";
     DRIFT_UNKNOWN = "CW-CONFIG-DRIFT-UNKNOWN", "It is not known what a device runs: its agent has not said, or could not ask the device.", "Check that the agent runs, and that the device's management answers it.";
+    AUDIT_CHANGED = "CW-AUDIT-CHANGED", "An entry of a controller's audit log is not what was written, or one is missing.", "Somebody who has the file changed it. Keep a copy of it, find who can write to the controller's state folder, and compare with an earlier export (`causeway audit --lines`).";
     WAIT_TIMEOUT = "CW-WAIT-TIMEOUT", "The status did not follow within the time that was given.", "The change is on the ledger; `causeway health get CODE` says what is missing.";
     NOT_CONFIRMED = "CW-NOT-CONFIRMED", "What the command would do was not confirmed, and nothing was done.", "Answer `yes`, or give `--yes` where nobody can answer.";
     NO_SUCH_VALUE = "CW-VALUE-INVALID", "A value on the command line is not one that can be meant.", "`--help` after the verb says what it takes.";

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    let format = cli.globals.output;
+    let format = cli.format();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::read("/proc/self".as_ref(), &e))?;
     let done = runtime.block_on(commands::run(cli));

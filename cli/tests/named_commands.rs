@@ -3,12 +3,17 @@
 // Helpers of tests may panic like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::path::Path;
+
 use causeway_cli::{apply::ApplyError, args::Cli, failure::CLI_CODES};
 use causeway_interface::ErrorCode;
 use causeway_sdk::{Explain, explain::SDK_CODES};
 use clap::{Command, CommandFactory};
 
 const PAGE: &str = include_str!("../../docs/cli.md");
+/// Further pages that are typed from.
+const PAGES: [&str; 2] = ["docs/controller.md", "docs/migration.md"];
+const RUNBOOKS: &str = "docs/runbooks";
 
 /// The commands between backticks, and those on indented lines.
 fn commands(text: &str) -> Vec<&str> {
@@ -43,6 +48,12 @@ fn every_command_that_is_named_can_be_typed() {
     texts.extend(entries.flat_map(|e| [e.cause, e.remedy].map(|text| (e.code.into(), text.into()))));
     let applying = [ApplyError::Conflicts(Vec::new()), ApplyError::KeysMissing(Vec::new())];
     texts.extend(applying.iter().map(|e| (e.code(), e.remedy())));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let runbooks = std::fs::read_dir(root.join(RUNBOOKS)).unwrap();
+    let runbooks = runbooks.map(|page| format!("{RUNBOOKS}/{}", page.unwrap().file_name().to_string_lossy()));
+    for page in PAGES.map(str::to_owned).into_iter().chain(runbooks) {
+        texts.push((page.clone(), std::fs::read_to_string(root.join(&page)).unwrap()));
+    }
     let tree = Cli::command();
     let (mut named, mut wrong) = (0, Vec::new());
     for (place, text) in &texts {

@@ -53,8 +53,19 @@ entries! {
     RUNNING_NOT_TOLD = "CW-CONTROLLER-RUNNING-NOT-TOLD", "The device's agent has not said in time what runs.", "Check that the agent runs and reaches this controller: the device's `config.polled_unix_ms` tells when it last asked. An agent in the middle of an apply answers after it; ask again.";
     QUESTIONS_FULL = "CW-CONTROLLER-QUESTIONS-FULL", "As many agents are being asked what runs as the controller asks at a time.", "Ask again in a minute, about fewer devices at a time.";
     STREAMS_FULL = "CW-CONTROLLER-STREAMS-FULL", "As many streams of events are open as the controller serves.", "Close some, or poll GET /api/v1/devices until one ends.";
+    NO_JOBS = "CW-CONTROLLER-NO-JOBS", "The controller has no store of provisioning jobs, or can't reach it.", "Set jobs_store to a file or to a PostgreSQL server's URL; if it is set, check that the server answers.";
     PATH_UNKNOWN = "CW-CONTROLLER-PATH-UNKNOWN", "Nothing is served under this path.", "See /api/v1/openapi.json for what there is.";
     METHOD_UNKNOWN = "CW-CONTROLLER-METHOD-UNKNOWN", "This path does not take this method.", "The header `allow` names those that it takes; see /api/v1/openapi.json.";
+    DEVICE_EXISTS = "CW-CONTROLLER-DEVICE-EXISTS", "The ledger has a device of this code, and it is another one than the request describes.", "Choose another code, or ask without what differs: `causeway device get` shows what is there.";
+    NAME_TWICE = "CW-CONTROLLER-NAME-TWICE", "A request names an interface twice.", "Name every interface once.";
+    OVERRIDE_INVALID = "CW-CONTROLLER-OVERRIDE-INVALID", "A value that a request sets is none, or can't be set this way.", "Correct the value that is named; /api/v1/openapi.json says what each may be.";
+    UPSTREAM_MISSING = "CW-CONTROLLER-UPSTREAM-MISSING", "A device's contributor, location or exchange is not on the ledger.", "Check the code's spelling, or have the authority register it: `causeway contributor create`, `causeway location create`, `causeway exchange create`.";
+    UPSTREAM_SUSPENDED = "CW-CONTROLLER-UPSTREAM-SUSPENDED", "A device's contributor, location or exchange is suspended: nothing beneath it moves forward.", "Have the authority activate it again, or use another.";
+    UPSTREAM_LINKS_MISSING = "CW-CONTROLLER-UPSTREAM-LINKS-MISSING", "A device is past device provisioning and has not the links that its type needs.", "Register the links with `causeway link create`, and provision them; then ask again.";
+    NODE_AWAY = "CW-CONTROLLER-NODE-AWAY", "The controller can't ask a node of the ledger, which a transaction to sign needs a recent blockhash from.", "Check the controller's `rpc_url` and GET /ready; then ask again.";
+    NO_PROVISIONING = "CW-CONTROLLER-NO-PROVISIONING", "The device could be provisioned now, and this controller runs no jobs.", "Ask a controller that does. A device that is provisioned continuously gets its configuration without a job.";
+    NEED_AWAY = "CW-CONTROLLER-NEED-AWAY", "What every job needs, the ledger or the store of jobs, was away when it was last asked.", "GET /api/v1/availability says what, why and how long ago; it is asked again after half a minute.";
+    AUDIT_FAILED = "CW-CONTROLLER-AUDIT-FAILED", "The audit log can't be written or read. What can't be written down is not done.", "Check the disk and the permissions of the controller's `audit_file`; then ask again.";
     REQUEST_INVALID = "CW-CONTROLLER-REQUEST-INVALID", "The request can't be meant: a parameter or the body is not of the form that is asked for.", "See /api/v1/openapi.json for what can be asked.";
     BODY_TOO_LARGE = "CW-CONTROLLER-BODY-TOO-LARGE", "The body of the request is longer than anything that is taken.", "Send what /api/v1/openapi.json describes; it fits a kilobyte.";
     TOO_SLOW = "CW-CONTROLLER-TOO-SLOW", "The request was not answered within the time that a request may take.", "Try again; if it happens again, look at the machine's load and the controller's log.";
@@ -88,6 +99,7 @@ entries! {
     DELAY_OUT_OF_RANGE = "CW-CONTROLLER-DELAY-OUT-OF-RANGE", "A link's delay makes no metric.", "Correct the link on the ledger.";
 
     // Rendering.
+    PORT_NAME_TOO_LONG = "CW-CONTROLLER-PORT-NAME-TOO-LONG", "A port of a router with FRR has a longer name than Linux has names of interfaces, which is 15 characters. FRR would take it for a port that is not there.", "Name the interface on the ledger as the router's Linux does (`ip link`); until then the device keeps its last good configuration.";
     VLAN_NOT_IN_NAME = "CW-CONTROLLER-VLAN-NOT-IN-NAME", "A sub-interface of a router with FRR does not have its VLAN in its name, and Linux could not be told which it is.", "Name the sub-interface after its VLAN (PORT.VLAN); until then the device keeps its last good configuration.";
     VALUE_NOT_WRITABLE = "CW-CONTROLLER-VALUE-NOT-WRITABLE", "A value of a record can't be written into a configuration: it could be read as something else.", "Correct the record on the ledger that is named.";
     TEMPLATE_FAILED = "CW-CONTROLLER-TEMPLATE-FAILED", "A template of this build can't be filled in.", "This is a defect of this build; report it with the device's record.";

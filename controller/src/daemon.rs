@@ -5,6 +5,8 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+pub use causeway_connections::Peer;
+use causeway_connections::serve;
 use causeway_interface::{Code, Key};
 use causeway_sdk::{
     address::to_pubkey,
@@ -12,7 +14,10 @@ use causeway_sdk::{
     snapshot::Snapshot,
     watch::{Update, WatchConfig, Watcher},
 };
-use causeway_wire::{MAX_MESSAGE_BYTES, controller::config_server::ConfigServer};
+use causeway_wire::{
+    MAX_MESSAGE_BYTES,
+    controller::{config_server::ConfigServer, events_server::EventsServer},
+};
 use ed25519_dalek::SigningKey;
 use solana_commitment_config::CommitmentConfig;
 use tokio::{
@@ -26,13 +31,14 @@ use tonic::{
 };
 
 use crate::{
+    audit::{Audit, AuditError},
     change::Announced,
+    event_stream::EventService,
     grpc::ConfigService,
     guards::Limits,
-    http::{
-        self,
-        serve::{Bounds, serve},
-    },
+    http::{self, serve::BOUNDS},
+    jobs::{self, JobsConfig},
+    orders::Orders,
     prepare::Settings,
     render::{
         Family, Renderer,
@@ -82,10 +88,14 @@ pub struct Config {
     pub limits: Limits,
     /// Who may approve over HTTP; without one, only callers on this machine.
     pub operator_token: Option<String>,
+    /// File of the audit log; without one it is in memory.
+    pub audit_file: Option<PathBuf>,
     /// Certificate and key for both ports.
     pub tls: Option<TlsFiles>,
     /// Serve without TLS also beyond this machine, where something else protects the way.
     pub allow_plain: bool,
+    /// Provisioning jobs.
+    pub jobs: JobsConfig,
 }
 
 impl Config {
@@ -105,8 +115,10 @@ impl Config {
             bfd_interval_ms: timers::BFD_INTERVAL_MS,
             limits: Limits::default(),
             operator_token: None,
+            audit_file: None,
             tls: None,
             allow_plain: false,
+            jobs: JobsConfig::default(),
         }
     }
 }
@@ -142,6 +154,12 @@ pub enum StartError {
     /// The gRPC server refused its TLS settings.
     #[error("the gRPC server refused the certificate")]
     GrpcTls(#[source] tonic::transport::Error),
+    /// The audit log can't be used.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The store of jobs can't be used.
+    #[error("the store of jobs can't be used")]
+    Jobs(#[from] causeway_jobs::store::StoreError),
     /// No random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] rand::Error),
@@ -164,6 +182,7 @@ impl Controller {
         let watcher = Watcher::start_telling(ledger.clone(), &config.ws_url, watch, Some(sender));
         let mut handle = Self::serve(config).await?;
         handle.tasks.spawn(follow_ledger(watcher, updates, Arc::clone(&handle.shared)));
+        handle.shared.services.set_node(Arc::new(ledger.clone()));
         handle.tasks.spawn(follow_finality(ledger, Arc::clone(&handle.shared)));
         Ok(handle)
     }
@@ -200,7 +219,24 @@ impl Controller {
             renderer: Renderer::new(config.family, site).with_bfd_interval(config.bfd_interval_ms),
             limits: config.limits,
         };
-        let shared = Arc::new(Shared::new(signer, settings, config.operator_token, secret, stopping.clone()));
+        let audit = match &config.audit_file {
+            Some(path) => Audit::open(path)?,
+            None => Audit::in_memory()?,
+        };
+        let jobs_store = match &config.jobs.store {
+            Some(at) => jobs::open(at, config.allow_plain).await.map(Some).or_else(|error| {
+                // What can be away is asked again; nobody's configuration waits for it.
+                if !error.is_away() || matches!(at, jobs::StoreAt::File(_)) {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "the store of jobs is away");
+                Ok(None)
+            })?,
+            None => None,
+        };
+        let orders = Orders::new(config.jobs.by_jobs.clone());
+        let token = config.operator_token;
+        let shared = Arc::new(Shared::new(signer, settings, orders, token, audit, secret, stopping.clone()));
 
         let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));
         if let Some(tls) = &tls {
@@ -211,12 +247,21 @@ impl Controller {
             .send_compressed(CompressionEncoding::Gzip)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let events = EventsServer::new(EventService::new(Arc::clone(&shared)));
         let mut tasks = JoinSet::new();
+        // Its name among the controllers of one store: unlike that of another process at this address before it.
+        let name = format!("{http_addr}-{:08x}", rand::random::<u32>());
+        let begun = jobs_store.map(|store| {
+            let runner = jobs::set_up(&shared, Arc::clone(&store), &config.jobs, name.clone());
+            (store, runner)
+        });
+        tasks.spawn(jobs::work(Arc::clone(&shared), begun, config.jobs, config.allow_plain, name));
         let stopped = stop_signal(stopping.clone());
         tasks.spawn(async move {
             // A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.
             let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
-            let served = server.add_service(service).serve_with_incoming_shutdown(incoming, stopped).await;
+            let served =
+                server.add_service(service).add_service(events).serve_with_incoming_shutdown(incoming, stopped).await;
             if let Err(error) = served {
                 tracing::error!(%error, "gRPC server ended");
             }
@@ -224,12 +269,11 @@ impl Controller {
         let app = http::router(Arc::clone(&shared));
         let counting = Arc::clone(&shared);
         let refused = move || counting.metrics.connection_refused();
-        let bounds = Bounds::default();
         match tls {
-            None => tasks.spawn(serve(http, app, bounds, refused, stopping.clone())),
+            None => tasks.spawn(serve(http, app, BOUNDS, refused, stopping.clone())),
             Some(tls) => {
                 let listener = TlsListener::start(http, http_addr, tls.server_config(b"http/1.1")?, stopping.clone());
-                tasks.spawn(serve(listener, app, bounds, refused, stopping.clone()))
+                tasks.spawn(serve(listener, app, BOUNDS, refused, stopping.clone()))
             }
         };
         tracing::info!(%grpc_addr, %http_addr, program_id = %config.program_id, "controller started");
@@ -283,10 +327,6 @@ impl ControllerHandle {
         }
     }
 }
-
-/// Who a call over HTTP is from.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let error = |source| StartError::Bind { what, address, source };

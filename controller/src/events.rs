@@ -19,6 +19,40 @@ const KEPT: usize = 10_000;
 /// Events that a slow reader may lag behind before it has to resume from the log.
 const LAG: usize = 1_024;
 
+/// How far a step of a job is. Its words are cut: the whole of them is in the job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StepChange {
+    /// Its place in the job, from 0.
+    pub step: u16,
+    /// What it does, as in `commit`.
+    pub verb: String,
+    /// It is being taken back.
+    pub undo: bool,
+    /// Which try, from 1.
+    pub attempt: u16,
+    /// `began`, `done`, `already`, `failed`, `stopped` or `skipped`.
+    pub status: String,
+    /// Code of the error, or empty.
+    pub error_code: String,
+    /// Words, or empty.
+    pub message: String,
+}
+
+/// Longest message of a step's event, in bytes.
+pub const MAX_STEP_MESSAGE: usize = 512;
+
+impl StepChange {
+    /// With words that are not longer than an event's.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        if self.message.len() > MAX_STEP_MESSAGE {
+            let end = (0..=MAX_STEP_MESSAGE).rev().find(|at| self.message.is_char_boundary(*at)).unwrap_or(0);
+            self.message.truncate(end);
+        }
+        self
+    }
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -117,6 +151,49 @@ pub enum Change {
         /// Error code, when it was not applied.
         error_code: String,
     },
+    /// A job began, moved on or ended.
+    Job {
+        /// Its number.
+        job: i64,
+        /// What it is for, as in `provision`.
+        job_kind: String,
+        /// Status, as in `PROVISIONING`.
+        status: String,
+        /// What exactly it is at, as in `WAITING_FOR_DEVICE`.
+        state: String,
+        /// How many of a hundred parts of its steps are settled.
+        percent: u8,
+        /// Its device, where it has one alone.
+        #[schema(value_type = Option<String>)]
+        device: Option<Code>,
+        /// How many devices it has.
+        devices: u32,
+    },
+    /// A step of a job began or ended.
+    JobStep {
+        /// The job's number.
+        job: i64,
+        /// Device.
+        #[schema(value_type = String)]
+        device: Code,
+        /// The step, and how far it is.
+        #[serde(flatten)]
+        step: StepChange,
+        /// The id of this try in logs and reports.
+        correlation: String,
+    },
+    /// A provisioning job has reached its end on a device.
+    JobDone {
+        /// Device.
+        #[schema(value_type = String)]
+        device: Code,
+        /// Number of the job.
+        job: i64,
+        /// What it was for.
+        job_kind: String,
+        /// Correlation id of the step that tells it.
+        correlation: String,
+    },
     /// No configuration is made: the ledger can't be trusted to be whole.
     LedgerUnreadable {
         /// The problem's code.
@@ -142,6 +219,9 @@ impl Change {
             Self::LinkStatus { .. } => "link-status",
             Self::LinkHealth { .. } => "link-health",
             Self::ApplyReport { .. } => "apply-report",
+            Self::Job { .. } => "job",
+            Self::JobStep { .. } => "job-step",
+            Self::JobDone { .. } => "job-done",
             Self::LedgerUnreadable { .. } => "ledger-unreadable",
             Self::LedgerReadable {} => "ledger-readable",
         }
@@ -245,6 +325,26 @@ mod tests {
         let long = log(KEPT + 5);
         assert!(long.resume(Some(1_000)).lost);
         assert!(!long.resume(Some(1_004)).lost);
+    }
+
+    #[test]
+    fn an_event_of_a_step_is_flat_and_its_words_are_cut() {
+        let step = StepChange {
+            step: 5,
+            verb: "commit".into(),
+            undo: false,
+            attempt: 2,
+            status: "failed".into(),
+            error_code: "CW-JOB-TIMEOUT".into(),
+            message: "é".repeat(MAX_STEP_MESSAGE),
+        };
+        let step = step.cut();
+        assert!(step.message.len() <= MAX_STEP_MESSAGE && step.message.chars().all(|c| c == 'é'));
+        let device = "ams".parse().unwrap();
+        let change = Change::JobStep { job: 42, device, step, correlation: "job42-r1-s5-t2".into() };
+        assert_eq!(change.kind(), "job-step");
+        let json = serde_json::to_value(Event { id: 1, slot: 2, change }).unwrap();
+        assert_eq!((&json["kind"], &json["verb"], &json["step"]), (&"job-step".into(), &"commit".into(), &5.into()));
     }
 
     #[test]

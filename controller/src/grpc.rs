@@ -6,7 +6,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use causeway_interface::Code;
 use causeway_wire::controller::{
-    ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
+    ApplyReport, ApplyResult, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
     OpenSessionRequest, ProbePlan, ReportReceipt, RunningConfig, Session, WatchConfigRequest, config_server::Config,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,8 @@ use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
     auth::{AuthError, NONCE_VALID_MS, SESSION_VALID_MS},
+    offering::{self, Offering},
+    orders::{MAX_CORRELATION, Said},
     running::Answer,
     shared::{Shared, now_ms},
     store::{Report, ReportResult, Word},
@@ -102,14 +104,21 @@ fn notice(shared: &Shared, device: &Code) -> Option<Told> {
     let finalized_slot = shared.finalized_slot();
     let store = shared.store();
     let entry = store.entry(device)?;
-    let bundle = entry.current.as_ref()?;
+    let (generation, sha256, evaluated_slot) = match shared.offering(&store, device, entry) {
+        Offering::Given(given) => (given.generation(), given.sha256().to_vec(), given.evaluated_slot(&store, entry)),
+        Offering::Nothing => (0, Vec::new(), 0),
+        Offering::Missing => return None,
+    };
+    let (order, word) = shared.orders.notice(device);
     let notice = ConfigNotice {
-        generation: bundle.generation,
-        sha256: bundle.sha256.to_vec(),
+        generation,
+        sha256,
         finalized_slot,
         probe_plan_sha256: entry.probes.sha256.to_vec(),
-        evaluated_slot: store.evaluated_slot(entry),
+        evaluated_slot,
         running_wanted: shared.desk.wanted(device, now_ms()),
+        order,
+        word: word.into(),
     };
     Some(Told { notice, touched_slot: entry.touched_slot })
 }
@@ -129,6 +138,7 @@ impl Told {
         a.generation == b.generation
             && a.sha256 == b.sha256
             && a.probe_plan_sha256 == b.probe_plan_sha256
+            && (&a.order, a.word) == (&b.order, b.word)
             && finalized(a) == finalized(b)
             && self.touched_slot == other.touched_slot
             // A question that is answered or over is nothing to be told.
@@ -163,38 +173,43 @@ impl Config for ConfigService {
     async fn get_config(&self, request: Request<GetConfigRequest>) -> Result<Response<GetConfigResponse>, Status> {
         let (device, _) = self.session(&request)?;
         let request = request.into_inner();
-        let word = word(&request)?;
+        let (word, said) = (word(&request)?, said(&request)?);
         let finalized_slot = self.shared.finalized_slot();
         let running_wanted = self.shared.desk.wanted(&device, now_ms());
         let response = {
             let store = self.shared.store();
             let entry = store.entry(&device).ok_or_else(|| self.refuse(AuthError::UnknownDevice))?;
-            let Some(bundle) = &entry.current else {
-                let why = entry.problem.as_ref().map_or("no configuration has been made yet", |p| p.cause.as_str());
-                return Err(coded(Status::failed_precondition(why), "no-config"));
+            let key = &self.shared.signer.key;
+            let given = match self.shared.offering(&store, &device, entry) {
+                Offering::Given(given) => Some(given),
+                Offering::Nothing if request.takes_orders => None,
+                Offering::Nothing => {
+                    let why = "the device is provisioned by jobs, and none has brought a configuration";
+                    return Err(coded(Status::failed_precondition(why), "no-config"));
+                }
+                Offering::Missing => {
+                    let why = entry.problem.as_ref().map_or("no configuration has been made yet", |p| p.cause.as_str());
+                    return Err(coded(Status::failed_precondition(why), "no-config"));
+                }
             };
-            let body = (request.have_sha256 != bundle.sha256).then(|| ConfigBundle {
-                device: bundle.device.to_string(),
-                generation: bundle.generation,
-                family: bundle.family.name().into(),
-                text: bundle.text.to_string(),
-                sha256: bundle.sha256.to_vec(),
-                signature: bundle.signature.to_vec(),
-                controller_key: self.shared.signer.key.verifying_key().to_bytes().to_vec(),
-            });
+            let had = |given: &&offering::Given| !given.is_had(&request.have_sha256, &request.have_order);
+            let body = given.as_ref().filter(had).map(|given| given.body(&device, key));
+            let word = self.shared.orders.word(&device, &request.have_order);
             let probe_plan = (request.have_probe_plan_sha256 != entry.probes.sha256)
                 .then(|| ProbePlan { sha256: entry.probes.sha256.to_vec(), targets: entry.probes.targets.clone() });
             GetConfigResponse {
-                generation: bundle.generation,
-                sha256: bundle.sha256.to_vec(),
+                generation: given.as_ref().map_or(0, offering::Given::generation),
+                sha256: given.as_ref().map(|given| given.sha256().to_vec()).unwrap_or_default(),
                 finalized_slot,
                 bundle: body,
                 probe_plan,
-                evaluated_slot: store.evaluated_slot(entry),
+                evaluated_slot: given.as_ref().map_or(0, |given| given.evaluated_slot(&store, entry)),
                 running_wanted,
+                word: word.map(|word| offering::word(&word, key)),
+                nothing: given.is_none(),
             }
         };
-        self.shared.polled(&device, word, response.bundle.is_some());
+        self.shared.polled(&device, word, said, response.bundle.is_some());
         let small = response.bundle.as_ref().is_none_or(|bundle| bundle.text.len() < COMPRESSED_FROM);
         let mut response = Response::new(response);
         if small {
@@ -232,6 +247,7 @@ impl Config for ConfigService {
             Ok(ApplyResult::Applied) => ReportResult::Applied,
             Ok(ApplyResult::Refused) => ReportResult::Refused,
             Ok(ApplyResult::Reverted) => ReportResult::Reverted,
+            Ok(ApplyResult::Waiting) => ReportResult::Waiting,
             Ok(ApplyResult::Unspecified) | Err(_) => {
                 return Err(coded(Status::invalid_argument("the report names no result"), "report-invalid"));
             }
@@ -254,6 +270,7 @@ impl Config for ConfigService {
                 running_sha256: report.running_sha256,
                 startup_saved: report.startup_saved,
                 at_unix_ms: report.at_unix_ms,
+                order: report.order,
             },
         );
         Ok(Response::new(ReportReceipt {}))
@@ -293,6 +310,25 @@ fn word(request: &GetConfigRequest) -> Result<Option<Word>, Status> {
     let [running_sha256, text_sha256, verified_sha256] = hashes.map(Clone::clone);
     let said = !hashes.into_iter().any(Vec::is_empty);
     Ok(said.then(|| Word { text_sha256, verified_sha256, running_sha256, at_unix_ms: now_ms() }))
+}
+
+/// What a poll says of orders.
+fn said(request: &GetConfigRequest) -> Result<Said, Status> {
+    let invalid = |words: &'static str| coded(Status::invalid_argument(words), "poll-invalid");
+    let hash = |bytes: &[u8]| match bytes.len() {
+        0 => Ok(None),
+        _ => bytes.try_into().map(Some).map_err(|_| invalid("a hash of the poll is not 32 bytes")),
+    };
+    if request.have_order.len() > MAX_CORRELATION {
+        return Err(invalid("the correlation id of the poll is too long"));
+    }
+    Ok(Said {
+        at_unix_ms: now_ms(),
+        takes_orders: request.takes_orders,
+        have_order: request.have_order.clone(),
+        waiting: hash(&request.waiting_sha256)?,
+        startup: hash(&request.startup_sha256)?,
+    })
 }
 
 /// Sends notices until the agent goes, its session ends or watches anew, or the controller stops.

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -13,18 +14,22 @@ use causeway_controller::{
     daemon::{Config, Controller},
     guards::Limits,
     http::description,
+    jobs::{
+        JobsConfig, StoreAt,
+        automatic::{AutomaticConfig, Field},
+    },
+    operators,
+    orders::ByJobs,
     render::{Family, site::Site, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
 };
-use causeway_interface::Key;
+use causeway_interface::{Code, DeviceStatus, Key};
 use causeway_settings::{Failure, Problem, Program, key, shown};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code for settings that can't be used: a supervisor need not try again.
 const MISCONFIGURED: u8 = 2;
-/// Shortest operator token: 16 random bytes in base64 are longer.
-const MIN_TOKEN: usize = 20;
 
 /// The controller, as a program that has settings.
 const PROGRAM: Program = Program {
@@ -78,10 +83,14 @@ struct Options {
     #[arg(long, env = "CAUSEWAY_BFD_INTERVAL_MS", default_value_t = BFD_INTERVAL_MS,
         value_parser = clap::value_parser!(u16).range(50..=60_000))]
     bfd_interval_ms: u16,
-    /// File of the token with which held configurations are approved and agents are asked what runs, readable by its owner
-    /// only; without one, only from this machine
+    /// File of the operators' tokens, with which held configurations are approved and agents are asked what runs, readable
+    /// by its owner only: a token, or `NAME TOKEN` on a line for each operator; without one, only from this machine
     #[arg(long, env = "CAUSEWAY_OPERATOR_TOKEN_FILE", value_name = "FILE")]
     operator_token_file: Option<PathBuf>,
+    /// File of the audit log, made if it is not there; by default audit.sqlite in the folder that systemd keeps for the
+    /// service (STATE_DIRECTORY), and without one the log is in memory and ends with the controller
+    #[arg(long, env = "CAUSEWAY_AUDIT_FILE", value_name = "FILE")]
+    audit_file: Option<PathBuf>,
     /// PEM certificate chain of both ports
     #[arg(long, env = "CAUSEWAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -97,6 +106,38 @@ struct Options {
     /// Removals of fewer peers or link interfaces than this never wait
     #[arg(long, env = "CAUSEWAY_HOLD_AT_LEAST", value_name = "N", default_value_t = Limits::default().removed_at_least)]
     hold_at_least: usize,
+    /// Where provisioning jobs are kept: an SQLite file, or the URL of a PostgreSQL server (postgres://user@host/database);
+    /// by default jobs.sqlite in the folder that systemd keeps for the service (STATE_DIRECTORY), and without one there are none
+    #[arg(long, env = "CAUSEWAY_JOBS_STORE", value_name = "FILE|URL")]
+    jobs_store: Option<String>,
+    /// Devices that are provisioned by jobs: they are served what their last job brought, and only a job changes it
+    #[arg(long, env = "CAUSEWAY_JOBS_DEVICES", value_name = "CODE", value_delimiter = ',')]
+    jobs_devices: Vec<Code>,
+    /// Contributors whose devices are provisioned by jobs
+    #[arg(long, env = "CAUSEWAY_JOBS_CONTRIBUTORS", value_name = "CODE", value_delimiter = ',')]
+    jobs_contributors: Vec<Code>,
+    /// Every device is provisioned by jobs
+    #[arg(long, env = "CAUSEWAY_JOBS_ALL")]
+    jobs_all: bool,
+    /// Changes on the ledger start jobs for devices that are provisioned by jobs: dry runs, but for devices that are opted in
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC")]
+    jobs_automatic: bool,
+    /// What has to change for it: status, desired, interfaces, links, record, others; all of them by default
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_FIELDS", value_name = "FIELD", value_delimiter = ',')]
+    jobs_automatic_fields: Vec<Field>,
+    /// Statuses of devices for which it counts; by default all but pending, rejected and deleting
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_STATUSES", value_name = "STATUS", value_delimiter = ',')]
+    jobs_automatic_statuses: Vec<DeviceStatus>,
+    /// Devices whose automatic jobs are no dry runs
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_COMMIT_DEVICES", value_name = "CODE", value_delimiter = ',')]
+    jobs_automatic_commit_devices: Vec<Code>,
+    /// Contributors whose devices' automatic jobs are no dry runs
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_COMMIT_CONTRIBUTORS", value_name = "CODE", value_delimiter = ',')]
+    jobs_automatic_commit_contributors: Vec<Code>,
+    /// An automatic job begins after the ledger has been quiet about its device for so many milliseconds
+    #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_DEBOUNCE_MS", value_name = "MS", default_value_t = 5_000,
+        value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
+    jobs_automatic_debounce_ms: u64,
     /// Logs as JSON, as they are also where stderr is no terminal; RUST_LOG says what is logged, info without it
     #[arg(long, env = "CAUSEWAY_CONTROLLER_LOG_JSON")]
     log_json: bool,
@@ -199,6 +240,11 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
     }
     let key = key("key", &options.key);
     problems.extend(key.as_ref().err().cloned());
+    let by_jobs = options.jobs_all || !options.jobs_devices.is_empty() || !options.jobs_contributors.is_empty();
+    if by_jobs && jobs(options).store.is_none() {
+        let cause = "Devices are provisioned by jobs, and there is nowhere to keep jobs.".to_owned();
+        problems.push(PROGRAM.problem("jobs_store", cause, "Give a file or the URL of a PostgreSQL server."));
+    }
     let (Ok(key), Some(ws_url), true) = (key, ws_url, problems.is_empty()) else { return Err(problems) };
     Ok(Config {
         rpc_url: options.rpc_url.clone(),
@@ -216,9 +262,50 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
             ..Limits::default()
         },
         operator_token,
+        audit_file: options.audit_file.clone().or_else(own_audit_file),
         tls,
         allow_plain: options.allow_plain,
+        jobs: jobs(options),
     })
+}
+
+/// File of the audit log in the folder that systemd keeps for the service.
+fn own_audit_file() -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join("audit.sqlite"))
+}
+
+/// File of jobs in the folder that systemd keeps for the service.
+const JOBS_FILE: &str = "jobs.sqlite";
+
+fn jobs(options: &Options) -> JobsConfig {
+    let own = || Some(StoreAt::File(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join(JOBS_FILE)));
+    JobsConfig {
+        store: options.jobs_store.as_deref().map(StoreAt::parse).or_else(own),
+        by_jobs: ByJobs {
+            all: options.jobs_all,
+            devices: options.jobs_devices.iter().copied().collect(),
+            contributors: options.jobs_contributors.iter().copied().collect(),
+        },
+        automatic: automatic(options),
+        ..JobsConfig::default()
+    }
+}
+
+fn automatic(options: &Options) -> AutomaticConfig {
+    let usual = AutomaticConfig::default();
+    let or = |given: &[Field], usual| if given.is_empty() { usual } else { given.iter().copied().collect() };
+    let statuses = match options.jobs_automatic_statuses.as_slice() {
+        [] => usual.statuses,
+        given => given.iter().copied().collect(),
+    };
+    AutomaticConfig {
+        enabled: options.jobs_automatic,
+        fields: or(&options.jobs_automatic_fields, usual.fields),
+        statuses,
+        commit_devices: options.jobs_automatic_commit_devices.iter().copied().collect(),
+        commit_contributors: options.jobs_automatic_commit_contributors.iter().copied().collect(),
+        debounce: Duration::from_millis(options.jobs_automatic_debounce_ms),
+    }
 }
 
 /// Reads a file that nobody else may read, as a key's.
@@ -233,9 +320,9 @@ fn private(place: &str, path: &Path) -> Result<Vec<u8>, Problem> {
 fn token(path: &Path) -> Result<String, Problem> {
     let content = private("operator_token_file", path)?;
     let token = String::from_utf8_lossy(&content).trim().to_string();
-    if token.len() < MIN_TOKEN || !token.chars().all(|c| c.is_ascii_graphic()) {
-        let cause = format!("{} does not hold a token of at least {MIN_TOKEN} printable characters.", path.display());
-        let remedy = "Make one with `openssl rand -base64 24`.";
+    if let Some(problem) = operators::problem(&token) {
+        let cause = format!("{} can't be used: {problem}.", path.display());
+        let remedy = "Give a token, or `NAME TOKEN` on a line for each operator; `openssl rand -base64 24` makes one.";
         return Err(PROGRAM.problem("operator_token_file", cause, remedy));
     }
     Ok(token)

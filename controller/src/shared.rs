@@ -4,7 +4,7 @@
 use std::{
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -15,13 +15,18 @@ use causeway_sdk::snapshot::Snapshot;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
+    audit::Audit,
     auth::{AuthError, Gate},
     change::{self, Announced},
     events::{Change, EventLog},
+    guards::Unreadable,
+    jobs::Jobs,
     metrics::{Metrics, What},
+    orders::{Orders, Said},
     prepare::{Settings, device_codes, prepare, probes},
     rate::RateLimit,
     running::Desk,
+    services::Services,
     store::{ApproveError, Report, Signer, Store, Word},
     topology::Topology,
 };
@@ -47,6 +52,10 @@ pub struct Shared {
     heard_unix_ms: AtomicU64,
     /// Questions for what runs.
     pub desk: Desk,
+    /// What agents are served for jobs, and what they say of it.
+    pub orders: Orders,
+    /// Provisioning jobs, once their store is there.
+    pub jobs: OnceLock<Arc<Jobs>>,
     /// What happened.
     pub events: EventLog,
     /// Room for streams of events, [`EVENT_STREAMS`] in all.
@@ -59,6 +68,10 @@ pub struct Shared {
     pub settings: Settings,
     /// Who may approve over HTTP; without one, only callers on this machine.
     pub operator_token: Option<String>,
+    /// What the API calls beside this.
+    pub services: Services,
+    /// Who did what.
+    pub audit: Audit,
     /// Becomes true when everything is to end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -69,7 +82,9 @@ impl Shared {
     pub fn new(
         signer: Signer,
         settings: Settings,
+        orders: Orders,
         operator_token: Option<String>,
+        audit: Audit,
         secret: [u8; 32],
         stopping: watch::Receiver<bool>,
     ) -> Self {
@@ -82,12 +97,16 @@ impl Shared {
             changed: watch::channel(0).0,
             heard_unix_ms: AtomicU64::new(0),
             desk: Desk::new(now_ms()),
+            orders,
+            jobs: OnceLock::new(),
             events: EventLog::new(now_ms().saturating_mul(1_000)),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
             metrics: Metrics::default(),
             signer,
             settings,
             operator_token,
+            services: Services::default(),
+            audit,
             stopping,
         }
     }
@@ -134,12 +153,18 @@ impl Shared {
             Ok(prepared) => {
                 drop(basis);
                 let changes = self.store_mut().commit(prepared, &self.signer, &self.settings.limits);
+                let store = self.store();
+                self.orders.keep(|device| store.entry(device).is_some());
+                drop(store);
                 self.metrics.rendered(What::Snapshot, began.elapsed());
                 self.heard_unix_ms.store(now_ms(), Ordering::Release);
                 changes
             }
             Err(error) => {
                 tracing::warn!(slot, code = error.code(), %error, "ledger not acted on");
+                if error == Unreadable::Empty {
+                    self.services.set_bare(Arc::clone(&snapshot));
+                }
                 self.store_mut().refuse(error.code(), error.to_string())
             }
         };
@@ -191,8 +216,9 @@ impl Shared {
     }
 
     /// Notes that an agent asked, whether it was given a text, and what it said of what runs.
-    pub fn polled(&self, device: &Code, word: Option<Word>, with_text: bool) {
+    pub fn polled(&self, device: &Code, word: Option<Word>, said: Said, with_text: bool) {
         self.metrics.polled(with_text);
+        self.orders.polled(device, said);
         self.store_mut().polled(device, word, now_ms());
     }
 
@@ -200,8 +226,13 @@ impl Shared {
     #[must_use]
     pub fn ask_running(&self, device: &Code) -> Option<u64> {
         let number = self.desk.ask(*device, now_ms())?;
-        self.changed.send_modify(|version| *version += 1);
+        self.nudge();
         Some(number)
+    }
+
+    /// Tells agents that there may be something for them.
+    pub fn nudge(&self) {
+        self.changed.send_modify(|version| *version += 1);
     }
 
     /// When the ledger was last heard of, unix milliseconds; 0 for never.
@@ -213,11 +244,18 @@ impl Shared {
     /// Notes a report.
     pub fn report(&self, device: &Code, report: Report) {
         self.metrics.report(report.result);
+        self.orders.reported(device, &report, &self.signer);
         let (slot, change) = {
             let mut store = self.store_mut();
             (store.slot(), store.report(device, report))
         };
         self.tell(slot, change.into_iter().collect());
+    }
+
+    /// Notes what happened beside the ledger.
+    pub fn happened(&self, changes: Vec<Change>) {
+        let slot = self.store().slot();
+        self.tell(slot, changes);
     }
 
     fn tell(&self, slot: u64, changes: Vec<Change>) {
@@ -275,9 +313,18 @@ fn log(slot: u64, change: &Change) {
         Change::ApplyReport { device, generation, result, error_code } => {
             tracing::info!(slot, %device, generation, %result, %error_code, "apply report");
         }
+        Change::JobDone { device, job, job_kind, correlation } => {
+            tracing::info!(slot, %device, job, %job_kind, %correlation, "job done");
+        }
         Change::DeviceStatus { device, from, to } => tracing::info!(slot, %device, ?from, ?to, "device status"),
         Change::DeviceHealth { device, from, to } => tracing::info!(slot, %device, %from, %to, "device health"),
         Change::LinkStatus { link, from, to } => tracing::info!(slot, %link, ?from, ?to, "link status"),
+        Change::Job { job, job_kind, status, state, .. } => {
+            tracing::info!(slot, job, %job_kind, %status, %state, "job");
+        }
+        Change::JobStep { device, step, correlation, .. } => {
+            tracing::info!(slot, %device, ?step, %correlation, "job step")
+        }
         Change::LinkHealth { link, from, to } => tracing::info!(slot, %link, %from, %to, "link health"),
     }
 }

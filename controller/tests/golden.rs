@@ -58,6 +58,7 @@ const ROWS: &[(&str, Change)] = &[
     }),
     ("every-kind-of-interface", |l| {
         let device = l.device_mut("ams");
+        let channel = if device.platform == Family::Frr { "bond1" } else { "Port-Channel1" };
         device.management_vrf = "mgmt".parse().unwrap();
         let template = device.interfaces.last().unwrap().clone();
         for interface in &mut device.interfaces {
@@ -69,10 +70,10 @@ const ROWS: &[(&str, Change)] = &[
             }
         }
         for (name, kind, vlan) in [
-            ("Port-Channel1", InterfaceKind::PortChannel, 0),
-            ("Port-Channel1.100", InterfaceKind::SubInterface, 100),
-            ("eth30.200", InterfaceKind::SubInterface, 200),
-            ("eth30.201", InterfaceKind::SubInterface, 201),
+            (channel.to_string(), InterfaceKind::PortChannel, 0),
+            (format!("{channel}.100"), InterfaceKind::SubInterface, 100),
+            ("eth30.200".to_string(), InterfaceKind::SubInterface, 200),
+            ("eth30.201".to_string(), InterfaceKind::SubInterface, 201),
         ] {
             let mut interface = template.clone();
             interface.name = name.parse().unwrap();

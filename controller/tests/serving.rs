@@ -307,6 +307,7 @@ fn report(result: ReportResult, sha256: [u8; 32], running: u8) -> Report {
         running_sha256: vec![running; 32],
         startup_saved: false,
         at_unix_ms: 1,
+        order: String::new(),
     }
 }
 

@@ -37,6 +37,55 @@ fn a_snippet_that_asks_for_what_is_not_there_or_opens_a_managed_section_is_refus
     for line in ["router bgp 1", " interface eth3", "router isis 1", "hostname evil", "end", "a\u{7}b"] {
         assert!(matches!(render(line), Err(RenderError::Site(SiteError::Line { .. }))), "{line:?}");
     }
+    // What FRR and EOS take for the same, with what undoes it.
+    for line in [
+        "rou isis 1",
+        "ro is 1",
+        "router b 65000",
+        "router\tbgp 65000",
+        "router  bgp 65000",
+        "int eth3",
+        "INT Ethernet3",
+        "i eth3",
+        "host evil",
+        "ip access-list CAUSEWAY-CONTROL",
+        "ip acc CAUSEWAY-CONTROL",
+        "ip access-list standard CAUSEWAY-CONTROL",
+        "no router bgp 65000",
+        "n rou b 65000",
+        "default int Ethernet3",
+        "def router isis 1",
+        "en",
+    ] {
+        assert!(matches!(render(line), Err(RenderError::Site(SiteError::Line { .. }))), "{line:?}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_managed_section_gets_in() {
+    for line in [
+        "ip route 10.0.0.0/8 192.0.2.1",
+        "ip prefix-list P permit 10.0.0.0/8",
+        "router ospf",
+        "router static",
+        "router",
+        "ntp server 192.0.2.1",
+        "no ip forwarding",
+        "ip access-list standard MINE",
+        "ip access-list MINE",
+        "route-map M permit 10",
+        " match interface eth3",
+        "bfd",
+        " peer 192.0.2.1 interface eth1",
+        "exit",
+        "log syslog",
+        "default-information originate",
+        "banner motd x",
+        "! interface eth3",
+    ] {
+        let text = render(line).unwrap();
+        assert!(text.contains(line), "{line:?}");
+    }
 }
 
 #[test]

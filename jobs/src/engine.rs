@@ -1,7 +1,10 @@
 //! Does one try of one step: finds who knows the device, asks what has to be asked, and says what came of it. Time limits
 //! are kept here and nowhere else.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use causeway_interface::Code;
 use futures::future::BoxFuture;
@@ -105,16 +108,52 @@ pub const BACKUP: &str = "backup";
 /// From what ran to what was made.
 pub const DIFF: &str = "diff";
 
+/// Bytes of what steps left that are kept in memory, of one job; what is beyond is read again.
+const MAX_KEPT_BYTES: usize = 4 * 1_024 * 1_024;
+
+/// What steps of the job in hand left, which nobody else changes: candidates are read by every later step.
+pub struct Kept {
+    store: Arc<dyn JobStore>,
+    candidates: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Kept {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(store: Arc<dyn JobStore>) -> Self {
+        Self { store, candidates: Mutex::default() }
+    }
+
+    /// Steps left this, and it is kept.
+    pub fn left(&self, artifacts: &[(String, Vec<u8>)]) {
+        let mut known = self.candidates.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, bytes) in artifacts.iter().filter(|(name, _)| name.ends_with(CANDIDATE)) {
+            known.remove(name);
+            let held: usize = known.values().map(Vec::len).sum();
+            if held.saturating_add(bytes.len()) <= MAX_KEPT_BYTES {
+                known.insert(name.clone(), bytes.clone());
+            }
+        }
+    }
+
+    async fn artifact(&self, job: JobId, name: String) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.artifact(job, name).await
+    }
+
+    async fn own_candidate(&self, job: JobId, name: String) -> Result<Option<Vec<u8>>, StoreError> {
+        let known = self.candidates.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        match known {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.store.artifact(job, name).await,
+        }
+    }
+}
+
 type Left = Vec<(String, Vec<u8>)>;
 
 impl Engine {
     /// Does one try. Dropped at any await it leaves the device as the adapter guarantees.
-    pub fn perform(
-        self: &Arc<Self>,
-        store: Arc<dyn JobStore>,
-        job: &Job,
-        attempt: Attempt,
-    ) -> BoxFuture<'static, Performed> {
+    pub fn perform(self: &Arc<Self>, kept: Arc<Kept>, job: &Job, attempt: Attempt) -> BoxFuture<'static, Performed> {
         let Some((step, target)) = find(job, attempt) else {
             let error = error::INVALID.critical(Trouble::Other, "the job has no such step");
             return Box::pin(async { Performed { result: StepResult::Failed(error), artifacts: Vec::new() } });
@@ -144,7 +183,7 @@ impl Engine {
             let correlation = order.context.correlation.clone();
             let device = order.target.device;
             tracing::info!(%correlation, %device, step = verb.name(), "step begins");
-            let done = within(engine.clock.as_ref(), limit_ms, engine.step(store.as_ref(), &order)).await;
+            let done = within(engine.clock.as_ref(), limit_ms, engine.step(kept.as_ref(), &order)).await;
             let done = done.unwrap_or_else(|| {
                 let words = format!("{} was not done within {limit_ms} ms", verb.name());
                 Err(error::TIMEOUT.transient(Trouble::Device, words))
@@ -167,12 +206,16 @@ impl Engine {
         })
     }
 
-    async fn step(&self, store: &dyn JobStore, order: &Order) -> Result<(Did, Facts, Left), StepError> {
+    async fn step(&self, store: &Kept, order: &Order) -> Result<(Did, Facts, Left), StepError> {
         let (strategy, adapter) = self.registry.pair(&order.target)?;
         let context = &order.context;
         let plain = |did| (did, Facts::default(), Left::new());
         let name = |what| artifact(&order.target.device, what);
         match order.verb {
+            // Going back must not depend on what the ledger says by now, or on whether it answers.
+            Verb::CheckLedger if matches!(order.wanted, Wanted::Before(_)) => {
+                Ok(plain(Did::Already("what ran before needs no ledger".to_owned())))
+            }
             Verb::CheckLedger => {
                 let checked = self.source.check(&order.target.device, order.kind).await?;
                 Ok(plain(passed(checked, error::LEDGER_REFUSED)?))
@@ -185,7 +228,12 @@ impl Engine {
                 Ok(plain(Did::Now(format!("{words}; {ready}"))))
             }
             Verb::Render => {
-                let candidate = self.source.render(&order.target, order.wanted).await?;
+                let candidate = match order.wanted {
+                    Wanted::Before(job) => before(store, job, &order.target).await?,
+                    wanted @ (Wanted::Current | Wanted::Generation(_) | Wanted::Bare) => {
+                        self.source.render(&order.target, wanted).await?
+                    }
+                };
                 if let Some(objection) = strategy.objection(&candidate) {
                     return Err(error::LINE_REFUSED.critical(Trouble::Validation, objection));
                 }
@@ -223,6 +271,14 @@ impl Engine {
                 Ok((did, Facts::default(), vec![(name(BACKUP), running.into_bytes())]))
             }
             Verb::Commit => Ok(plain(strategy.provision(adapter, context, &candidate(store, order).await?).await?)),
+            Verb::Extend => {
+                let extended = adapter.extend(context, &candidate(store, order).await?).await?;
+                Ok(plain(if extended {
+                    Did::Now("the time to confirm counts from now".to_owned())
+                } else {
+                    Did::Already("the time to confirm is the one that it was armed with".to_owned())
+                }))
+            }
             Verb::Verify => Ok(plain(strategy.verify(adapter, context, &candidate(store, order).await?).await?)),
             Verb::Confirm => Ok(plain(strategy.confirm(adapter, context, &candidate(store, order).await?).await?)),
             Verb::Notify => {
@@ -254,9 +310,22 @@ fn passed(check: PreCheck, refusal: error::ErrorKind) -> Result<Did, StepError> 
     }
 }
 
-async fn candidate(store: &dyn JobStore, order: &Order) -> Result<Candidate, StepError> {
+async fn candidate(store: &Kept, order: &Order) -> Result<Candidate, StepError> {
     let name = artifact(&order.target.device, CANDIDATE);
-    let bytes = store.artifact(order.job, name).await.map_err(away)?;
+    read(store.own_candidate(order.job, name).await)
+}
+
+/// What an earlier job found running, under the generation of what it put in its place: a device takes no older one.
+async fn before(store: &Kept, job: JobId, target: &Target) -> Result<Candidate, StepError> {
+    let brought = read(store.artifact(job, artifact(&target.device, CANDIDATE)).await)?;
+    let text = store.artifact(job, artifact(&target.device, BACKUP)).await.map_err(away)?;
+    let text = text.ok_or_else(|| error::NO_BACKUP.critical(Trouble::Other, format!("job {job} kept no backup")))?;
+    let text = String::from_utf8(text).map_err(unusable)?;
+    Ok(Candidate { generation: brought.generation, family: target.family, text })
+}
+
+fn read(bytes: Result<Option<Vec<u8>>, StoreError>) -> Result<Candidate, StepError> {
+    let bytes = bytes.map_err(away)?;
     let bytes =
         bytes.ok_or_else(|| error::UNDECODABLE.critical(Trouble::Other, "the configuration that was made is gone"))?;
     serde_json::from_slice(&bytes).map_err(unusable)

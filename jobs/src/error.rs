@@ -157,6 +157,30 @@ kinds! {
     ROLLBACK_FAILED = "CW-JOB-ROLLBACK-FAILED",
         "A commit could not be taken back, and the device could not be seen to have gone back by itself. What it runs is not known.",
         "Go to the device now: see what it runs. Bring it to one of the two configurations in the job, then `retry`, which looks again.";
+    /// It needs an approval, and was proposed by nobody.
+    PROPOSER_UNKNOWN = "CW-JOB-PROPOSER-UNKNOWN",
+        "This change needs an approval, and who proposes it is not known by a key of the ledger.",
+        "Propose it with a key: who proposes a change can't approve it, and has to be told from who does.";
+    /// An approval that does not count.
+    APPROVAL_REFUSED = "CW-JOB-APPROVAL-REFUSED",
+        "The approval does not count: it is the proposer's own, or a second one of the same key, or the key has no role that may give it, or none is missing, or it is too late. The message says which.",
+        "Have somebody approve it who has the role on the ledger; if the time is over, propose the change again.";
+    /// Not approved in time.
+    APPROVAL_EXPIRED = "CW-JOB-APPROVAL-EXPIRED",
+        "Nobody approved the change in time, and it was cancelled. No device was touched.",
+        "Propose it again, and tell those who have to approve it.";
+    /// Begun without approvals.
+    GLASS_BROKEN = "CW-JOB-GLASS-BROKEN",
+        "Somebody began a change without the approvals that it needs. It is recorded with the key and the reason.",
+        "Find out whether it was an emergency; review the change.";
+    /// A rollout whose devices are not well.
+    ROLLOUT_UNHEALTHY = "CW-JOB-ROLLOUT-UNHEALTHY",
+        "Devices of a wave were not healthy for long enough after it; the message names them. The wave was reverted, earlier waves stay.",
+        "Read what the oracles see (`causeway health explain`), mend it, and start a rollout of the devices that are left.";
+    /// A rollout whose devices could not be brought back.
+    ROLLOUT_STUCK = "CW-JOB-ROLLOUT-STUCK",
+        "A rollout stopped, and devices of its last wave could not be brought back to what they ran; it names them.",
+        "See what each of them runs, and bring it to one of the two configurations with a job of its own.";
     /// The store's answer.
     STORE = "CW-JOB-STORE",
         "The store of jobs could not be read or written.",

@@ -4,9 +4,11 @@
 //! refuses it, and so does one that finds a field that it does not know, because an event that is half understood makes
 //! a state that never was.
 
+use causeway_interface::Key;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::Role,
     error::StepError,
     spec::{JobId, JobSpec, StepIndex},
 };
@@ -153,6 +155,24 @@ pub enum Event {
         /// Who.
         actor: String,
     },
+    /// Somebody agrees that it begins.
+    Approved {
+        /// Who.
+        key: Key,
+        /// As what.
+        role: Role,
+        /// Words.
+        reason: String,
+    },
+    /// Somebody makes it begin without the approvals that it needs: an emergency, to be looked at afterwards.
+    GlassBroken {
+        /// Who.
+        key: Key,
+        /// As what.
+        role: Role,
+        /// Why.
+        reason: String,
+    },
     /// An optional step will not be done.
     Skipped {
         /// Which.
@@ -188,6 +208,8 @@ impl Event {
             Self::CancelRequested { .. } => "cancel-requested",
             Self::Held { .. } => "held",
             Self::Released { .. } => "released",
+            Self::Approved { .. } => "approved",
+            Self::GlassBroken { .. } => "glass-broken",
             Self::Skipped { .. } => "skipped",
             Self::RetryRequested { .. } => "retry-requested",
             Self::Ended(_) => "ended",

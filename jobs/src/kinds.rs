@@ -2,7 +2,8 @@
 //!
 //! `0 ledger check - 1 detect and pre-check - 2 render - 3 compare - 4 back up - 5 commit, to be confirmed - 6 verify -
 //! 7 confirm and save - 8 notify`. A dry run ends after step 3. A change of the network has the same nine, each for every
-//! device in one group: all of step 5 before any of step 6, all of step 6 before any of step 7.
+//! device in one group: all of step 5 before any of step 6, all of step 6 before any of step 7; and between 5 and 6 the time
+//! to confirm begins anew for all, so that the slowest device does not use up that of the others.
 
 use causeway_interface::Code;
 
@@ -83,7 +84,8 @@ pub fn job(request: &Request, policy: &Policy) -> JobSpec {
     let confirm_within_ms = policy.confirm_within_ms.saturating_add(more);
     let verbs: &[Verb] = match request.kind {
         Kind::DryRun => &LOOK,
-        Kind::Provision | Kind::Revert | Kind::Decommission | Kind::NetworkChange => &WHOLE,
+        Kind::Provision | Kind::Revert | Kind::Decommission => &WHOLE,
+        Kind::NetworkChange => &TOGETHER,
     };
     let groups = (0_u16..).zip(verbs);
     let steps = groups
@@ -99,6 +101,7 @@ pub fn job(request: &Request, policy: &Policy) -> JobSpec {
         trigger: request.trigger,
         actor: request.actor.clone(),
         parent: request.parent,
+        approval: None,
     }
 }
 
@@ -115,11 +118,27 @@ const WHOLE: [Verb; 9] = [
     Verb::Notify,
 ];
 
+/// With the time to confirm counted anew for all when the slowest has committed.
+const TOGETHER: [Verb; 10] = [
+    Verb::CheckLedger,
+    Verb::PreCheck,
+    Verb::Render,
+    Verb::Compare,
+    Verb::BackUp,
+    Verb::Commit,
+    Verb::Extend,
+    Verb::Verify,
+    Verb::Confirm,
+    Verb::Notify,
+];
+
 fn step(verb: Verb, device: Code, group: u16, confirm_within_ms: u64, policy: &Policy) -> StepSpec {
     let (criticality, limit_ms) = match verb {
         Verb::CheckLedger | Verb::Render => (Criticality::Critical, policy.look_ms),
         Verb::PreCheck | Verb::Compare => (Criticality::Critical, policy.ask_ms),
         Verb::BackUp => (Criticality::NonCritical, policy.ask_ms),
+        // Without it the device may go back too early, which the next step sees.
+        Verb::Extend => (Criticality::NonCritical, policy.look_ms),
         Verb::Commit | Verb::RollBack => (Criticality::Critical, policy.commit_ms),
         Verb::Verify => (Criticality::Critical, policy.verify_ms),
         Verb::Confirm => (Criticality::Critical, policy.confirm_ms),
@@ -136,9 +155,22 @@ fn step(verb: Verb, device: Code, group: u16, confirm_within_ms: u64, policy: &P
         device,
         group,
         criticality,
-        counts: verb != Verb::Notify,
+        counts: !matches!(verb, Verb::Notify | Verb::Extend),
         limit_ms,
-        retry_ms: if verb == Verb::Verify { policy.verify_retry_ms.clone() } else { policy.retry_ms.clone() },
+        retry_ms: match verb {
+            Verb::Verify => policy.verify_retry_ms.clone(),
+            // The others' timers run meanwhile.
+            Verb::Extend => Vec::new(),
+            Verb::CheckLedger
+            | Verb::PreCheck
+            | Verb::Render
+            | Verb::Compare
+            | Verb::BackUp
+            | Verb::Commit
+            | Verb::Confirm
+            | Verb::Notify
+            | Verb::RollBack => policy.retry_ms.clone(),
+        },
         undo,
     }
 }

@@ -9,9 +9,12 @@
 //! the commit on the device goes back by itself unless it is confirmed; a job ends with its devices on the new
 //! configuration or on the old one, or in a state that names those of which that is not known, and alerts.
 //!
-//! What it does not do: decide who may start a job or when; read the ledger; render.
+//! Many devices are changed by a [`rollout`], in waves; some changes need an [`approval`], and devices have [`window`]s.
+//!
+//! What it does not do: find out whose a key is; read the ledger; render; judge how a device is.
 
 pub mod adapter;
+pub mod approval;
 pub mod availability;
 pub mod clock;
 pub mod desk;
@@ -23,10 +26,12 @@ pub mod kinds;
 pub mod metrics;
 pub mod next;
 pub mod registry;
+pub mod rollout;
 pub mod runner;
 pub mod spec;
 pub mod status;
 pub mod store;
 pub mod strategy;
+pub mod window;
 
 pub use self::{desk::Desk, engine::Engine, job::Job, registry::Registry, runner::Runner};

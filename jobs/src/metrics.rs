@@ -15,6 +15,7 @@ use prometheus_client::{
 use crate::{
     event::{Event, Recorded, StepResult},
     job::Job,
+    rollout::{self, Rollout},
     runner::{Observer, RunError},
     spec::{JobId, StepIndex},
 };
@@ -55,6 +56,7 @@ pub struct JobMetrics {
     jobs: Labelled<OfJob, Counter>,
     left: Labelled<OfCode, Counter>,
     rollbacks_failed: Counter<u64, AtomicU64>,
+    glass_broken: Counter<u64, AtomicU64>,
 }
 
 fn histogram() -> Histogram {
@@ -72,6 +74,7 @@ impl JobMetrics {
             jobs: Labelled::default(),
             left: Labelled::default(),
             rollbacks_failed: Counter::default(),
+            glass_broken: Counter::default(),
         };
         registry.register("causeway_job_steps", "Tries of steps that ended", metrics.steps.clone());
         registry.register("causeway_job_step_seconds", "Duration of a try", metrics.seconds.clone());
@@ -82,7 +85,17 @@ impl JobMetrics {
             "Jobs after which it is not known what a device runs",
             metrics.rollbacks_failed.clone(),
         );
+        registry.register(
+            "causeway_job_glass_broken",
+            "Changes that somebody began without the approvals that they need",
+            metrics.glass_broken.clone(),
+        );
         metrics
+    }
+
+    /// Somebody did without approvals.
+    pub fn glass_broken(&self) {
+        self.glass_broken.inc();
     }
 
     fn tried(&self, job: &Job, step: StepIndex, undo: bool, result: &StepResult) {
@@ -132,8 +145,25 @@ impl Observer for JobMetrics {
             | Event::CancelRequested { .. }
             | Event::Held { .. }
             | Event::Released { .. }
+            | Event::Approved { .. }
+            | Event::GlassBroken { .. }
             | Event::Skipped { .. }
             | Event::RetryRequested { .. } => {}
+        }
+    }
+
+    fn rollout_recorded(&self, rollout: &Rollout, recorded: &rollout::Recorded) {
+        if !matches!(recorded.event, rollout::Event::Ended(_)) {
+            return;
+        }
+        let (status, state) = (rollout.status().name(), rollout.state().name());
+        self.jobs.get_or_create(&OfJob { kind: rollout::KIND, status, state }).inc();
+        let (id, devices) = (rollout.id, rollout.stuck_devices());
+        if let Some(trouble) = rollout.trouble() {
+            tracing::error!(rollout = %id, code = trouble.code, state, ?devices, "a rollout went back");
+        }
+        if !devices.is_empty() {
+            self.rollbacks_failed.inc();
         }
     }
 

@@ -85,7 +85,7 @@ fn forward(job: &Job, now_ms: u64) -> Action {
     let Some(group) = job.group() else {
         return job.end().map_or(Action::Rest, |end| Action::Record(Event::Ended(end)));
     };
-    if job.held.is_some() {
+    if job.held.is_some() || !job.is_approved() {
         return Action::Rest;
     }
     let of_group = job.spec.steps().zip(&job.steps).filter(|((_, spec), _)| spec.group == group);

@@ -10,10 +10,12 @@ use std::collections::BTreeSet;
 use causeway_interface::Code;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Need;
+
 /// Devices of one job at most: a change of the whole network is one job, and its first event holds every step.
 pub const MAX_DEVICES: usize = 256;
-/// Steps of one job at most: nine a device.
-pub const MAX_STEPS: usize = MAX_DEVICES * 9;
+/// Steps of one job at most: ten a device.
+pub const MAX_STEPS: usize = MAX_DEVICES * 10;
 /// Longest time limit of a step. Whatever takes longer is not one step.
 pub const MAX_LIMIT_MS: u64 = 3_600_000;
 /// Tries of a step after the first one, at most.
@@ -137,6 +139,8 @@ pub enum Wanted {
     Generation(u64),
     /// Management and loopbacks only.
     Bare,
+    /// What an earlier job found running on the device and kept.
+    Before(JobId),
 }
 
 /// What becomes of lines that the configuration does not name.
@@ -179,6 +183,8 @@ pub enum Verb {
     BackUp,
     /// The configuration runs, to be confirmed in time.
     Commit,
+    /// The time to confirm counts from now: others took longer than this device.
+    Extend,
     /// The device does with it what was meant.
     Verify,
     /// It stays, and is what the device starts with.
@@ -191,13 +197,14 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CheckLedger,
         Self::PreCheck,
         Self::Render,
         Self::Compare,
         Self::BackUp,
         Self::Commit,
+        Self::Extend,
         Self::Verify,
         Self::Confirm,
         Self::Notify,
@@ -214,6 +221,7 @@ impl Verb {
             Self::Compare => "compare",
             Self::BackUp => "back-up",
             Self::Commit => "commit",
+            Self::Extend => "extend",
             Self::Verify => "verify",
             Self::Confirm => "confirm",
             Self::Notify => "notify",
@@ -287,6 +295,9 @@ pub struct JobSpec {
     pub actor: String,
     /// The job that it is part of.
     pub parent: Option<JobId>,
+    /// Who has to agree before a step begins; nobody where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Need>,
 }
 
 /// Why a job can't be meant.

@@ -49,6 +49,8 @@ impl JobStatus {
 pub enum State {
     /// No controller has taken it yet.
     Queued,
+    /// Somebody has to agree first.
+    WaitingForApproval,
     /// A step runs.
     Running,
     /// It waits for the ledger or the store.
@@ -79,8 +81,9 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Queued,
+        Self::WaitingForApproval,
         Self::Running,
         Self::PendingNetwork,
         Self::WaitingForDevice,
@@ -101,6 +104,7 @@ impl State {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Queued => "QUEUED",
+            Self::WaitingForApproval => "WAITING_FOR_APPROVAL",
             Self::Running => "RUNNING",
             Self::PendingNetwork => "PENDING_NETWORK",
             Self::WaitingForDevice => "WAITING_FOR_DEVICE",
@@ -123,6 +127,7 @@ impl State {
         match self {
             Self::RollbackFailed | Self::Inconsistent => true,
             Self::Queued
+            | Self::WaitingForApproval
             | Self::Running
             | Self::PendingNetwork
             | Self::WaitingForDevice
@@ -158,6 +163,7 @@ impl Job {
     pub fn state(&self) -> State {
         match &self.phase {
             Phase::Forward if self.cancel.is_some() => State::Cancelling,
+            Phase::Forward if !self.is_approved() => State::WaitingForApproval,
             Phase::Forward if self.held.is_some() => State::Held,
             Phase::Forward if self.holder.is_none() => State::Queued,
             Phase::Forward => self.waits_for(),
@@ -234,9 +240,9 @@ impl Job {
 
     /// Whether a controller has something to do with it.
     #[must_use]
-    pub const fn is_runnable(&self) -> bool {
+    pub fn is_runnable(&self) -> bool {
         match self.phase {
-            Phase::Forward => self.held.is_none() || self.cancel.is_some(),
+            Phase::Forward => (self.held.is_none() && self.is_approved()) || self.cancel.is_some(),
             Phase::Back(_) => true,
             Phase::Ended(_) => false,
         }

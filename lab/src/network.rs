@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, net::Ipv4Addr, path::Path};
 
 use anyhow::{Context, bail};
+use causeway_agent::frr::shadow::{RUN_DIR, sweep as sweep_checks};
 use causeway_cli::site::Site;
 use causeway_interface::{Code, InterfaceKind, InterfaceRole, recipe};
 
@@ -189,6 +190,8 @@ pub async fn remove_run(run_id: &str) {
         remove(name).await;
     }
     let _ = run("ip", &["link", "delete", &format!("{PREFIX}{run_id}")]).await;
+    // Of agents that were killed in the middle of a check; its daemons are in namespaces of their own.
+    let _ = tokio::task::spawn_blocking(|| sweep_checks(Path::new(RUN_DIR))).await;
 }
 
 /// Namespaces of labs, each with the process that it is named after.

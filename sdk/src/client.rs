@@ -32,7 +32,7 @@ use solana_client::{
     rpc_response::{OptionalContext, Response, RpcKeyedAccount},
 };
 use solana_commitment_config::CommitmentConfig;
-use solana_sdk::pubkey::Pubkey;
+use solana_sdk::{hash::Hash, pubkey::Pubkey};
 
 use crate::{
     address::{Addresses, to_key, to_pubkey},
@@ -352,6 +352,14 @@ impl Ledger {
     /// The node could not be read.
     pub async fn slot(&self) -> Result<u64, LedgerError> {
         self.bounded(self.rpc.get_slot_with_commitment(CommitmentConfig::confirmed())).await
+    }
+
+    /// A recent blockhash, and the block height up to which a transaction with it can be included.
+    ///
+    /// # Errors
+    /// The node could not be read.
+    pub async fn recent_blockhash(&self) -> Result<(Hash, u64), LedgerError> {
+        self.bounded(self.rpc.get_latest_blockhash_with_commitment(CommitmentConfig::confirmed())).await
     }
 
     /// When the ledger says that a slot was, in seconds since 1970; none where it skipped the slot or forgot it.

@@ -53,6 +53,9 @@ entries! {
     SEND_UNCONFIRMED = "CW-SEND-UNCONFIRMED", "The transaction was sent, and the RPC endpoint stopped answering before it was confirmed.", "Read the object before sending again: the transaction may have landed.";
     SEND_SIGNER_MISSING = "CW-SEND-SIGNER-MISSING", "The transaction needs a signature of a key that was not given.", "Give that key's file.";
     SEND_FAILED = "CW-SEND-FAILED", "The ledger refused the transaction.", "Read the reason and the logs.";
+    TRANSACTION_INVALID = "CW-TRANSACTION-INVALID", "What was given to be signed is no transaction of this program, or not one that can be signed whole.", "Give the answer of the controller's `provision`, or one of its transactions, as it came; ask the controller anew if it was signed or changed.";
+    TRANSACTION_FOREIGN = "CW-TRANSACTION-FOREIGN", "What was given to be signed calls another program, or hands accounts to this one that it does not take.", "Don't sign it anywhere. Ask who gave it to you; check `--program-id` if it should be of another deployment.";
+    TRANSACTION_SIGNER = "CW-TRANSACTION-SIGNER", "What was given to be signed asks for another key's signature than the one that is here.", "Sign with the key that it names: `--keypair` of the contributor's owner.";
     KEY_MISSING = "CW-KEY-MISSING", "A key file does not exist or can't be read.", "Check the path, or create a key with `causeway key new FILE`.";
     KEY_MALFORMED = "CW-KEY-MALFORMED", "A key file holds neither a Solana key (a JSON array of 64 numbers) nor an ed25519 key in PKCS#8 (PEM or DER).", "Use a file that solana-keygen, `causeway key new` or `openssl genpkey -algorithm ed25519` wrote.";
     KEY_PERMISSIONS = "CW-KEY-PERMISSIONS", "Others on this machine can use a file that holds a key or another secret.", "Run `chmod 600` on it.";

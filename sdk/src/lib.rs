@@ -5,6 +5,7 @@
 //!   whom; pure.
 //! - [`client`], [`watch`], [`events`], [`history`], [`transaction`]: reading what is, and what was.
 //! - [`send`], [`pack`], [`lookup`]: changing, in one transaction or in thousands, and in as few as fit.
+//! - [`unsigned`]: transactions that somebody else signs, and what they do in words.
 //! - [`keys`], [`explain`]: key files, and errors that say what to do.
 //!
 //! It guarantees that no undefined byte becomes a default (undecodable accounts are reported beside the others), that
@@ -27,6 +28,7 @@ pub mod qa;
 pub mod send;
 pub mod snapshot;
 pub mod transaction;
+pub mod unsigned;
 pub mod watch;
 
 pub use client::{Filter, Ledger, Listing};

@@ -90,16 +90,42 @@ pub fn fields_complete(device: &Device) -> bool {
         && loopback(LoopbackType::Ipv4)
 }
 
+/// What the state machine decides a subject's moves by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case<S, F> {
+    /// What the subject is, its health recomputed from what the oracles say.
+    pub state: S,
+    /// What is so around it.
+    pub facts: F,
+    /// What the oracles say, and how much of the burn-in is left.
+    pub detail: SubjectHealth,
+}
+
+/// A device's case.
+pub type DeviceCase = Case<lifecycle::device::State, lifecycle::device::Facts>;
+/// A link's case.
+pub type LinkCase = Case<lifecycle::link::State, lifecycle::link::Facts>;
+
 /// What `Advance` would do to the device at `key` in slot `now`.
 ///
 /// # Errors
 /// The snapshot lacks the device or something that it refers to.
 pub fn device(snapshot: &Snapshot, key: &Key, now: u64) -> Result<DevicePrediction, PredictError> {
+    let DeviceCase { state, facts, detail } = device_case(snapshot, key, now)?;
+    let transition = lifecycle::device::decide(&state, lifecycle::device::Event::Advance, &facts, Roles::ANYONE);
+    let health_before = snapshot.devices.get(key).map_or(state.health, |device| device.header.health);
+    Ok(Prediction { health_before, health: state.health, transition, detail })
+}
+
+/// What the moves of the device at `key` are decided by in slot `now`.
+///
+/// # Errors
+/// The snapshot lacks the device or something that it refers to.
+pub fn device_case(snapshot: &Snapshot, key: &Key, now: u64) -> Result<DeviceCase, PredictError> {
     let network = network(snapshot)?;
     let device = snapshot.devices.get(key).ok_or(PredictError::NoSubject(*key))?;
     let detail = health::of_device(network, device, snapshot.attestations.get(key), now);
-    let before = device.header.health;
-    let health = before.next(device.header.status, device.suspended_from, &detail.tally, network.quorum);
+    let health = device.header.health.next(device.header.status, device.suspended_from, &detail.tally, network.quorum);
     let state = lifecycle::device::State {
         status: device.header.status,
         health,
@@ -119,8 +145,7 @@ pub fn device(snapshot: &Snapshot, key: &Key, now: u64) -> Result<DevicePredicti
         activated_wan_links: device.activated_wan_links,
         activated_dzx_links: device.activated_dzx_links,
     };
-    let transition = lifecycle::device::decide(&state, lifecycle::device::Event::Advance, &facts, Roles::ANYONE);
-    Ok(Prediction { health_before: before, health, transition, detail })
+    Ok(Case { state, facts, detail })
 }
 
 /// What `Advance` would do to the link at `key` in slot `now`.
@@ -128,13 +153,24 @@ pub fn device(snapshot: &Snapshot, key: &Key, now: u64) -> Result<DevicePredicti
 /// # Errors
 /// The snapshot lacks the link or something that it refers to.
 pub fn link(snapshot: &Snapshot, key: &Key, now: u64) -> Result<LinkPrediction, PredictError> {
+    let LinkCase { state, facts, detail } = link_case(snapshot, key, now)?;
+    let transition = lifecycle::link::decide(&state, lifecycle::link::Event::Advance, &facts, Roles::ANYONE);
+    let health_before = snapshot.links.get(key).map_or(state.health, |link| link.header.health);
+    Ok(Prediction { health_before, health: state.health, transition, detail })
+}
+
+/// What the moves of the link at `key` are decided by in slot `now`. Whether a link's interfaces fit matters before it is
+/// there only, and counts as true.
+///
+/// # Errors
+/// The snapshot lacks the link or something that it refers to.
+pub fn link_case(snapshot: &Snapshot, key: &Key, now: u64) -> Result<LinkCase, PredictError> {
     let network = network(snapshot)?;
     let link: &Link = snapshot.links.get(key).ok_or(PredictError::NoSubject(*key))?;
     let side = |key: &Key| snapshot.devices.get(key).ok_or(PredictError::Missing { what: "device", key: *key });
     let (a, z) = (side(&link.device_a)?, side(&link.device_z)?);
     let detail = health::of_link(network, link, snapshot.attestations.get(key), now);
-    let before = link.header.health;
-    let health = before.next(link.header.status, link.suspended_from, &detail.tally, network.quorum);
+    let health = link.header.health.next(link.header.status, link.suspended_from, &detail.tally, network.quorum);
     let state = lifecycle::link::State {
         status: link.header.status,
         health,
@@ -151,8 +187,7 @@ pub fn link(snapshot: &Snapshot, key: &Key, now: u64) -> Result<LinkPrediction, 
         burned_in: detail.tally.held_through_burn_in(LinkHealth::ReadyForService.rank(), network.quorum),
         maintenance_burned_in: detail.tally.held_since_status(LinkHealth::ReadyForService.rank(), network.quorum),
     };
-    let transition = lifecycle::link::decide(&state, lifecycle::link::Event::Advance, &facts, Roles::ANYONE);
-    Ok(Prediction { health_before: before, health, transition, detail })
+    Ok(Case { state, facts, detail })
 }
 
 #[cfg(test)]

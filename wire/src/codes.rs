@@ -39,6 +39,9 @@ entries! {
     "CW-AGENT-ROUTES-LOST", "After the commit, the device had no route any more to any of its BGP neighbours. The configuration was taken back.", "Look at the device's links and adjacencies, and at what the report's diff takes away. The agent tries again by itself.";
     "CW-AGENT-SESSIONS-LOST", "After the commit, none of the device's BGP sessions came back. The configuration was taken back.", "Look at the device's BGP and at what the report's diff takes away: addresses, the AS number, the control-plane list. The agent tries again by itself.";
     "CW-AGENT-APPLY-INTERRUPTED", "The agent ended while it applied a configuration, and the device went back to what it ran. What ended the agent may have been the configuration itself.", "The agent tries again by itself, after a longer wait each time. Look at its log for why it ended, and at the report's configuration for what may cut it off.";
+    "CW-AGENT-NOT-CONFIRMED", "A configuration that was to wait for the controller's word did not get it in time, and was taken back.", "Look at the job under whose correlation id it was applied, and at the way between agent and controller. The device runs what it ran; `causeway job retry` begins anew.";
+    "CW-AGENT-WITHDRAWN", "A configuration that waited for the controller's word was taken back on that word: its job failed or was cancelled.", "Look at the job under whose correlation id it was applied. The device runs what it ran.";
+    "CW-AGENT-BAD-ORDER", "A configuration is to be applied under an order that makes no sense, or that the agent can't follow.", "Check that the agent's version fits the controller's. Nothing was changed.";
     "CW-AGENT-REVERT-OVERDUE", "A configuration that failed was not taken back within the time in which the device does that by itself.", "Look at the device at once: it may run a configuration that was not verified. Its own log says why it did not go back.";
 }
 

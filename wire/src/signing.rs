@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 const SESSION: &[u8; 24] = b"causeway/agent-session/1";
 const BUNDLE: &[u8; 24] = b"causeway/config-bundle/1";
+const ORDER: &[u8; 23] = b"causeway/config-order/1";
+const WORD: &[u8; 21] = b"causeway/order-word/1";
 const TELEMETRY: &[u8; 20] = b"causeway/telemetry/1";
 
 /// A signature that does not prove what it should.
@@ -47,6 +49,59 @@ pub fn bundle_message(
         &generation.to_le_bytes(),
         &sha256(family.as_bytes()),
         text_sha256,
+    ];
+    parts.concat()
+}
+
+/// How a configuration is to be applied, as it is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedOrder<'a> {
+    /// Correlation id of the order.
+    pub correlation: &'a str,
+    /// Kept unconfirmed until the controller's word.
+    pub waits: bool,
+    /// The device goes back by itself after this, in ms.
+    pub confirm_within_ms: u64,
+}
+
+/// What a controller signs of a configuration that is to be applied under an order.
+pub fn order_message(
+    program_id: &[u8; 32],
+    device: &str,
+    generation: u64,
+    family: &str,
+    text_sha256: &[u8; 32],
+    order: SignedOrder<'_>,
+) -> Vec<u8> {
+    let parts: [&[u8]; 9] = [
+        ORDER,
+        program_id,
+        &sha256(device.as_bytes()),
+        &generation.to_le_bytes(),
+        &sha256(family.as_bytes()),
+        text_sha256,
+        &sha256(order.correlation.as_bytes()),
+        &[u8::from(order.waits)],
+        &order.confirm_within_ms.to_le_bytes(),
+    ];
+    parts.concat()
+}
+
+/// What a controller signs of its word about an order. `answer` is the number of the wire's `OrderAnswer`.
+pub fn word_message(
+    program_id: &[u8; 32],
+    device: &str,
+    correlation: &str,
+    text_sha256: &[u8; 32],
+    answer: i32,
+) -> Vec<u8> {
+    let parts: [&[u8]; 6] = [
+        WORD,
+        program_id,
+        &sha256(device.as_bytes()),
+        &sha256(correlation.as_bytes()),
+        text_sha256,
+        &answer.to_le_bytes(),
     ];
     parts.concat()
 }

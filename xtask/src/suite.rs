@@ -55,7 +55,7 @@ impl Part {
             Self::Program => &["causeway-program-tests", "causeway-fuzz"],
             Self::Interface => &["causeway-interface"],
             Self::Sdk => &["causeway-sdk"],
-            Self::Wire => &["causeway-wire"],
+            Self::Wire => &["causeway-wire", "causeway-connections"],
             Self::Controller => &["causeway-controller"],
             Self::Agent => &["causeway-agent", "causeway-settings"],
             Self::Jobs => &["causeway-jobs"],

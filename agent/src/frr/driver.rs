@@ -68,7 +68,7 @@ impl FrrOptions {
             netns: None,
             vtysh: PathBuf::from("/usr/bin/vtysh"),
             daemons: PathBuf::from("/usr/lib/frr"),
-            run_dir: PathBuf::from("/run"),
+            run_dir: PathBuf::from(shadow::RUN_DIR),
             state_dir: state_dir.to_owned(),
             device: device.to_owned(),
             watchdog: None,
@@ -171,12 +171,14 @@ impl Inner {
     /// A text that differs from what runs by numbers only, of which it is known what comes.
     fn foretold(&self, text: &Tree, running: &Tree, owned: &BTreeSet<TreePath>) -> Option<Candidate> {
         let all: Vec<Arc<Known>> = self.held().known.iter().map(|(_, known)| known.clone()).collect();
-        let found = all.iter().find_map(|known| Some((known, values::metrics_only(known, text)?)));
-        let (known, (target, metrics)) = found?;
-        let now = Goal { target: &known.shown, owned }.managed(running);
-        if !now.says_the_same(&known.shown) {
-            return None;
-        }
+        // Of several that differ by numbers only, the one that runs.
+        let found = all.iter().find_map(|known| {
+            let now = Goal { target: &known.shown, owned }.managed(running);
+            let runs = now.says_the_same(&known.shown);
+            let (target, metrics) = values::metrics_only(known, text).filter(|_| runs)?;
+            Some((now, target, metrics))
+        });
+        let (now, target, metrics) = found?;
         let way_back = METRICS_BACK + METRIC_BACK * u32::try_from(metrics).unwrap_or(u32::MAX);
         Some(Candidate { text: text.clone(), target, running: now, way_back })
     }

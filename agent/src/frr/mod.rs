@@ -11,6 +11,7 @@
 //!
 //! What it does not do: start, stop or restart FRR's daemons; give interfaces names, VRFs or port channels.
 
+pub mod daemons;
 pub mod device;
 pub mod diff;
 pub mod driver;

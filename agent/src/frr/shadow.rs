@@ -6,12 +6,18 @@
 //! the way there and the way back are known to work before anything is armed. What it can't foretell: lines that depend on
 //! interfaces of the kernel.
 //!
+//! It ends with its agent, however that ends. The kernel sees to it: each daemon is in a process namespace whose first process
+//! dies with the thread that started it, and takes the rest along. Nothing outside of it has to live for that, so that also
+//! whoever kills a whole network namespace (each daemon has one of its own) leaves nothing.
+//!
 //! Checks take turns: no more of them at a time on a machine than it has processors, whatever the number of agents. The
 //! others wait, in no order, for a bounded time.
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs::{self, File, TryLockError},
+    io::ErrorKind,
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -45,12 +51,23 @@ const TURN_EVERY: Duration = Duration::from_millis(50);
 const TURN_FILE: &str = "causeway-frr-turn-";
 /// Turns at a time where the number of processors is not known.
 const FEWEST_TURNS: usize = 1;
-/// They end by themselves after this many seconds if their agent was killed.
+/// They end by themselves after this many seconds: an agent that was killed before it could ask for their death leaves them no
+/// longer.
 const LIFETIME_SECONDS: &str = "60";
-/// For them to end when told.
-const DOWN_WITHIN: Duration = Duration::from_secs(3);
-/// Where FRR keeps a folder per process, and leaves it.
+/// How often a folder is removed: a daemon that is being killed may still put a file into it.
+const REMOVALS: u32 = 20;
+/// For the daemons that an earlier agent left to be killed.
+const KILLED_WITHIN: Duration = Duration::from_secs(3);
+/// Where agents make their checks' folders unless they are told another place.
+pub const RUN_DIR: &str = "/run";
+/// What names a daemon its folder for sockets.
+const SOCKETS: &str = "--vty_socket";
+/// Begins the names of checks' folders; a process id and a number follow.
+const FOLDER: &str = "causeway-frr-";
+/// Where FRR keeps a folder per process, by its name and number, and leaves it.
 const CRASH_LOGS: &str = "/var/tmp/frr";
+/// Number of a daemon in a process namespace of its own, after the one that times it.
+const ITS_NUMBER: u32 = 2;
 /// Owned by the user that FRR's daemons run as.
 const FRR_FOLDER: &str = "/var/run/frr";
 
@@ -67,7 +84,7 @@ pub struct ShadowOptions {
     pub run_dir: PathBuf,
 }
 
-/// A running shadow. Dropped, it ends and leaves nothing.
+/// A running shadow. Dropped, it ends and leaves nothing. It is for the thread that started it, and ends with that.
 pub struct Shadow {
     folder: PathBuf,
     children: Vec<(&'static str, Child)>,
@@ -86,7 +103,7 @@ impl Shadow {
     pub fn start(options: &ShadowOptions, texts: &[&Tree], turn_within: Duration) -> Result<Self, DriverError> {
         let turn = turn(&options.run_dir, turn_within)?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let folder = options.run_dir.join(format!("causeway-frr-{}-{number}", std::process::id()));
+        let folder = options.run_dir.join(format!("{FOLDER}{}-{number}", std::process::id()));
         let failed = |what: &str, error: &dyn std::fmt::Display| {
             DriverError::Unreachable(format!("no FRR can be started to check the configuration: {what}: {error}"))
         };
@@ -109,10 +126,11 @@ impl Shadow {
 
     fn daemon(&self, daemons: &Path, name: &str) -> std::io::Result<Child> {
         let log = fs::File::create(self.folder.join(format!("{name}.log")))?;
-        let mut command = Command::new("timeout");
-        // Should the agent be killed, they end by themselves.
-        command.args(["--kill-after=1", LIFETIME_SECONDS, "unshare", "--net", "--"]).arg(daemons.join(name));
-        command.arg("--vty_socket").arg(&self.folder).arg("-z").arg(self.folder.join("zserv.api"));
+        let mut command = Command::new("setpriv");
+        // A daemon gives up root, and by that the wish to die with its parent; who times it keeps both.
+        command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--pid", "--fork", "--kill-child", "--"]);
+        command.args(["timeout", "--kill-after=1", LIFETIME_SECONDS]).arg(daemons.join(name));
+        command.arg(SOCKETS).arg(&self.folder).arg("-z").arg(self.folder.join("zserv.api"));
         command.arg("-i").arg(self.pid_file(name)).args(["-f", "/dev/null", "-P", "0"]);
         if name == "bfdd" {
             command.arg("--bfdctl").arg(self.folder.join("bfdd.sock"));
@@ -185,29 +203,21 @@ impl Shadow {
 
 impl Drop for Shadow {
     fn drop(&mut self) {
-        let pids: Vec<String> = self
-            .children
-            .iter()
-            .filter_map(|(name, _)| fs::read_to_string(self.pid_file(name)).ok())
-            .map(|pid| pid.trim().to_owned())
-            .filter(|pid| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()))
-            .collect();
-        let mut command = Command::new("kill");
-        command.arg("-TERM").args(self.children.iter().map(|(_, child)| child.id().to_string()));
-        if !self.children.is_empty() {
-            let _ = run::run(command, None, DOWN_WITHIN);
-        }
-        let deadline = Instant::now() + DOWN_WITHIN;
-        for (_, child) in &mut self.children {
-            while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
-                thread::sleep(LOOK_EVERY);
-            }
+        for (name, child) in &mut self.children {
             run::kill(child);
+            let _ = fs::remove_dir_all(Path::new(CRASH_LOGS).join(format!("{name}.{ITS_NUMBER}")));
         }
-        for ((name, _), pid) in self.children.iter().zip(&pids) {
-            let _ = fs::remove_dir_all(Path::new(CRASH_LOGS).join(format!("{name}.{pid}")));
+        remove(&self.folder);
+    }
+}
+
+/// Removes a check's folder.
+fn remove(folder: &Path) {
+    for _ in 0..REMOVALS {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != ErrorKind::NotFound => thread::sleep(LOOK_EVERY),
+            Ok(()) | Err(_) => return,
         }
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -239,17 +249,44 @@ fn turn(run_dir: &Path, within: Duration) -> Result<File, DriverError> {
     }
 }
 
-/// Takes away the folders of checks whose agent was killed.
+/// Takes away what agents that were killed left of their checks: folders, and daemons of an agent that could not see to their
+/// end.
 pub fn sweep(run_dir: &Path) {
     let Ok(entries) = fs::read_dir(run_dir) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let pid = name.to_str().and_then(|n| n.strip_prefix("causeway-frr-")).and_then(|rest| rest.split('-').next());
-        let Some(pid) = pid.filter(|pid| pid.bytes().all(|b| b.is_ascii_digit())) else { continue };
-        if !Path::new("/proc").join(pid).exists() {
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    let left: Vec<PathBuf> =
+        entries.flatten().filter(|entry| is_left(&entry.file_name())).map(|entry| entry.path()).collect();
+    let pids: Vec<String> = left.iter().flat_map(|folder| users(folder)).collect();
+    if !pids.is_empty() {
+        tracing::warn!(?left, ?pids, "an agent that was killed has left daemons of a check; killing them");
+        let mut command = Command::new("kill");
+        command.arg("-KILL").args(pids);
+        let _ = run::run(command, None, KILLED_WITHIN);
     }
+    left.iter().for_each(|folder| remove(folder));
+}
+
+/// Whether a name is that of a check whose agent is gone.
+fn is_left(name: &OsStr) -> bool {
+    let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)).and_then(|rest| rest.split('-').next());
+    let pid = pid.filter(|pid| !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit()));
+    // Of a process that has ended and that nobody has asked for yet, the program is gone.
+    pid.is_some_and(|pid| {
+        fs::read_link(Path::new("/proc").join(pid).join("exe")).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    })
+}
+
+/// Processes that were told to listen in a check's folder.
+fn users(folder: &Path) -> Vec<String> {
+    let Some(told) = folder.to_str().map(|folder| format!("\0{SOCKETS}\0{folder}\0")) else { return Vec::new() };
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
+    processes
+        .flatten()
+        .filter_map(|process| process.file_name().into_string().ok().filter(|n| n.bytes().all(|b| b.is_ascii_digit())))
+        .filter(|pid| {
+            let line = fs::read(Path::new("/proc").join(pid).join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&told)
+        })
+        .collect()
 }
 
 /// What a rehearsal finds out.

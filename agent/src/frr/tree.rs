@@ -70,27 +70,15 @@ impl Tree {
 
     /// From `show running-config`, or any text. Never fails; text that is no configuration gives lines that FRR refuses.
     pub fn parse(text: &str) -> Self {
+        Self::parse_all(std::iter::once(text))
+    }
+
+    /// From several texts, one after the other, each with a beginning and an end of its own. Where two say the same, it is said
+    /// once, at its first place.
+    pub fn parse_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut lines = BTreeMap::new();
-        let mut open: Vec<(usize, String)> = Vec::new();
-        for line in text.lines() {
-            let words = line.trim();
-            let about = open.is_empty() && PREAMBLE.iter().any(|start| words.starts_with(start));
-            if words.is_empty() || words.starts_with('!') || words.starts_with('#') || about {
-                continue;
-            }
-            if CLOSING.contains(&words) {
-                continue;
-            }
-            let indent = line.len() - line.trim_start().len();
-            while open.last().is_some_and(|(outer, _)| *outer >= indent) {
-                open.pop();
-            }
-            let mut path: Path = open.iter().map(|(_, header)| header.clone()).collect();
-            let said = spelled(words);
-            path.push(said.clone());
-            open.push((indent, said));
-            let place = lines.len();
-            lines.entry(path).or_insert(place);
+        for text in texts {
+            gather(text, &mut lines);
         }
         let mut tree = Self { lines };
         tree.prune();
@@ -172,6 +160,30 @@ impl Tree {
     }
 }
 
+fn gather(text: &str, lines: &mut BTreeMap<Path, usize>) {
+    let mut open: Vec<(usize, String)> = Vec::new();
+    for line in text.lines() {
+        let words = line.trim();
+        let about = open.is_empty() && PREAMBLE.iter().any(|start| words.starts_with(start));
+        if words.is_empty() || words.starts_with('!') || words.starts_with('#') || about {
+            continue;
+        }
+        if CLOSING.contains(&words) {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        while open.last().is_some_and(|(outer, _)| *outer >= indent) {
+            open.pop();
+        }
+        let mut path: Path = open.iter().map(|(_, header)| header.clone()).collect();
+        let said = spelled(words);
+        path.push(said.clone());
+        open.push((indent, said));
+        let place = lines.len();
+        lines.entry(path).or_insert(place);
+    }
+}
+
 impl FromIterator<Path> for Tree {
     fn from_iter<I: IntoIterator<Item = Path>>(paths: I) -> Self {
         let mut lines = BTreeMap::new();
@@ -237,6 +249,16 @@ mod tests {
         assert!(tree.contains(&path(&["router bgp 1", "timers"])));
         assert!(tree.contains(&path(&["x"])));
         assert_eq!(tree.section("router bgp 1").count(), 3);
+    }
+
+    #[test]
+    fn what_several_daemons_say_of_one_section_is_one_section() {
+        let zebra = "frr version 8.4.4\n!\ninterface a\n description x\n ip address 1.1.1.1/31\nexit\n!\nend\n";
+        let isisd = "\nCurrent configuration:\n!\nfrr version 8.4.4\nlog syslog\ninterface a\n description x\n isis metric 3\nexit\nrouter isis 1\n net x\n";
+        let both = Tree::parse_all([zebra, isisd, isisd]);
+        let expected =
+            "interface a\n description x\n ip address 1.1.1.1/31\n isis metric 3\nlog syslog\nrouter isis 1\n net x\n";
+        assert_eq!(both.text(), expected);
     }
 
     #[test]

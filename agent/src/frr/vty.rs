@@ -3,12 +3,12 @@
 //! [`super::vtysh`].
 //!
 //! The protocol is that of FRR's `lib/vty.c`: a command with a zero octet at its end; the answer ends with three zero
-//! octets and the command's status, 0 for done.
+//! octets and the command's status, 0 for done. Commands that are given together are answered in turn.
 
 use std::{
     io::{self, Read, Write},
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -18,9 +18,8 @@ use crate::driver::DriverError;
 const MAX_ANSWER_BYTES: usize = 128 << 20;
 /// Octets that are read at once.
 const AT_ONCE: usize = 64 << 10;
-/// Status of a command that was done.
-const DONE: u8 = 0;
-/// Of one that had nothing to show, as for sessions of a router that has no BGP.
+/// Status of a command that had nothing to show, as for sessions of a router that has no BGP. One that was done has 0, one that
+/// is refused or not known a higher one.
 const WITH_WARNING: u8 = 1;
 /// The octets before the status.
 const END: [u8; 3] = [0; 3];
@@ -31,61 +30,104 @@ const END: [u8; 3] = [0; 3];
 /// [`DriverError::Unreachable`]: the daemon does not answer, not in time, or not in the protocol. [`DriverError::Refused`]: it
 /// does not know the command.
 pub fn ask(socket: &Path, command: &str, limit: Duration) -> Result<Option<String>, DriverError> {
-    let unreachable = |why: String| DriverError::Unreachable(format!("{}: {why}", socket.display()));
-    match exchange(socket, command, limit) {
-        Ok(Some((answer, DONE | WITH_WARNING))) => {
-            String::from_utf8(answer).map(Some).map_err(|_| unreachable("the answer is not UTF-8".to_owned()))
-        }
-        Ok(Some((answer, status))) => {
-            let words = String::from_utf8_lossy(&answer).trim().to_owned();
-            Err(DriverError::Refused(format!("{command:?} ended with {status}: {words}")))
-        }
-        Ok(None) => Ok(None),
-        Err(error) => Err(unreachable(error.to_string())),
+    match Talk::begin(socket, &[command], limit) {
+        Ok(talk) => talk.last_words().map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreachable(socket, &error)),
     }
 }
 
-fn exchange(socket: &Path, command: &str, limit: Duration) -> io::Result<Option<(Vec<u8>, u8)>> {
-    let deadline = Instant::now() + limit;
-    let mut stream = match UnixStream::connect(socket) {
-        Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    stream.set_write_timeout(Some(limit))?;
-    stream.write_all(command.as_bytes())?;
-    stream.write_all(&[0])?;
-    let mut answer = Vec::new();
+/// Commands that a daemon was given, and has not answered yet: several daemons can be at work at the same time.
+pub struct Talk {
+    socket: PathBuf,
+    commands: Vec<String>,
+    stream: UnixStream,
+    deadline: Instant,
+}
+
+impl Talk {
+    /// Gives commands, all at once.
+    ///
+    /// # Errors
+    /// Of the socket: `NotFound` where there is none, `ConnectionRefused` where nobody listens any more.
+    pub fn begin(socket: &Path, commands: &[&str], limit: Duration) -> io::Result<Self> {
+        let deadline = Instant::now() + limit;
+        let mut stream = UnixStream::connect(socket)?;
+        stream.set_write_timeout(Some(limit))?;
+        let mut words = Vec::new();
+        for command in commands {
+            words.extend_from_slice(command.as_bytes());
+            words.push(0);
+        }
+        stream.write_all(&words)?;
+        let commands = commands.iter().map(|command| (*command).to_owned()).collect();
+        Ok(Self { socket: socket.to_owned(), commands, stream, deadline })
+    }
+
+    /// The answer to the last command, once all are answered.
+    ///
+    /// # Errors
+    /// As of [`ask`], for any of them.
+    pub fn last_words(mut self) -> Result<String, DriverError> {
+        let mut read = Vec::new();
+        let mut words = Vec::new();
+        for command in &self.commands {
+            let (answer, status) =
+                next_answer(&mut self.stream, &mut read, self.deadline).map_err(|e| unreachable(&self.socket, &e))?;
+            if status > WITH_WARNING {
+                let words = String::from_utf8_lossy(&answer).trim().to_owned();
+                return Err(DriverError::Refused(format!("{command:?} ended with {status}: {words}")));
+            }
+            words = answer;
+        }
+        String::from_utf8(words).map_err(|_| unreachable(&self.socket, &"the answer is not UTF-8"))
+    }
+}
+
+fn unreachable(socket: &Path, why: &dyn std::fmt::Display) -> DriverError {
+    DriverError::Unreachable(format!("{}: {why}", socket.display()))
+}
+
+/// The next answer and its status. What was read beyond it stays in `read`.
+fn next_answer(stream: &mut UnixStream, read: &mut Vec<u8>, deadline: Instant) -> io::Result<(Vec<u8>, u8)> {
     let mut room = vec![0; AT_ONCE];
+    let mut searched = 0;
     loop {
+        if let Some((length, status)) = ended(read, searched)? {
+            let rest = read.split_off(length + END.len() + 1);
+            let mut answer = std::mem::replace(read, rest);
+            answer.truncate(length);
+            return Ok((answer, status));
+        }
+        searched = read.len().saturating_sub(END.len());
+        if read.len() > MAX_ANSWER_BYTES {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the answer is too long"));
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
         stream.set_read_timeout(Some(left))?;
-        let count = match stream.read(&mut room) {
+        match stream.read(&mut room) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => count,
+            Ok(count) => read.extend_from_slice(room.get(..count).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        };
-        answer.extend_from_slice(room.get(..count).unwrap_or_default());
-        if let Some((words, status)) = ended(&answer) {
-            let length = words.len();
-            answer.truncate(length);
-            return Ok(Some((answer, status)));
-        }
-        if answer.len() > MAX_ANSWER_BYTES {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the answer is too long"));
         }
     }
 }
 
-/// Words and status of an answer that has ended.
-fn ended(answer: &[u8]) -> Option<(&[u8], u8)> {
-    let (status, rest) = answer.split_last()?;
-    Some((rest.strip_suffix(&END)?, *status))
+/// Length of the first answer's words, and its status, once it has ended; no zero octet was found before `from`.
+fn ended(read: &[u8], from: usize) -> io::Result<Option<(usize, u8)>> {
+    let Some(zero) = read.iter().skip(from).position(|octet| *octet == 0) else { return Ok(None) };
+    let length = from + zero;
+    let tail = read.get(length..).unwrap_or_default();
+    match tail.get(..=END.len()) {
+        None => Ok(None),
+        Some([end @ .., status]) if end == END.as_slice() => Ok(Some((length, *status))),
+        Some(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "a zero octet in the middle of an answer")),
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +164,21 @@ mod tests {
         assert_eq!(answer(&[b"{}\n\0\0\0\0"]).unwrap().as_deref(), Some("{}\n"));
         assert_eq!(answer(&[b"{", b"}\0", b"\0\0", b"\0"]).unwrap().as_deref(), Some("{}"));
         assert_eq!(answer(&[b"\0\0\0\0"]).unwrap().as_deref(), Some(""));
+    }
+
+    #[test]
+    fn commands_that_are_given_together_are_answered_in_turn() {
+        let last = |pieces| {
+            let folder = fake_daemon(pieces);
+            Talk::begin(&folder.path().join("d.vty"), &["show x", "show y"], Duration::from_millis(300))
+                .unwrap()
+                .last_words()
+        };
+        assert_eq!(last(&[b"\0\0\0\0words\n\0\0\0\0"]).unwrap(), "words\n");
+        assert_eq!(last(&[b"a\0", b"\0\0\x01w", b"ords\0\0\0", b"\0"]).unwrap(), "words");
+        assert!(matches!(last(&[b"% Unknown\0\0\0\x02words\0\0\0\0"]), Err(DriverError::Refused(_))));
+        assert!(matches!(last(&[b"\0\0\0\0"]), Err(DriverError::Unreachable(_))), "the second is missing");
+        assert!(matches!(last(&[b"a\0b\0\0\0\0"]), Err(DriverError::Unreachable(_))));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{diff::Batch, run, tree::Tree, vty};
+use super::{daemons, diff::Batch, run, tree::Tree, vty};
 use crate::driver::DriverError;
 
 /// For a question: the largest running configuration takes a second.
@@ -105,14 +105,13 @@ impl Vtysh {
         command
     }
 
-    /// Where a daemon listens.
-    fn socket(&self, daemon: &str) -> PathBuf {
-        let folder = match &self.instance {
+    /// Where the daemons listen.
+    fn folder(&self) -> PathBuf {
+        match &self.instance {
             Instance::Machine => PathBuf::from(RUN_FOLDER),
             Instance::Pathspace(name) => Path::new(RUN_FOLDER).join(name),
             Instance::Folder(folder) => folder.clone(),
-        };
-        folder.join(format!("{daemon}.vty"))
+        }
     }
 
     /// Answers of commands that only ask.
@@ -137,7 +136,7 @@ impl Vtysh {
     /// # Errors
     /// It does not answer, or not in time, or the answer isn't JSON.
     pub fn json(&self, daemon: &str, command: &str) -> Result<serde_json::Value, DriverError> {
-        let text = match vty::ask(&self.socket(daemon), command, SHOW_LIMIT)? {
+        let text = match vty::ask(&self.folder().join(format!("{daemon}.vty")), command, SHOW_LIMIT)? {
             Some(text) => text,
             None => self.show(&[command])?,
         };
@@ -145,11 +144,22 @@ impl Vtysh {
             .map_err(|error| DriverError::Unreachable(format!("the answer to {command:?} is not JSON: {error}")))
     }
 
-    /// What runs, and in which daemons.
+    /// What runs, and in which daemons: of the daemons themselves where they can be asked.
     ///
     /// # Errors
     /// No daemon answers, or not in time.
     pub fn running(&self) -> Result<Running, DriverError> {
+        match daemons::running(&self.folder(), SHOW_LIMIT)? {
+            Some(running) => Ok(running),
+            None => self.shown(),
+        }
+    }
+
+    /// The same as `vtysh` shows it, whose own lines are among them.
+    ///
+    /// # Errors
+    /// No daemon answers, or not in time.
+    pub fn shown(&self) -> Result<Running, DriverError> {
         let text = self.show(&["show daemons", "show running-config"])?;
         let (daemons, text) = text.split_once('\n').unwrap_or((&text, ""));
         let daemons = daemons.split_whitespace().map(str::to_owned).collect();

@@ -24,10 +24,14 @@ use causeway_agent::{
 use causeway_wire::{
     controller::{
         ApplyReport, ApplyResult, ConfigBundle, ConfigNotice, GetConfigRequest, GetConfigResponse, Nonce, NonceRequest,
-        OpenSessionRequest, ProbePlan, ReportReceipt, RunningConfig, Session, WatchConfigRequest,
+        OpenSessionRequest, Order, OrderAnswer, OrderWord, ProbePlan, ReportReceipt, RunningConfig, Session,
+        WatchConfigRequest,
         config_server::{Config, ConfigServer},
     },
-    signing::{bundle_message, session_message, sha256, sign, telemetry_message, verify},
+    signing::{
+        SignedOrder, bundle_message, order_message, session_message, sha256, sign, telemetry_message, verify,
+        word_message,
+    },
     telemetry::{Batch, SignedBatch},
 };
 use ed25519_dalek::SigningKey;
@@ -71,6 +75,7 @@ pub struct FakeState {
     pub reports: Vec<ApplyReport>,
     pub running_wanted: u64,
     pub running: Vec<RunningConfig>,
+    pub word: Option<OrderWord>,
     pub polls: Vec<GetConfigRequest>,
     pub sessions: u64,
     pub bodies: u64,
@@ -113,6 +118,32 @@ pub fn signed_by(key: &SigningKey, device: &str, family: &str, generation: u64, 
         sha256: hash.to_vec(),
         signature: sign(key, &bundle_message(&PROGRAM, device, generation, family, &hash)).to_vec(),
         controller_key: key.verifying_key().to_bytes().to_vec(),
+        order: None,
+    }
+}
+
+/// A configuration under an order that waits.
+pub fn ordered(generation: u64, text: &str, correlation: &str, confirm_within_ms: u64) -> ConfigBundle {
+    let hash = sha256(text.as_bytes());
+    let order = SignedOrder { correlation, waits: true, confirm_within_ms };
+    let message = order_message(&PROGRAM, DEVICE, generation, "frr", &hash, order);
+    ConfigBundle {
+        signature: sign(&controller_key(), &message).to_vec(),
+        order: Some(Order { correlation: correlation.into(), waits: true, confirm_within_ms }),
+        ..bundle(generation, text)
+    }
+}
+
+/// The controller's word about an order.
+pub fn word(correlation: &str, text: &str, answer: OrderAnswer) -> OrderWord {
+    let hash = sha256(text.as_bytes());
+    let message = word_message(&PROGRAM, DEVICE, correlation, &hash, answer.into());
+    OrderWord {
+        correlation: correlation.into(),
+        sha256: hash.to_vec(),
+        answer: answer.into(),
+        signature: sign(&controller_key(), &message).to_vec(),
+        controller_key: controller_key().verifying_key().to_bytes().to_vec(),
     }
 }
 
@@ -128,6 +159,7 @@ impl FakeController {
             reports: Vec::new(),
             running_wanted: 0,
             running: Vec::new(),
+            word: None,
             polls: Vec::new(),
             sessions: 0,
             bodies: 0,
@@ -146,6 +178,16 @@ impl FakeController {
         let notice = {
             let mut state = self.state();
             state.bundle = bundle;
+            notice(&state)
+        };
+        let _ = self.notices.send(notice);
+    }
+
+    /// Says something about an order, and tells of it.
+    pub fn say(&self, word: OrderWord) {
+        let notice = {
+            let mut state = self.state();
+            state.word = Some(word);
             notice(&state)
         };
         let _ = self.notices.send(notice);
@@ -279,6 +321,8 @@ fn notice(state: &FakeState) -> ConfigNotice {
         probe_plan_sha256: state.plan.sha256.clone(),
         evaluated_slot: state.evaluated_slot,
         running_wanted: state.running_wanted,
+        order: state.bundle.order.as_ref().map(|order| order.correlation.clone()).unwrap_or_default(),
+        word: state.word.as_ref().map_or(0, |word| word.answer),
     }
 }
 
@@ -310,7 +354,8 @@ impl Config for FakeController {
         self.authorized(&request)?;
         let have = request.into_inner();
         let mut state = self.state();
-        let body = have.have_sha256 != state.bundle.sha256;
+        let other_order = state.bundle.order.as_ref().is_some_and(|order| order.correlation != have.have_order);
+        let body = have.have_sha256 != state.bundle.sha256 || other_order;
         state.bodies += u64::from(body);
         state.polls.push(have.clone());
         Ok(Response::new(GetConfigResponse {
@@ -321,6 +366,8 @@ impl Config for FakeController {
             probe_plan: (have.have_probe_plan_sha256 != state.plan.sha256).then(|| state.plan.clone()),
             evaluated_slot: state.evaluated_slot,
             running_wanted: state.running_wanted,
+            word: state.word.clone(),
+            nothing: false,
         }))
     }
 
@@ -499,6 +546,7 @@ pub fn limits() -> ApplyLimits {
         verb: Duration::from_millis(300),
         load: Duration::from_millis(300),
         verify: Duration::from_millis(300),
+        settle: Duration::from_millis(50),
         look: Duration::from_millis(20),
         revert_after: Duration::from_millis(1_000),
     }

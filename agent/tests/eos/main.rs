@@ -65,6 +65,7 @@ pub fn limits() -> ApplyLimits {
         verb: Duration::from_secs(10),
         load: Duration::from_secs(10),
         verify: Duration::from_millis(300),
+        settle: Duration::from_millis(50),
         look: Duration::from_millis(20),
         revert_after: Duration::from_secs(20),
     }

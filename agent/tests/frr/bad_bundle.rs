@@ -29,19 +29,21 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// One step of the apply, and the verification; less than the limit together.
 const STEP: Duration = Duration::from_secs(12);
 const VERIFY: Duration = Duration::from_secs(25);
+/// Between an agent's questions, so that a test doesn't wait for them.
+const POLL: Duration = Duration::from_millis(300);
 /// For which nothing may be tried again: shorter than the agent's shortest wait, 15 s, and longer than many polls.
 const QUIET: Duration = Duration::from_secs(10);
 
 /// Two devices, `west` and `east`, with one link on the first fabric port of each; a controller that serves them.
-struct Network {
-    ledger: SyntheticLedger,
-    controller: ControllerHandle,
+pub struct Network {
+    pub ledger: SyntheticLedger,
+    pub controller: ControllerHandle,
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     agent_key: SigningKey,
 }
 
 impl Network {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let agent_key = SigningKey::from_bytes(&[2; 32]);
         let mut ledger = SyntheticLedger::new(Platform::Frr);
         ledger.device("west").agent_key = Key(agent_key.verifying_key().to_bytes());
@@ -85,11 +87,11 @@ impl Network {
         self.ledger.link_mut("west-east").interface_a = name;
     }
 
-    fn text(&self, device: &str) -> String {
+    pub fn text(&self, device: &str) -> String {
         self.controller.bundle(&code(device)).unwrap().text.to_string()
     }
 
-    fn state(&self) -> ApplyState {
+    pub fn state(&self) -> ApplyState {
         self.controller.apply_state(&code("west")).unwrap()
     }
 
@@ -101,6 +103,11 @@ impl Network {
 
     /// The agent's program, as a supervisor would start it.
     fn agent(&self, router: &Router) -> Agent {
+        self.agent_that_polls(router, POLL)
+    }
+
+    /// The same; what it is told it hears at once, however seldom it asks.
+    pub fn agent_that_polls(&self, router: &Router, every: Duration) -> Agent {
         let folder = router.state.path();
         let key_file = |name: &str, key: &SigningKey| {
             let path = folder.join(name);
@@ -115,7 +122,7 @@ impl Network {
             .args(["--controller", &format!("http://{}", self.controller.grpc_addr)])
             .args(["--controller-key", &base58(self.controller.controller_key())])
             .args(["--driver", "frr", "--frr-pathspace", &router.name, "--frr-netns", &router.name])
-            .args(["--poll-ms", "300", "--revert-after-ms", &milliseconds(LIMIT)])
+            .args(["--poll-ms", &milliseconds(every), "--revert-after-ms", &milliseconds(LIMIT)])
             .args(["--step-ms", &milliseconds(STEP), "--verify-ms", &milliseconds(VERIFY)])
             .arg("--agent-key")
             .arg(key_file("agent.key", &self.agent_key))
@@ -132,10 +139,10 @@ impl Network {
     }
 }
 
-struct Agent(Child);
+pub struct Agent(Child);
 
 impl Agent {
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
@@ -149,7 +156,7 @@ impl Drop for Agent {
 }
 
 /// A controller of this process has to go on meanwhile.
-async fn until(what: &str, holds: impl FnMut() -> bool + Send) -> Duration {
+pub async fn until(what: &str, holds: impl FnMut() -> bool + Send) -> Duration {
     tokio::task::block_in_place(|| eventually(what, holds))
 }
 

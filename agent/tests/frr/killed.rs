@@ -24,10 +24,10 @@ const ROLE: &str = "CAUSEWAY_TEST_AGENT";
 const LIMIT: Duration = Duration::from_secs(8);
 
 /// An agent's process that loads a text, commits it, and then hangs for good.
-struct Agent(Child);
+pub struct Agent(Child);
 
 impl Agent {
-    fn start(router: &Router, text: &str, revert_after: Duration) -> Self {
+    pub fn start(router: &Router, text: &str, revert_after: Duration) -> Self {
         let file = router.state.path().join("text");
         fs::write(&file, text).unwrap();
         for said in [commits(router), committed(router)] {
@@ -45,7 +45,11 @@ impl Agent {
         Self(child)
     }
 
-    fn kill(mut self) {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }

@@ -45,6 +45,16 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     began.elapsed()
 }
 
+/// Process ids of those whose arguments name something.
+pub fn naming(what: &str) -> Vec<String> {
+    let named = |pid: &String| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(what)
+    };
+    let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    all.filter(|name| name.bytes().all(|b| b.is_ascii_digit())).filter(named).collect()
+}
+
 /// One router.
 pub struct Router {
     pub name: String,

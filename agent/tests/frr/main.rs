@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod apply;
+mod asked;
 mod bad_bundle;
 mod crowd;
 mod failures;
 mod killed;
 mod lab;
+mod left;
 mod speed;
+mod what_runs;
 
 use std::time::Duration;
 

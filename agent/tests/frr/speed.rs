@@ -1,12 +1,19 @@
 //! How long the verbs take on a router with fifty interfaces, printed; the limits are loose, for a machine that does other
 //! things as well.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::{self, File},
+    thread,
+    time::{Duration, Instant},
+};
 
-use causeway_agent::driver::Driver;
+use causeway_agent::{
+    driver::Driver,
+    frr::{FrrDriver, FrrOptions, NoProber},
+};
 
 use crate::{
-    LONG,
+    LONG, applied,
     lab::{ALL, Router, must},
 };
 
@@ -75,5 +82,28 @@ async fn fifty_interfaces_and_fifty_peers() {
     for (what, time) in times {
         eprintln!("{what}: {} ms", time.as_millis());
         assert!(time < LIMIT, "{what}: {time:?}");
+    }
+}
+
+#[tokio::test]
+async fn metric_after_metric_needs_no_check_in_a_shadow() {
+    let router = Router::new("m", &ALL);
+    let runs = tempfile::Builder::new().prefix("cw").tempdir_in("/run").unwrap();
+    fs::set_permissions(runs.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let options = FrrOptions { run_dir: runs.path().to_owned(), ..router.options() };
+    let driver = FrrDriver::open(&options, NoProber).unwrap();
+    applied(&driver, &crate::lab::text(1, 4000)).await;
+    // From now on it is nobody's turn to start one.
+    let turns: Vec<File> = (0..thread::available_parallelism().unwrap().get())
+        .map(|number| File::create(runs.path().join(format!("causeway-frr-turn-{number}"))).unwrap())
+        .collect();
+    turns.iter().for_each(|turn| turn.try_lock().unwrap());
+    // More than are remembered, and one of them again.
+    for metric in [5000, 6000, 7000, 8000, 6000, 9000] {
+        let text = crate::lab::text(1, metric);
+        tokio::time::timeout(LIMIT, applied(&driver, &text))
+            .await
+            .unwrap_or_else(|_| panic!("{metric} waits for a turn"));
+        assert!(router.running().contains(&format!(" isis metric {metric}\n")));
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! The object's code is the one positional argument; everything else has a name.
 
+mod audit;
 mod config;
 mod device;
 mod health;
+mod job;
 mod link;
 mod network;
 mod registry;
+mod sign;
 mod tools;
 mod values;
 
@@ -23,18 +26,24 @@ use clap::{
 };
 
 pub use self::{
+    audit::Audit,
     config::{AskController, Config, ConfigApprove, ConfigDiff, ConfigGet, ConfigLook, ConfigRender, ConfigShow},
     device::{
         Device, DeviceCreate, DeviceEnroll, DeviceList, DeviceReject, DeviceUpdate, Interface, InterfaceFigures,
         InterfaceRemove, InterfaceSet,
     },
     health::{Ask, Backtest, Health, OracleVerb, Subject},
+    job::{
+        AskJobs, Job, JobAutomatic, JobCancel, JobKind, JobList, JobLogs, JobMode, JobOne, JobRetry, JobSkip, JobStart,
+        JobTransport, OnOff,
+    },
     link::{Link, LinkAccept, LinkCreate, LinkList, LinkUpdate, acts_for},
     network::{Network, NetworkInit, NetworkUpdate, SetOracles},
     registry::{
         Contributor, ContributorCreate, ContributorUpdate, Exchange, ExchangeCreate, ExchangeUpdate, Location,
         LocationCreate, LocationUpdate, RegistryList,
     },
+    sign::Sign,
     tools::{Apply, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source, Topology},
     values::{KeyName, MaybeKey, RuleChange, parse_bandwidth, parse_delay, parse_moment, parse_sol},
 };
@@ -50,6 +59,17 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub noun: Noun,
+}
+
+impl Cli {
+    /// How the result is printed.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        match &self.noun {
+            Noun::Job(verb) if verb.json() => Format::Json,
+            _ => self.globals.output,
+        }
+    }
 }
 
 /// Options of every verb.
@@ -107,6 +127,9 @@ pub enum Noun {
     /// Configurations of devices.
     #[command(subcommand)]
     Config(Config),
+    /// Provisioning jobs, which a controller runs.
+    #[command(subcommand)]
+    Job(Job),
     /// What happened to a device, link, contributor, location or exchange.
     History(History),
     /// A ledger of one's own, for trying things out; arguments are those of causeway-localnet.
@@ -119,6 +142,12 @@ pub enum Noun {
     Import(Import),
     /// Make the ledger hold what a site file says.
     Apply(Apply),
+    /// Who did what at a controller.
+    Audit(Audit),
+    /// Whether what a controller's jobs need is there: the ledger, the store of jobs, the agents.
+    Availability(AskController),
+    /// Show what a transaction does that a controller prepared, sign it and send it.
+    Sign(Sign),
     /// Print completions for a shell.
     Completions {
         /// The shell.

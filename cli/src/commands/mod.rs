@@ -5,6 +5,8 @@
 mod actors;
 mod apply;
 mod ask;
+mod audit;
+mod availability;
 mod config;
 mod device;
 mod enroll;
@@ -15,6 +17,7 @@ mod health;
 mod history;
 mod import;
 mod interface;
+mod job;
 mod key;
 mod link;
 mod localnet;
@@ -23,6 +26,7 @@ mod network;
 mod oracle;
 mod registry;
 mod session;
+mod sign;
 mod topology;
 mod view;
 mod wait;
@@ -53,6 +57,7 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Noun::Topology(verb) => topology::run(&Session::open(globals)?, verb).await,
         Noun::History(args) => history::run(&Session::open(globals)?, &args).await,
         Noun::Config(verb) => config::run(verb).await,
+        Noun::Job(verb) => job::run(verb).await,
         Noun::Localnet(verb) => localnet::run(&verb, globals),
         Noun::Key(verb) => key::run(globals, &verb).await,
         Noun::Import(args) => import::run(&args),
@@ -60,6 +65,9 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
             let site = apply::read(&args.file)?;
             apply::run(&Session::open(globals)?, &args, &site).await
         }
+        Noun::Audit(args) => audit::run(&args).await,
+        Noun::Availability(ask) => availability::run(&ask).await,
+        Noun::Sign(args) => sign::run(&Session::open(globals)?, &args).await,
         Noun::Completions { shell } => meta::completions(shell),
         Noun::Man { dir } => meta::man(&dir),
     }

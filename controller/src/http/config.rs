@@ -7,7 +7,7 @@ use super::error::ErrorBody;
 use crate::{
     guards::Removal,
     shared::now_ms,
-    store::{ApplyState, Drift, Entry, Held, Problem, Report, ReportResult, unified},
+    store::{ApplyState, Bundle, Drift, Entry, Held, Problem, Report, ReportResult, unified},
 };
 
 /// How a device stands to its configuration.
@@ -120,6 +120,8 @@ pub struct ReportView {
     pub diff: String,
     /// The diff is cut.
     pub diff_cut: bool,
+    /// Correlation id of the job's order under which it was applied, or empty.
+    pub order: String,
 }
 
 impl From<&Problem> for ErrorBody {
@@ -136,6 +138,7 @@ pub fn report_error(code: &str, message: &str) -> ErrorBody {
         code: known.map_or_else(|| code.to_owned(), |known| known.code.to_owned()),
         cause: message.to_owned(),
         remedy: known.map_or("Look at the agent's log.", |known| known.remedy).to_owned(),
+        job: None,
     }
 }
 
@@ -155,6 +158,7 @@ impl From<&Report> for ReportView {
             startup_saved: report.startup_saved,
             diff: report.diff.clone(),
             diff_cut: report.diff_cut,
+            order: report.order.clone(),
         }
     }
 }
@@ -173,20 +177,20 @@ impl From<&Held> for HeldView {
     }
 }
 
-/// What waits for approval; none where nothing does.
+/// What waits for approval, beside what is served.
 #[must_use]
-pub fn held(entry: &Entry) -> Option<HeldConfigView> {
-    let held = entry.held.as_ref()?;
-    let (from, old) = match &entry.current {
+pub fn held(held: &Held, current: Option<&Bundle>) -> HeldConfigView {
+    let (from, old) = match current {
         Some(bundle) => (bundle.generation.to_string(), bundle.text.to_string()),
         None => ("none".to_string(), String::new()),
     };
-    Some(HeldConfigView {
+    let text = held.rendered.text.to_string();
+    HeldConfigView {
         held: HeldView::from(held),
         family: held.rendered.family.name().into(),
-        text: held.rendered.text.to_string(),
-        diff: unified(&old, &held.rendered.text.to_string(), &from, "held"),
-    })
+        diff: unified(&old, &text, &from, "held"),
+        text,
+    }
 }
 
 impl ConfigState {

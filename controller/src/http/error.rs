@@ -19,13 +19,22 @@ pub struct ErrorBody {
     pub cause: String,
     /// What to do about it.
     pub remedy: String,
+    /// The job that is in the way, where one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<i64>,
 }
 
 impl ErrorBody {
+    /// In words that are made already.
+    #[must_use]
+    pub fn of(code: impl Into<String>, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code: code.into(), cause: cause.into(), remedy: remedy.into(), job: None }
+    }
+
     /// Of what the controller calls by a short name.
     #[must_use]
     pub fn short(name: &str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { code: codes::full(name), cause: cause.into(), remedy: remedy.into() }
+        Self { code: codes::full(name), cause: cause.into(), remedy: remedy.into(), job: None }
     }
 }
 
@@ -40,12 +49,27 @@ impl ApiError {
     /// A refusal of this kind with its particulars.
     pub fn new(status: StatusCode, entry: Entry, cause: impl Into<String>) -> Self {
         let (code, remedy) = (entry.code.into(), entry.remedy.into());
-        Self { status, body: ErrorBody { code, cause: cause.into(), remedy } }
+        Self { status, body: ErrorBody { code, cause: cause.into(), remedy, job: None } }
     }
 
     /// A refusal in words that are made already.
     pub const fn with(status: StatusCode, body: ErrorBody) -> Self {
         Self { status, body }
+    }
+
+    /// The same, where what was understood as JSON and not as a request is a bad request like any other.
+    #[must_use]
+    pub fn as_bad_request(self) -> Self {
+        match self.status {
+            StatusCode::UNPROCESSABLE_ENTITY => Self { status: StatusCode::BAD_REQUEST, ..self },
+            _ => self,
+        }
+    }
+
+    /// As it is told, for the audit log.
+    #[must_use]
+    pub fn told(&self) -> serde_json::Value {
+        serde_json::json!({ "status": self.status.as_u16(), "code": self.body.code, "cause": self.body.cause })
     }
 
     /// No such device.

@@ -13,10 +13,12 @@ use axum::{
 };
 use causeway_interface::Code;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
     answer::MAX_WAIT_MS,
+    audit::audited,
     error::{ApiError, ErrorBody},
     extract::{Asked, Named},
     operator,
@@ -25,6 +27,7 @@ use super::{
 use crate::{
     codes,
     daemon::Peer,
+    operators::Actor,
     running::Answer,
     shared::{Shared, now_ms},
     store::{Drift, Entry},
@@ -122,9 +125,9 @@ pub async fn running(
     Asked(query): Asked<LookQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    operator::authorize(shared.operator_token.as_deref(), from, &headers)?;
+    let actor = operator::authorize(shared.operator_token.as_deref(), from, &headers)?;
     let code = device_code(&shared.store(), &code)?;
-    let Looked { answer, age } = look(&shared, code, &query).await?;
+    let Looked { answer, age } = look_as(&shared, actor, "config.running", code, &query).await?;
     let error = error_of(&answer);
     if wants_text(&headers) && error.is_none() {
         return Ok(answer.text.clone().into_response());
@@ -161,9 +164,9 @@ pub async fn drift(
     Asked(query): Asked<LookQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    operator::authorize(shared.operator_token.as_deref(), from, &headers)?;
+    let actor = operator::authorize(shared.operator_token.as_deref(), from, &headers)?;
     let code = device_code(&shared.store(), &code)?;
-    let Looked { answer, age } = look(&shared, code, &query).await?;
+    let Looked { answer, age } = look_as(&shared, actor, "config.drift", code, &query).await?;
     let error = error_of(&answer);
     let compared = answer.compared.as_ref();
     let diff = compared.map(|compared| compared.diff.clone()).unwrap_or_default();
@@ -220,6 +223,22 @@ impl Looked {
         let age = Age { fresh, age_ms, at_unix_ms: answer.at_unix_ms };
         Self { answer, age }
     }
+}
+
+/// Looks, and writes down who did: what runs is nobody else's to know.
+async fn look_as(
+    shared: &Shared,
+    actor: Actor,
+    action: &'static str,
+    device: Code,
+    query: &LookQuery,
+) -> Result<Looked, ApiError> {
+    let work = async {
+        let looked = look(shared, device, query).await?;
+        let after = json!({ "fresh": looked.age.fresh, "sha256": hex::encode(&looked.answer.running_sha256) });
+        Ok((looked, after))
+    };
+    audited(shared, actor, action, device.to_string(), serde_json::Value::Null, work).await
 }
 
 async fn look(shared: &Shared, device: Code, query: &LookQuery) -> Result<Looked, ApiError> {

@@ -1,20 +1,27 @@
-//! HTTP for people and scripts: what is served, what runs, what was reported, what happened, and one decision (approve).
+//! HTTP for people and scripts: what is served, what runs, what was reported, what happened, and what may be asked for
+//! (approving, provisioning).
 //!
-//! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving, and asking an
-//! agent what runs, needs the operator's token or, where none is set, a caller on this machine (`operator.rs`).
+//! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving, provisioning,
+//! asking an agent what runs, and the audit log need an operator's token or, where none is set, a caller on this machine
+//! (`operator.rs`).
 
 mod answer;
+mod audit;
+mod availability;
 pub mod config;
 pub mod error;
 mod extract;
 mod health;
+mod jobs;
 mod look;
 pub mod model;
 mod operator;
 mod page;
+mod provision;
 mod routes;
 pub mod serve;
 mod stream;
+mod transitions;
 
 use std::sync::Arc;
 
@@ -31,6 +38,8 @@ use utoipa::OpenApi;
 use crate::{codes, shared::Shared};
 use error::ApiError;
 
+pub use health::STALE_MS;
+
 /// The API in words.
 #[derive(OpenApi)]
 #[openapi(
@@ -40,6 +49,9 @@ use error::ApiError;
         routes::devices,
         routes::device,
         routes::interfaces,
+        routes::device_links,
+        transitions::of_device,
+        provision::provision,
         routes::config,
         routes::config_diff,
         routes::held,
@@ -49,14 +61,28 @@ use error::ApiError;
         routes::reports,
         routes::links,
         routes::link,
+        transitions::of_link,
         routes::topology,
         stream::events,
+        audit::audit,
+        availability::availability,
+        jobs::jobs,
+        jobs::start_jobs,
+        jobs::job,
+        jobs::retry_job,
+        jobs::skip_step,
+        jobs::cancel_job,
+        jobs::job_logs,
+        jobs::job_diff,
+        jobs::stream::job_events,
+        jobs::automatic,
+        jobs::set_automatic,
         openapi,
         health::metrics,
         health::live,
         health::ready,
     ),
-    components(schemas(crate::events::Event))
+    components(schemas(crate::events::Event, jobs::LogLine))
 )]
 struct Api;
 
@@ -74,6 +100,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/devices", get(routes::devices))
         .route("/api/v1/devices/{code}", get(routes::device))
         .route("/api/v1/devices/{code}/interfaces", get(routes::interfaces))
+        .route("/api/v1/devices/{code}/links", get(routes::device_links))
+        .route("/api/v1/devices/{code}/transitions", get(transitions::of_device))
+        .route("/api/v1/devices/{code}/provision", post(provision::provision))
         .route("/api/v1/devices/{code}/config", get(routes::config))
         .route("/api/v1/devices/{code}/config/diff", get(routes::config_diff))
         .route("/api/v1/devices/{code}/config/held", get(routes::held))
@@ -83,8 +112,12 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/devices/{code}/reports", get(routes::reports))
         .route("/api/v1/links", get(routes::links))
         .route("/api/v1/links/{code}", get(routes::link))
+        .route("/api/v1/links/{code}/transitions", get(transitions::of_link))
         .route("/api/v1/topology", get(routes::topology))
         .route("/api/v1/events", get(stream::events))
+        .route("/api/v1/availability", get(availability::availability))
+        .route("/api/v1/audit", get(audit::audit))
+        .merge(jobs::routes())
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(health::metrics))
         .route("/live", get(health::live))

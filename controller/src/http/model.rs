@@ -315,3 +315,11 @@ pub fn links(snapshot: &Snapshot) -> Vec<LinkView> {
     views.sort_by_key(|l| l.code);
     views
 }
+
+/// Links that end at a device, by code; none where there is no such device.
+pub fn links_of(snapshot: &Snapshot, device: &Code) -> Option<Vec<LinkView>> {
+    let (key, _) = snapshot.device(device)?;
+    let mut views: Vec<_> = snapshot.links_of(&key).map(|(_, found)| link(snapshot, found)).collect();
+    views.sort_by_key(|l| l.code);
+    Some(views)
+}

@@ -10,28 +10,31 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::error::ApiError;
-use crate::{auth::same, codes};
+use crate::{
+    codes,
+    operators::{self, Actor},
+};
 
 /// What proxies say of themselves.
 const FORWARDED: [HeaderName; 4] =
     [header::FORWARDED, HeaderName::from_static("x-forwarded-for"), HeaderName::from_static("x-real-ip"), header::VIA];
 
-/// Lets the operator pass.
+/// Lets the operator pass, and says which one it is. `tokens` is as [`operators`] has it.
 ///
 /// # Errors
 /// The call is not the operator's.
-pub fn authorize(token: Option<&str>, from: SocketAddr, headers: &HeaderMap) -> Result<(), ApiError> {
-    let allowed = match token {
-        Some(token) => {
+pub fn authorize(tokens: Option<&str>, from: SocketAddr, headers: &HeaderMap) -> Result<Actor, ApiError> {
+    let actor = match tokens {
+        Some(tokens) => {
             let given = only(headers, &header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer "));
-            given.is_some_and(|given| same(token.as_bytes(), given.as_bytes()))
+            given.and_then(|given| operators::who(tokens, given))
         }
-        None => from.ip().is_loopback() && meant_for_this_machine(headers),
+        None => {
+            let here = from.ip().is_loopback() && meant_for_this_machine(headers);
+            here.then(|| Actor { name: operators::LOCAL.to_owned() })
+        }
     };
-    if allowed {
-        return Ok(());
-    }
-    Err(ApiError::new(StatusCode::UNAUTHORIZED, codes::NOT_OPERATOR, "the call is not the operator's"))
+    actor.ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, codes::NOT_OPERATOR, "the call is not the operator's"))
 }
 
 fn meant_for_this_machine(headers: &HeaderMap) -> bool {

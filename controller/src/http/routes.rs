@@ -11,9 +11,11 @@ use axum::{
 use causeway_interface::Code;
 use causeway_sdk::snapshot::Snapshot;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    audit::audited,
     error::{ApiError, ErrorBody},
     extract::{Asked, Body, Named},
     model::{
@@ -26,13 +28,13 @@ use crate::{
     daemon::Peer,
     render::Family,
     shared::Shared,
-    store::{ApproveError, Store, unified},
+    store::{ApproveError, Bundle, Store, unified},
 };
 
 const GENERATION: HeaderName = HeaderName::from_static("causeway-generation");
 const SHA256: HeaderName = HeaderName::from_static("causeway-sha256");
 
-fn served(store: &Store) -> Result<&Arc<Snapshot>, ApiError> {
+pub(super) fn served(store: &Store) -> Result<&Arc<Snapshot>, ApiError> {
     store.effective().ok_or_else(ApiError::not_ready)
 }
 
@@ -83,6 +85,20 @@ pub async fn interfaces(
     Ok(Json(model::interfaces(served(&store)?, record)))
 }
 
+/// Links that end at a device, by code.
+#[utoipa::path(
+    get, path = "/api/v1/devices/{code}/links", params(("code" = String, Path)),
+    responses((status = 200, body = Vec<LinkView>), (status = 404, body = ErrorBody))
+)]
+pub async fn device_links(
+    State(shared): State<Arc<Shared>>,
+    Named(code): Named,
+) -> Result<Json<Vec<LinkView>>, ApiError> {
+    let store = shared.store();
+    let code = device_code(&store, &code)?;
+    Ok(Json(model::links_of(served(&store)?, &code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?))
+}
+
 /// Which configuration.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -128,35 +144,39 @@ pub(super) fn wants_text(headers: &HeaderMap) -> bool {
     headers.get(header::ACCEPT).is_some_and(|accepted| accepted == HeaderValue::from_static("text/plain"))
 }
 
+/// What a question for a configuration comes down to. It holds no lock: what takes time is done with it.
+enum Found {
+    /// One that is kept, and the generations that are.
+    Kept(Arc<Bundle>, Vec<u64>),
+    /// None in this family: it is to be made of this.
+    ToMake(Arc<Snapshot>, Code),
+}
+
+fn find(store: &Store, code: &str, family: Option<Family>, generation: Option<u64>) -> Result<Found, ApiError> {
+    let code = device_code(store, code)?;
+    let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+    let bundle = match generation {
+        None => entry.current.as_ref(),
+        Some(generation) => Some(entry.generation(generation).ok_or_else(|| unknown_generation(generation))?),
+    };
+    if let Some(bundle) = bundle.filter(|b| family.is_none_or(|f| f == b.family)) {
+        return Ok(Found::Kept(Arc::clone(bundle), entry.history.iter().map(|b| b.generation).collect()));
+    }
+    if family.is_none() || generation.is_some() {
+        let problem = entry.problem.as_ref().map(ErrorBody::from);
+        let cause = problem.map_or_else(|| "no such configuration is kept".into(), |p| p.cause);
+        return Err(ApiError::new(StatusCode::CONFLICT, codes::NO_CONFIG, cause));
+    }
+    Ok(Found::ToMake(Arc::clone(served(store)?), code))
+}
+
 fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<ConfigView, ApiError> {
     let family = query.family.as_deref().map(str::parse::<Family>).transpose();
     let family = family.map_err(|e| ApiError::bad_request(format!("family: {e}")))?;
-    let (snapshot, code) = {
-        let store = shared.store();
-        let code = device_code(&store, code)?;
-        let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
-        let bundle = match query.generation {
-            None => entry.current.as_ref(),
-            Some(generation) => Some(entry.generation(generation).ok_or_else(|| unknown_generation(generation))?),
-        };
-        if let Some(bundle) = bundle.filter(|b| family.is_none_or(|f| f == b.family)) {
-            return Ok(ConfigView {
-                device: code.to_string(),
-                generation: Some(bundle.generation),
-                family: bundle.family.name().into(),
-                sha256: hex::encode(bundle.sha256),
-                signature: Some(hex::encode(bundle.signature)),
-                text: bundle.text.to_string(),
-                diff: Some(bundle.diff()),
-                generations: entry.history.iter().map(|b| b.generation).collect(),
-            });
-        }
-        if family.is_none() || query.generation.is_some() {
-            let problem = entry.problem.as_ref().map(ErrorBody::from);
-            let cause = problem.map_or_else(|| "no such configuration is kept".into(), |p| p.cause);
-            return Err(ApiError::new(StatusCode::CONFLICT, codes::NO_CONFIG, cause));
-        }
-        (Arc::clone(served(&store)?), code)
+    let found = find(&shared.store(), code, family, query.generation)?;
+    let (snapshot, code) = match found {
+        Found::Kept(bundle, generations) => return Ok(kept_view(&bundle, generations)),
+        Found::ToMake(snapshot, code) => (snapshot, code),
     };
     let rendered = shared
         .settings
@@ -173,6 +193,19 @@ fn config_view(shared: &Shared, code: &str, query: &ConfigQuery) -> Result<Confi
         diff: None,
         generations: Vec::new(),
     })
+}
+
+fn kept_view(bundle: &Bundle, generations: Vec<u64>) -> ConfigView {
+    ConfigView {
+        device: bundle.device.to_string(),
+        generation: Some(bundle.generation),
+        family: bundle.family.name().into(),
+        sha256: hex::encode(bundle.sha256),
+        signature: Some(hex::encode(bundle.signature)),
+        text: bundle.text.to_string(),
+        diff: Some(bundle.diff()),
+        generations,
+    }
 }
 
 fn unknown_generation(generation: u64) -> ApiError {
@@ -199,19 +232,23 @@ pub async fn config_diff(
     Named(code): Named,
     Asked(query): Asked<DiffQuery>,
 ) -> Result<String, ApiError> {
-    let store = shared.store();
-    let code = device_code(&store, &code)?;
+    let (from, to) = ends(&shared.store(), &code, &query)?;
+    let Some(from) = from else { return Ok(to.diff()) };
+    Ok(unified(&from.text.to_string(), &to.text.to_string(), &from.generation.to_string(), &to.generation.to_string()))
+}
+
+/// The generations that are to be compared; without the first, it is the one before the second.
+fn ends(store: &Store, code: &str, query: &DiffQuery) -> Result<(Option<Arc<Bundle>>, Arc<Bundle>), ApiError> {
+    let code = device_code(store, code)?;
     let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
-    let kept = |generation: u64| entry.generation(generation).ok_or_else(|| unknown_generation(generation));
+    let kept = |generation: u64| entry.generation(generation).cloned().ok_or_else(|| unknown_generation(generation));
     let to = match query.to {
         Some(to) => kept(to)?,
-        None => entry.current.as_ref().ok_or_else(|| {
+        None => entry.current.clone().ok_or_else(|| {
             ApiError::new(StatusCode::CONFLICT, codes::NO_CONFIG, "there is no configuration of this device yet")
         })?,
     };
-    let Some(from) = query.from else { return Ok(to.diff()) };
-    let from = kept(from)?;
-    Ok(unified(&from.text.to_string(), &to.text.to_string(), &from.generation.to_string(), &to.generation.to_string()))
+    Ok((query.from.map(kept).transpose()?, to))
 }
 
 /// The configuration that waits for approval, and what it changes. With `Accept: text/plain` its text alone.
@@ -224,10 +261,14 @@ pub async fn held(
     Named(code): Named,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let store = shared.store();
-    let code = device_code(&store, &code)?;
-    let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
-    let view = model::held(entry).ok_or_else(|| nothing_held(&ApproveError::NothingHeld(code)))?;
+    let (held, current) = {
+        let store = shared.store();
+        let code = device_code(&store, &code)?;
+        let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+        let held = entry.held.clone().ok_or_else(|| nothing_held(&ApproveError::NothingHeld(code)))?;
+        (held, entry.current.clone())
+    };
+    let view = model::held(&held, current.as_deref());
     Ok(if wants_text(&headers) { view.text.into_response() } else { Json(view).into_response() })
 }
 
@@ -259,20 +300,32 @@ pub async fn approve(
     request: Request,
 ) -> Result<Json<DeviceView>, ApiError> {
     // The body of somebody else's call is not even read.
-    operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
+    let actor = operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
     let Body(approval): Body<Approval> = Body::from_request(request, &()).await?;
     let mut sha256 = [0; 32];
     hex::decode_to_slice(&approval.sha256, &mut sha256)
         .map_err(|_| ApiError::bad_request("sha256 is not 64 hex digits"))?;
     let code = device_code(&shared.store(), &code)?;
-    shared.approve(&code, &sha256).map_err(|error| match error {
-        ApproveError::UnknownDevice(_) => ApiError::unknown_device(code.as_str()),
-        ApproveError::NothingHeld(_) => nothing_held(&error),
-        ApproveError::Changed { .. } => ApiError::new(StatusCode::CONFLICT, codes::HELD_CHANGED, error.to_string()),
-    })?;
+    let before = json!({ "approves_sha256": approval.sha256, "served": served_now(&shared, &code) });
+    let work = async {
+        shared.approve(&code, &sha256).map_err(|error| match error {
+            ApproveError::UnknownDevice(_) => ApiError::unknown_device(code.as_str()),
+            ApproveError::NothingHeld(_) => nothing_held(&error),
+            ApproveError::Changed { .. } => ApiError::new(StatusCode::CONFLICT, codes::HELD_CHANGED, error.to_string()),
+        })?;
+        Ok(((), json!({ "served": served_now(&shared, &code) })))
+    };
+    audited(&shared, actor, "config.approve", code.to_string(), before, work).await?;
     let store = shared.store();
     let record = store.device(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
     Ok(Json(model::device(&store, served(&store)?, record)))
+}
+
+/// What is served to a device, for the audit log.
+fn served_now(shared: &Shared, code: &Code) -> serde_json::Value {
+    let store = shared.store();
+    let current = store.entry(code).and_then(|entry| entry.current.as_ref());
+    current.map_or(serde_json::Value::Null, |b| json!({ "generation": b.generation, "sha256": hex::encode(b.sha256) }))
 }
 
 /// What the device's agent said of its configurations, oldest first.

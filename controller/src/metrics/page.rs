@@ -78,6 +78,9 @@ pub fn page(shared: &Shared, now_ms: u64) -> String {
     drop(inner);
     let refused = shared.metrics.refused_connections.load(Ordering::Relaxed);
     page.counter("http_refused_connections_total", "HTTP connections beyond the bound, closed unread", refused);
+    if let Some(jobs) = shared.jobs.get() {
+        page.0.push_str(&jobs.metrics());
+    }
     let streams = EVENT_STREAMS.saturating_sub(shared.event_streams.available_permits());
     page.gauge("event_streams", "Streams of events that are open", number(streams as u64));
     page.0

@@ -137,6 +137,16 @@ pub enum RenderError {
     /// A value can't be written into a configuration.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The family's operating system has no interface of such a name.
+    #[error("interface {interface} of device {device} has a name of {} bytes, and Linux has {most} at most", interface.len())]
+    PortName {
+        /// The device.
+        device: Code,
+        /// Its port.
+        interface: String,
+        /// Longest name, in bytes.
+        most: usize,
+    },
     /// The family takes a sub-interface's VLAN from its name.
     #[error("interface {interface} of device {device} has VLAN {vlan}, and its name does not end with .{vlan}")]
     VlanName {
@@ -168,6 +178,7 @@ impl RenderError {
         match self {
             Self::Plan(error) => error.code(),
             Self::Token(_) => "value-not-writable",
+            Self::PortName { .. } => "port-name-too-long",
             Self::VlanName { .. } => "vlan-not-in-name",
             Self::Template { .. } => "template-failed",
             Self::Site(_) => "site-snippet-failed",
@@ -184,6 +195,9 @@ impl RenderError {
             Self::Plan(PlanError::UnknownDevice(_)) => "`causeway device list` shows the devices that there are.",
             Self::Plan(PlanError::Device { .. } | PlanError::Link { .. }) | Self::Token(_) => {
                 "Correct the record on the ledger; until then the device keeps its last good configuration."
+            }
+            Self::PortName { .. } => {
+                "Name the interface as the router's Linux does (`ip link`); until then the device keeps its last good configuration."
             }
             Self::VlanName { .. } => {
                 "Name the sub-interface after its VLAN (PORT.VLAN); until then the device keeps its last good configuration."

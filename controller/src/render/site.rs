@@ -2,7 +2,9 @@
 //!
 //! `DIR/frr/*.conf` and `DIR/eos/*.conf`, read once at start in the order of their names. They are strict templates
 //! over `device` (`code`, `router_id`), so that a line can name the device. What they say is the operator's
-//! responsibility; that they say only printable lines, and none that opens a section which Causeway manages, is checked.
+//! responsibility; that they say only printable lines, and none that opens or undoes a section which Causeway manages, is
+//! checked. A router's command line takes the beginning of a word for the word, as `rou is 1` for `router isis 1`, so every
+//! beginning is refused, also one that the router would call ambiguous.
 
 use std::{fs, io, path::Path};
 
@@ -15,8 +17,16 @@ use crate::plan::DevicePlan;
 /// Largest snippet: far beyond any list of servers, far below a mistake such as a disk image.
 const MAX_SNIPPET_BYTES: u64 = 256 * 1024;
 
-/// Openers of the sections that are Causeway's.
-const MANAGED: [&str; 5] = ["interface ", "router isis", "router bgp", "hostname ", "ip access-list CAUSEWAY-"];
+/// Words that open the sections that are Causeway's. Another word follows the last of each.
+const MANAGED: [&[&str]; 4] = [&["interface"], &["router", "isis"], &["router", "bgp"], &["hostname"]];
+/// Words before the name of a list, which is Causeway's where it begins with [`OUR_LISTS`].
+const LIST: [&str; 2] = ["ip", "access-list"];
+/// Begins the names of Causeway's lists.
+const OUR_LISTS: &str = "CAUSEWAY-";
+/// What takes a section away, or back to its defaults, when it comes before its opener.
+const UNDOING: [&str; 2] = ["no", "default"];
+/// What leaves the configuration.
+const LEAVING: &str = "end";
 
 /// What goes wrong with snippets.
 #[derive(Debug, thiserror::Error)]
@@ -136,13 +146,47 @@ impl Site {
                 .and_then(|template| template.render(context! { device => device }))
                 .map_err(|source| SiteError::Template { path: snippet.path.clone(), source })?;
             for line in text.lines().map(str::trim_end).filter(|l| !l.is_empty()) {
-                let managed = MANAGED.iter().any(|m| line.trim_start().starts_with(m));
-                if managed || line.chars().any(char::is_control) || line.trim() == "end" {
+                if !may_be_there(line) {
                     return Err(SiteError::Line { path: snippet.path.clone(), line: line.to_string() });
                 }
                 lines.push(line.to_string());
             }
         }
         Ok(lines)
+    }
+}
+
+fn may_be_there(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let undone = words.split_first().filter(|(first, _)| UNDOING.iter().any(|word| means(first, word)));
+    let said = undone.map_or(words.as_slice(), |(_, rest)| rest);
+    let opens =
+        |opener: &[&str]| said.len() >= opener.len() && said.iter().zip(opener).all(|(said, word)| means(said, word));
+    let our_list = opens(&LIST) && said.iter().skip(LIST.len()).any(|name| name.starts_with(OUR_LISTS));
+    let leaves = words.len() == 1 && words.first().is_some_and(|word| means(word, LEAVING));
+    !(leaves || our_list || MANAGED.iter().any(|opener| opens(opener)) || line.chars().any(char::is_control))
+}
+
+/// Whether a command line may take what was said for a word. FRR heeds capitals, EOS does not.
+fn means(said: &str, word: &str) -> bool {
+    word.get(..said.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_word_is_the_word() {
+        for (said, word, expected) in [
+            ("rou", "router", true),
+            ("r", "router", true),
+            ("ROUTER", "router", true),
+            ("routers", "router", false),
+            ("ip", "interface", false),
+            ("é", "router", false),
+        ] {
+            assert_eq!(means(said, word), expected, "{said}");
+        }
     }
 }

@@ -67,7 +67,8 @@ impl Word {
         let kept = match report.result {
             ReportResult::Applied => None,
             ReportResult::Unchanged => known.filter(measured),
-            ReportResult::Refused | ReportResult::Reverted => Some(known?),
+            // What waits may go back, and is not what the device is meant to run.
+            ReportResult::Refused | ReportResult::Reverted | ReportResult::Waiting => Some(known?),
         };
         let (running_sha256, at_unix_ms) = (report.running_sha256.clone(), report.received_unix_ms);
         Some(match kept {

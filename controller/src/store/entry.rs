@@ -127,6 +127,7 @@ impl Entry {
             (Some(last), _) => match last.result {
                 ReportResult::Refused => ApplyState::Refused,
                 ReportResult::Reverted => ApplyState::Reverted,
+                ReportResult::Waiting => ApplyState::Behind,
                 ReportResult::Applied | ReportResult::Unchanged => running,
             },
         }

@@ -36,6 +36,8 @@ pub struct Report {
     pub startup_saved: bool,
     /// The agent's time, unix milliseconds.
     pub at_unix_ms: u64,
+    /// Correlation id of the job's order under which it was applied, or empty.
+    pub order: String,
 }
 
 impl Report {
@@ -44,6 +46,7 @@ impl Report {
         self.diff_cut |= cut(&mut self.diff, MAX_REPORT_DIFF);
         cut(&mut self.message, MAX_REPORT_WORDS);
         cut(&mut self.error_code, MAX_REPORT_WORDS);
+        cut(&mut self.order, crate::orders::MAX_CORRELATION);
     }
 }
 
@@ -60,11 +63,13 @@ pub enum ReportResult {
     Refused,
     /// Applied and taken back.
     Reverted,
+    /// Applied and verified; it waits for the word about its job's order.
+    Waiting,
 }
 
 impl ReportResult {
     /// Every result.
-    pub const ALL: [Self; 4] = [Self::Unchanged, Self::Applied, Self::Refused, Self::Reverted];
+    pub const ALL: [Self; 5] = [Self::Unchanged, Self::Applied, Self::Refused, Self::Reverted, Self::Waiting];
 
     /// Its name.
     #[must_use]
@@ -74,15 +79,16 @@ impl ReportResult {
             Self::Applied => "applied",
             Self::Refused => "refused",
             Self::Reverted => "reverted",
+            Self::Waiting => "waiting",
         }
     }
 
-    /// Whether the device runs what the report is about.
+    /// Whether the device runs what the report is about, for good.
     #[must_use]
     pub const fn runs(self) -> bool {
         match self {
             Self::Unchanged | Self::Applied => true,
-            Self::Refused | Self::Reverted => false,
+            Self::Refused | Self::Reverted | Self::Waiting => false,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     book::Overrides,
     criteria::coverage::Rules,
     ingest::{Limits, Rate},
-    serve::Bounds,
+    serve::{BOUNDS, Bounds},
     store::clickhouse,
 };
 
@@ -115,7 +115,7 @@ impl Config {
             fee_budget_lamports_per_hour: 0,
             limits: Limits { ahead_slots: AHEAD_SLOTS, behind_slots: BEHIND_SLOTS },
             rate: Rate::default(),
-            connections: Bounds::default(),
+            connections: BOUNDS,
             retention: Duration::from_secs(72 * 3_600),
             webhook: None,
             alerts: AlertTerms::default(),

@@ -26,7 +26,7 @@ use crate::{
     book::{Class, Overrides, Patch, RuleBook},
     criteria::coverage::Rules,
     ingest::{Limits, Rate},
-    serve::Bounds,
+    serve::{BOUNDS, Bounds},
 };
 
 /// Permission bits with which a file can be read by others than its owner.
@@ -241,7 +241,7 @@ impl Builder<'_> {
     fn connections(&mut self) -> Option<Bounds> {
         let (all, per_address) = (self.number("connections"), self.number("connections_per_address"));
         let count = |number: u64| usize::try_from(number).ok();
-        Some(Bounds { connections: count(all?)?, per_address: count(per_address?)?, ..Bounds::default() })
+        Some(Bounds { connections: count(all?)?, per_address: count(per_address?)?, ..BOUNDS })
     }
 
     fn text(&mut self, key: &str) -> Option<String> {

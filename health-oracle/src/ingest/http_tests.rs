@@ -16,7 +16,7 @@ use tokio::{
 use super::*;
 use crate::{
     ingest::tests::{LIMITS, PROGRAM, key},
-    serve::{Bounds, serve},
+    serve::{BOUNDS, serve},
     store::{recorder::Recorder, sqlite::SqliteStore},
     time::SlotClock,
 };
@@ -49,7 +49,7 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
         let router = bounded(parts, memory_bytes, body_limit);
-        tokio::spawn(serve(listener, router, Bounds::default(), metrics.clone(), stopped));
+        tokio::spawn(serve(listener, router, BOUNDS, metrics.clone(), stopped));
         Self { address, directory, metrics, http: reqwest::Client::new(), folder, _stop: stop }
     }
 

@@ -87,8 +87,14 @@ async fn bare(store: &Arc<dyn JobStore>, at_once: usize, appends: u64, name: &st
     let mut jobs: Vec<JobId> = Vec::new();
     for n in 0..at_once {
         let devices = vec![format!("{name}-{n}").parse().context("a code")?];
-        let new =
-            NewJob { kind: "bare".into(), devices, parent: None, event: BARE_EVENT.into(), summary: summary.clone() };
+        let new = NewJob {
+            kind: "bare".into(),
+            devices,
+            parent: None,
+            event: BARE_EVENT.into(),
+            summary: summary.clone(),
+            under: None,
+        };
         jobs.push(store.start(new).await?);
     }
     let began = Instant::now();

@@ -80,11 +80,16 @@ pub trait AgentPort: Send + Sync + 'static {
     /// What is known of a device's agent.
     fn view<'a>(&'a self, device: &'a Code) -> Doing<'a, AgentView>;
 
-    /// Serves this from now on.
+    /// Serves this from now on: also an older text under the generation of the one that took its place.
     fn offer<'a>(&'a self, device: &'a Code, offer: Offer) -> Doing<'a, ()>;
 
     /// Tells the agent that it may confirm what waits.
     fn confirm<'a>(&'a self, device: &'a Code, hash: TextHash) -> Doing<'a, ()>;
+
+    /// Tells the agent that the time of what waits begins anew. False where agents can't be told that.
+    fn extend<'a>(&'a self, _device: &'a Code, _hash: TextHash, _confirm_within_ms: u64) -> Doing<'a, bool> {
+        Box::pin(async { Ok(false) })
+    }
 
     /// Serves again what was served before the offer, and tells the agent to take back what waits.
     fn withdraw<'a>(&'a self, device: &'a Code) -> Doing<'a, ()>;
@@ -222,9 +227,23 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
         })
     }
 
-    fn restore<'a>(&'a self, _: &'a Context, _: &'a str) -> Doing<'a, ()> {
-        Box::pin(async {
-            Err(AdapterError::Unsupported("go back after a confirmation: an agent takes no older generation"))
+    fn extend<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, bool> {
+        self.port.extend(&context.device, candidate.hash(), context.confirm_within_ms)
+    }
+
+    /// An agent takes no older generation than it had: what ran before is offered under that of what took its place.
+    fn restore<'a>(&'a self, context: &'a Context, candidate: &'a Candidate, text: &'a str) -> Doing<'a, ()> {
+        Box::pin(async move {
+            let before = Candidate { text: text.to_owned(), ..candidate.clone() };
+            let hash = before.hash();
+            let offer = Offer {
+                candidate: before,
+                correlation: context.correlation.clone(),
+                waits: false,
+                confirm_within_ms: context.confirm_within_ms,
+            };
+            self.port.offer(&context.device, offer).await?;
+            self.until(context, |view| spoken(view, hash, false)).await
         })
     }
 }

@@ -133,7 +133,7 @@ impl<D: Driver> Adapter for DriverAdapter<D> {
         Box::pin(async move { Ok(self.driver(context)?.revert().await?) })
     }
 
-    fn restore<'a>(&'a self, context: &'a Context, text: &'a str) -> Doing<'a, ()> {
+    fn restore<'a>(&'a self, context: &'a Context, _: &'a Candidate, text: &'a str) -> Doing<'a, ()> {
         Box::pin(async move {
             let driver = self.driver(context)?;
             driver.load_candidate(text).await?;

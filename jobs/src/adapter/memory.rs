@@ -42,11 +42,13 @@ pub enum Op {
     Abort,
     /// [`Adapter::restore`].
     Restore,
+    /// [`Adapter::extend`].
+    Extend,
 }
 
 impl Op {
     /// Every verb.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Identify,
         Self::Running,
         Self::Compare,
@@ -57,6 +59,7 @@ impl Op {
         Self::Save,
         Self::Abort,
         Self::Restore,
+        Self::Extend,
     ];
 }
 
@@ -188,6 +191,14 @@ impl SimulatedDevice {
             None if self.running == candidate.text => Ok(()),
             None => Err(AdapterError::TookBack("nothing waits for a confirmation".to_owned())),
         }
+    }
+
+    fn extend(&mut self, candidate: &Candidate, until_ms: u64) -> bool {
+        let ours = self.armed.as_mut().filter(|armed| armed.hash == Some(candidate.hash()));
+        ours.is_some_and(|armed| {
+            armed.until_ms = until_ms;
+            true
+        })
     }
 
     fn abort(&mut self) -> Result<(), AdapterError> {
@@ -326,7 +337,12 @@ impl Adapter for SimulatedFleet {
         Box::pin(self.verb(context, Op::Abort, SimulatedDevice::abort))
     }
 
-    fn restore<'a>(&'a self, context: &'a Context, text: &'a str) -> Doing<'a, ()> {
+    fn extend<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, bool> {
+        let until_ms = self.clock.now_ms().saturating_add(context.confirm_within_ms);
+        Box::pin(self.verb(context, Op::Extend, move |device| Ok(device.extend(candidate, until_ms))))
+    }
+
+    fn restore<'a>(&'a self, context: &'a Context, _: &'a Candidate, text: &'a str) -> Doing<'a, ()> {
         Box::pin(self.verb(context, Op::Restore, |device| {
             device.running = text.to_owned();
             device.startup = text.to_owned();

@@ -182,11 +182,17 @@ pub trait Adapter: Send + Sync + 'static {
     /// Takes back our commit that waits for its confirmation; nothing where none does.
     fn abort<'a>(&'a self, context: &'a Context) -> Doing<'a, ()>;
 
-    /// Makes what ran before run again, after a confirmation.
+    /// Lets the time of our commit that waits for its confirmation begin anew. False where this way has no means to: the
+    /// device then keeps the time that it was armed with.
+    fn extend<'a>(&'a self, _context: &'a Context, _candidate: &'a Candidate) -> Doing<'a, bool> {
+        Box::pin(async { Ok(false) })
+    }
+
+    /// Makes what ran before the candidate run again, after a confirmation.
     ///
     /// # Errors
     /// [`AdapterError::Unsupported`] where this way leads forward only.
-    fn restore<'a>(&'a self, context: &'a Context, text: &'a str) -> Doing<'a, ()>;
+    fn restore<'a>(&'a self, context: &'a Context, candidate: &'a Candidate, text: &'a str) -> Doing<'a, ()>;
 }
 
 /// A unified diff with three lines of context, empty where nothing differs.

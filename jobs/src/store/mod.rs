@@ -168,6 +168,9 @@ pub struct NewJob {
     pub event: String,
     /// What is found of it.
     pub summary: Summary,
+    /// The token under which the job that it is part of is worked on, where it is started by who does that: nothing is
+    /// started in the name of somebody who has lost it.
+    pub under: Option<i64>,
 }
 
 impl NewJob {
@@ -180,6 +183,7 @@ impl NewJob {
             parent: spec.parent,
             event,
             summary: Summary::of(job),
+            under: None,
         }
     }
 }
@@ -253,6 +257,8 @@ pub struct Filter {
     pub device: Option<Code>,
     /// Of this status.
     pub status: Option<String>,
+    /// At this state.
+    pub state: Option<String>,
     /// Part of this job.
     pub parent: Option<JobId>,
     /// Numbered below this one.
@@ -267,7 +273,8 @@ pub trait JobStore: Send + Sync + 'static {
     /// Keeps a new job, which then holds its devices.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] with the job that holds one of them.
+    /// [`StoreError::Busy`] with the job that holds one of them; [`StoreError::Fenced`] where the one that it is part of is
+    /// somebody else's by now.
     fn start(&self, new: NewJob) -> Answer<'_, JobId>;
 
     /// Adds events, all of them or none. Takes or gives up the job's devices as its summary says.
@@ -320,6 +327,7 @@ pub trait JobStore: Send + Sync + 'static {
     fn holder_of(&self, device: Code) -> Answer<'_, Option<JobId>>;
 
     /// Forgets ended jobs that were last changed before a time of the store's clock, at most `limit` of them. Answers how many.
+    /// Those that are part of one that is under way are kept: it may have to go back to what they found.
     fn prune(&self, before_ms: u64, limit: usize) -> Answer<'_, usize>;
 }
 

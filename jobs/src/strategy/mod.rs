@@ -215,7 +215,7 @@ async fn rollback(
         let Some(before) = before else {
             return Err(error::NO_BACKUP.critical(Trouble::Other, "it was confirmed, and no backup was taken"));
         };
-        adapter.restore(context, before).await?;
+        adapter.restore(context, candidate, before).await?;
         restored = true;
     }
     if let Some(before) = before.filter(|_| reads_back) {

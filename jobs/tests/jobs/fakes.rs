@@ -1,7 +1,7 @@
 //! A ledger, a receiver of notices and a store that do what a test tells them.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -13,8 +13,9 @@ use causeway_jobs::{
     adapter::Candidate,
     engine::{Notice, Notifier, Source},
     error::{self, StepError, Trouble},
+    rollout::{Health, Oracles},
     spec::{Family, JobId, Kind, Target, Wanted},
-    store::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row},
+    store::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row, StoreError},
     strategy::PreCheck,
 };
 use futures::future::BoxFuture;
@@ -57,6 +58,7 @@ pub fn text(device: &Code, wanted: Wanted) -> String {
         Wanted::Current => format!("hostname {device}\nmetric 20\n"),
         Wanted::Generation(generation) => format!("hostname {device}\nmetric {generation}\n"),
         Wanted::Bare => format!("hostname {device}\n"),
+        Wanted::Before(job) => panic!("what job {job} found is not rendered"),
     }
 }
 
@@ -101,6 +103,19 @@ impl Notifier for FakeOffice {
     }
 }
 
+/// Oracles that see every device well but for those that a test names.
+#[derive(Default)]
+pub struct FakeOracles(pub Mutex<BTreeMap<Code, Health>>);
+
+impl Oracles for FakeOracles {
+    fn health<'a>(&'a self, devices: &'a [Code]) -> BoxFuture<'a, Result<BTreeMap<Code, Health>, StepError>> {
+        Box::pin(async move {
+            let named = self.0.lock().unwrap();
+            Ok(devices.iter().map(|device| (*device, named.get(device).cloned().unwrap_or(Health::Good))).collect())
+        })
+    }
+}
+
 /// What happens at an append of a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -112,10 +127,12 @@ pub enum Cut {
     Stopped,
 }
 
-/// A store that is cut off at one append of whoever uses it.
+/// A store that is cut off at one write of whoever uses it.
 pub struct CutStore {
     pub inner: Arc<dyn JobStore>,
     pub cut: Option<(u64, Cut)>,
+    /// Appends to this one count, and starts of what is part of it; appends to any where there is none.
+    pub of: Option<JobId>,
     pub appends: AtomicU64,
     /// Rung when the append has come.
     pub reached: Notify,
@@ -125,7 +142,37 @@ pub struct CutStore {
 
 impl CutStore {
     pub fn new(inner: Arc<dyn JobStore>, cut: Option<(u64, Cut)>) -> Arc<Self> {
-        Arc::new(Self { inner, cut, appends: AtomicU64::new(0), reached: Notify::new(), go_on: Notify::new() })
+        Self::of(inner, cut, None)
+    }
+
+    pub fn of(inner: Arc<dyn JobStore>, cut: Option<(u64, Cut)>, of: Option<JobId>) -> Arc<Self> {
+        Arc::new(Self { inner, cut, of, appends: AtomicU64::new(0), reached: Notify::new(), go_on: Notify::new() })
+    }
+}
+
+impl CutStore {
+    async fn cut<T>(&self, counts: bool, call: Answer<'_, T>) -> Result<T, StoreError> {
+        if !counts {
+            return call.await;
+        }
+        let number = self.appends.fetch_add(1, Ordering::SeqCst);
+        match self.cut.filter(|(at, _)| *at == number) {
+            None => call.await,
+            Some((_, Cut::Before)) => {
+                self.reached.notify_one();
+                std::future::pending().await
+            }
+            Some((_, Cut::After)) => {
+                let _ = call.await;
+                self.reached.notify_one();
+                std::future::pending().await
+            }
+            Some((_, Cut::Stopped)) => {
+                self.reached.notify_one();
+                self.go_on.notified().await;
+                call.await
+            }
+        }
     }
 }
 
@@ -135,30 +182,13 @@ impl JobStore for CutStore {
     }
 
     fn append(&self, append: Append) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let number = self.appends.fetch_add(1, Ordering::SeqCst);
-            match self.cut.filter(|(at, _)| *at == number) {
-                None => self.inner.append(append).await,
-                Some((_, Cut::Before)) => {
-                    self.reached.notify_one();
-                    std::future::pending().await
-                }
-                Some((_, Cut::After)) => {
-                    let _ = self.inner.append(append).await;
-                    self.reached.notify_one();
-                    std::future::pending().await
-                }
-                Some((_, Cut::Stopped)) => {
-                    self.reached.notify_one();
-                    self.go_on.notified().await;
-                    self.inner.append(append).await
-                }
-            }
-        })
+        let counts = self.of.is_none_or(|of| of == append.job);
+        Box::pin(async move { self.cut(counts, self.inner.append(append)).await })
     }
 
     fn start(&self, new: NewJob) -> Answer<'_, JobId> {
-        self.inner.start(new)
+        let counts = self.of.is_some() && self.of == new.parent;
+        Box::pin(async move { self.cut(counts, self.inner.start(new)).await })
     }
 
     fn events(&self, job: JobId, from: u64) -> Answer<'_, Vec<Row>> {

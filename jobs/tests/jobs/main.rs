@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod adapters;
+mod agents;
+mod approvals;
 mod asks;
 mod fakes;
 mod generated;
+mod network;
 mod pure;
+mod pure_rollouts;
+mod rollout_cuts;
+mod rollouts;
 mod stores;
 mod world;

@@ -32,7 +32,7 @@ fn over() -> Summary {
 
 fn new(devices: &[&str]) -> NewJob {
     let devices = devices.iter().map(|device| code(device)).collect();
-    NewJob { kind: "provision".into(), devices, parent: None, event: "first".into(), summary: open() }
+    NewJob { kind: "provision".into(), devices, parent: None, event: "first".into(), summary: open(), under: None }
 }
 
 fn add(job: JobId, seq: u64, token: Option<i64>, summary: Summary) -> Append {
@@ -259,9 +259,36 @@ async fn jobs_are_found_and_old_ones_forgotten(store: &Store) {
     assert_eq!(store.prune(row.changed_ms, 1_000).await.map(|_| ()).unwrap(), ());
     assert!(store.job(ids[0]).await.unwrap().is_some(), "it was changed at that time, not before");
     while store.prune(row.changed_ms + 1, 3).await.unwrap() > 0 {}
+    assert!(store.job(ids[0]).await.unwrap().is_some(), "what it is part of is not over");
+    let at = |state: &str| Filter { state: Some(state.into()), parent: Some(parent), ..Filter::default() };
+    assert_eq!(list(at("DONE"), 9).await, [ids[0]]);
+    assert_eq!(list(at("RUNNING"), 9).await, youngest[..4]);
+    end(store, parent).await;
+    while store.prune(u64::MAX >> 1, 3).await.unwrap() > 0 {}
     assert!(store.job(ids[0]).await.unwrap().is_none() && store.events(ids[0], 0).await.unwrap().is_empty());
     assert!(store.job(ids[1]).await.unwrap().is_some(), "it is not over");
-    for job in ids.into_iter().skip(1).chain([parent]) {
+    for job in ids.into_iter().skip(1) {
+        end(store, job).await;
+    }
+}
+
+async fn nothing_is_started_in_the_name_of_somebody_who_lost_what_it_is_part_of(store: &Store) {
+    let parent = store.start(new(&["under-p"])).await.unwrap();
+    let child = |under, device| NewJob { parent: Some(parent), under, ..new(&[device]) };
+    let none = store.start(child(Some(1), "under-1")).await;
+    assert!(matches!(none, Err(StoreError::Fenced)), "nobody has it: {none:?}");
+    let first = claim_one(store, "first", parent, LEASE_MS).await.unwrap();
+    let mut ids = vec![store.start(child(Some(first.token), "under-1")).await.unwrap()];
+    lease_over().await;
+    let late = store.start(child(Some(first.token), "under-2")).await;
+    assert!(matches!(late, Err(StoreError::Fenced)), "its lease is over: {late:?}");
+    let second = claim_one(store, "second", parent, LONG_MS).await.unwrap();
+    let late = store.start(child(Some(first.token), "under-2")).await;
+    assert!(matches!(late, Err(StoreError::Fenced)), "it is somebody else's: {late:?}");
+    assert_eq!(store.holder_of(code("under-2")).await.unwrap(), None);
+    ids.push(store.start(child(Some(second.token), "under-2")).await.unwrap());
+    ids.push(store.start(child(None, "under-3")).await.unwrap());
+    for job in ids.into_iter().chain([parent]) {
         end(store, job).await;
     }
 }
@@ -276,6 +303,7 @@ async fn contract(store: Store) {
     a_job_that_can_not_be_read_stops_no_other(&store).await;
     the_feed_misses_nothing_whoever_writes_meanwhile(&store).await;
     jobs_are_found_and_old_ones_forgotten(&store).await;
+    nothing_is_started_in_the_name_of_somebody_who_lost_what_it_is_part_of(&store).await;
 }
 
 #[tokio::test]

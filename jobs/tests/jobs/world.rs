@@ -1,6 +1,6 @@
 //! Simulated devices, a store in memory, and controllers that work on jobs, in virtual time.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use causeway_interface::Code;
 use causeway_jobs::{
@@ -8,18 +8,21 @@ use causeway_jobs::{
     adapter::memory::{SimulatedDevice, SimulatedFleet},
     clock::{Clock, VirtualTime, sleep, within},
     kinds::{Policy, Request},
+    rollout::{Rollout, RolloutRequest, Shape, Soak},
     runner::RunnerConfig,
     spec::{Family, JobId, Kind, Mode, Target, Transport, Trigger, Wanted},
     store::{JobStore, sqlite::SqliteStore},
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::fakes::{FakeOffice, text};
+use crate::fakes::{FakeOffice, FakeOracles, text};
 
 /// Some day in 2026.
 pub const DAY_MS: u64 = 1_790_000_000_000;
 /// Longest that a job may take, by the clock of the test: every try of everything, twice over.
 pub const PATIENCE_MS: u64 = 4 * 3_600_000;
+/// The same of a rollout: with windows and budgets weeks.
+pub const ROLLOUT_PATIENCE_MS: u64 = 60 * 24 * 3_600_000;
 /// What every device runs before.
 pub const OLD: Wanted = Wanted::Generation(3);
 
@@ -34,7 +37,9 @@ pub struct World {
     pub clock: Clock,
     pub fleet: SimulatedFleet,
     pub office: Arc<FakeOffice>,
+    pub oracles: Arc<FakeOracles>,
     pub store: Arc<dyn JobStore>,
+    pub registry: Registry,
     pub desk: Desk,
     pub devices: Vec<Code>,
 }
@@ -67,12 +72,20 @@ impl World {
 
     pub fn on(store: Arc<dyn JobStore>, clock: Clock, devices: usize) -> Self {
         let fleet = SimulatedFleet::new(Arc::clone(&clock));
-        let devices: Vec<Code> = (1..=devices).map(|n| format!("r{n}").parse().unwrap()).collect();
+        let devices: Vec<Code> = (1..=devices).map(|n| format!("r{n:04}").parse().unwrap()).collect();
         for device in &devices {
             fleet.devices().insert(*device, SimulatedDevice::new(Family::Simulator, &text(device, OLD)));
         }
-        let desk = Desk::new(Arc::clone(&store), registry(&fleet), policy(), Arc::clone(&clock), None);
-        Self { clock, fleet, office: Arc::default(), store, desk, devices }
+        let registry = registry(&fleet);
+        let desk = Desk::new(Arc::clone(&store), registry.clone(), policy(), Arc::clone(&clock), None);
+        Self { clock, fleet, office: Arc::default(), oracles: Arc::default(), store, registry, desk, devices }
+    }
+
+    /// With other ways to devices, or other times.
+    pub fn reached_by(mut self, registry: Registry, policy: Policy) -> Self {
+        self.desk = Desk::new(Arc::clone(&self.store), registry.clone(), policy, Arc::clone(&self.clock), None);
+        self.registry = registry;
+        self
     }
 
     pub fn request(&self, kind: Kind) -> Request {
@@ -89,17 +102,52 @@ impl World {
         }
     }
 
+    /// A rollout to all devices, the first by code before all, watched for a minute.
+    pub fn rollout(&self, shape: Shape) -> RolloutRequest {
+        let Request { kind, targets, mode, actor, .. } = self.request(Kind::Provision);
+        RolloutRequest {
+            kind,
+            targets,
+            generation: None,
+            mode,
+            shape,
+            soak: Soak { for_ms: 60_000, settle_ms: 20_000, look_ms: 10_000, limit_ms: 600_000, by_health: true },
+            at_once: 64,
+            budget: None,
+            windows: Vec::new(),
+            own_windows: BTreeMap::new(),
+            trigger: Trigger::Cli,
+            actor,
+            proposer: None,
+        }
+    }
+
+    /// Waits until a rollout is over.
+    pub async fn rolled_out(&self, id: JobId) -> Rollout {
+        let over = async {
+            while self.store.job(id).await.unwrap().unwrap().summary.holds {
+                sleep(self.clock.as_ref(), Duration::from_secs(10)).await;
+            }
+        };
+        if within(self.clock.as_ref(), ROLLOUT_PATIENCE_MS, over).await.is_none() {
+            let rollout = self.desk.rollout(id).await.unwrap();
+            panic!("rollout is still {:?} in wave {}: {:#?}", rollout.state(), rollout.wave, rollout.devices);
+        }
+        self.desk.rollout(id).await.unwrap()
+    }
+
     /// A controller at work.
     pub fn controller(&self, holder: &str, store: Arc<dyn JobStore>) -> Controller {
         let engine = Arc::new(Engine {
             source: self.office.clone(),
             notifier: self.office.clone(),
-            registry: registry(&self.fleet),
+            registry: self.registry.clone(),
             clock: Arc::clone(&self.clock),
         });
         let config = RunnerConfig { poll: Duration::from_secs(5), ..RunnerConfig::new(holder) };
         let (stop, stopping) = watch::channel(false);
-        Controller { task: tokio::spawn(Runner::new(engine, store, config).run(stopping)), stop }
+        let runner = Runner::new(engine, store, config).rolling(policy(), self.oracles.clone());
+        Controller { task: tokio::spawn(runner.run(stopping)), stop }
     }
 
     /// Waits until nobody has anything to do with a job any more.

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use causeway_interface::Code;
-use reqwest::{Certificate, Method, RequestBuilder, StatusCode, header};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
@@ -66,7 +66,21 @@ impl Controller {
 
     /// A question about a device; `rest` is what follows its code.
     pub fn device(&self, method: Method, code: &Code, rest: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}/api/v1/devices/{code}{rest}", self.base)).timeout(TIMEOUT);
+        self.api(method, &format!("/devices/{code}{rest}"))
+    }
+
+    /// A question; `rest` is what follows the version of the API.
+    pub fn api(&self, method: Method, rest: &str) -> RequestBuilder {
+        self.asked(method, rest).timeout(TIMEOUT)
+    }
+
+    /// A question whose answer goes on for as long as there is something to say.
+    pub fn stream(&self, rest: &str) -> RequestBuilder {
+        self.asked(Method::GET, rest)
+    }
+
+    fn asked(&self, method: Method, rest: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}/api/v1{rest}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -90,9 +104,29 @@ impl Controller {
         Failure::new(failure::CONTROLLER_REFUSED, Exit::Refused, cause)
     }
 
-    async fn answer(&self, request: RequestBuilder) -> Result<Vec<u8>, Failure> {
-        let mut response = request.send().await.map_err(|error| unreachable(&self.base, &error))?;
+    /// The answer as it comes, if it is no refusal.
+    pub async fn open(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let sent = tokio::time::timeout(TIMEOUT, request.send()).await;
+        let sent = sent.map_err(|_| {
+            let cause = format!("No answer from the controller at {} within {} s.", self.base, TIMEOUT.as_secs());
+            Failure::new(failure::CONTROLLER_UNREACHABLE, Exit::Unreachable, cause)
+        })?;
+        let response = sent.map_err(|error| unreachable(&self.base, &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
         let status = response.status();
+        Err(self.refusal(status, &self.whole(response).await?))
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Vec<u8>, Failure> {
+        let response = request.send().await.map_err(|error| unreachable(&self.base, &error))?;
+        let status = response.status();
+        let bytes = self.whole(response).await?;
+        if status.is_success() { Ok(bytes) } else { Err(self.refusal(status, &bytes)) }
+    }
+
+    async fn whole(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&self.base, &error))? {
             if bytes.len() + chunk.len() > MAX_ANSWER {
@@ -100,7 +134,7 @@ impl Controller {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if status.is_success() { Ok(bytes) } else { Err(self.refusal(status, &bytes)) }
+        Ok(bytes)
     }
 
     fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
@@ -125,7 +159,8 @@ impl Controller {
 /// Codes of a controller name a page; anything else is somebody else's.
 fn is_code(code: &str) -> bool {
     let sound = |rest: &str| rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-');
-    code.len() <= MAX_CODE && code.strip_prefix("CW-CONTROLLER-").is_some_and(|rest| !rest.is_empty() && sound(rest))
+    let named = ["CW-CONTROLLER-", "CW-JOB-"].into_iter().find_map(|kind| code.strip_prefix(kind));
+    code.len() <= MAX_CODE && named.is_some_and(|rest| !rest.is_empty() && sound(rest))
 }
 
 fn unreachable(base: &str, error: &reqwest::Error) -> Failure {

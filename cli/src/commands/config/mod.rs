@@ -3,6 +3,8 @@
 mod client;
 mod verbs;
 
+pub(super) use client::Controller;
+
 use causeway_controller::{
     plan::PlanError,
     render::{RenderError, render_device},

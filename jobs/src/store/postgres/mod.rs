@@ -111,6 +111,13 @@ async fn start(link: &mut Link, new: &NewJob) -> Result<JobId, StoreError> {
     if open >= MAX_OPEN_JOBS {
         return Err(StoreError::Full("100 000 jobs are open"));
     }
+    if let (Some(parent), Some(token)) = (new.parent, new.under) {
+        // Locked until this is kept: whoever takes it over from now on sees what is started here.
+        const OURS: &str = "SELECT 1 FROM job WHERE id = $1 AND token = $2 AND lease_ms > causeway_now_ms() FOR SHARE";
+        if t.query_opt(OURS, &[&parent.0, &token]).await?.is_none() {
+            return Err(StoreError::Fenced);
+        }
+    }
     let s = &new.summary;
     let id: i64 = t
         .query_one(
@@ -138,15 +145,23 @@ async fn start(link: &mut Link, new: &NewJob) -> Result<JobId, StoreError> {
     Ok(JobId(id))
 }
 
-/// Adds events where nothing else changes; false where something does, or where it can't be.
+/// Adds events and what steps left, and gives the devices up where the job is over; counts 0 where it can't be, or where
+/// devices have to be taken. One statement: one way there and back, one write to the disk.
 const APPEND: &str = "
     WITH ours AS (
-        UPDATE job SET next_seq = $4, status = $5, state = $6, percent = $7, runnable = $9, changed_ms = causeway_now_ms()
-        WHERE id = $1 AND next_seq = $2 AND holds = $8
+        UPDATE job SET next_seq = $4, status = $5, state = $6, percent = $7, holds = $8, runnable = $9,
+            changed_ms = causeway_now_ms()
+        WHERE id = $1 AND next_seq = $2 AND (holds OR NOT $8)
         AND ($3::bigint IS NULL OR (token = $3 AND lease_ms > causeway_now_ms())) RETURNING id
     ), added AS (
         INSERT INTO event (job, seq, text)
         SELECT ours.id, $2 + e.number - 1, e.text FROM ours, unnest($10::text[]) WITH ORDINALITY AS e(text, number)
+    ), given AS (
+        DELETE FROM held USING ours WHERE held.job = ours.id AND NOT $8
+    ), kept AS (
+        INSERT INTO artifact (job, name, bytes)
+        SELECT ours.id, a.name, a.bytes FROM ours, unnest($11::text[], $12::bytea[]) AS a(name, bytes)
+        ON CONFLICT (job, name) DO UPDATE SET bytes = excluded.bytes
     )
     SELECT count(*) FROM ours";
 
@@ -155,30 +170,33 @@ async fn append(link: &mut Link, append: &Append) -> Result<(), StoreError> {
     let s = &append.summary;
     let (id, seq) = (append.job.0, signed(append.seq));
     let next = signed(append.seq.saturating_add(append.events.len() as u64));
-    if append.artifacts.is_empty() {
-        let (client, statement) = link.prepared(APPEND).await?;
-        let done: i64 = client
-            .query_one(
-                &statement,
-                &[
-                    &id,
-                    &seq,
-                    &append.token,
-                    &next,
-                    &s.status,
-                    &s.state,
-                    &i16::from(s.percent),
-                    &s.holds,
-                    &s.runnable,
-                    &append.events,
-                ],
-            )
-            .await?
-            .get(0);
-        if done == 1 {
-            return Ok(());
-        }
+    let (names, bytes): (Vec<&str>, Vec<&[u8]>) =
+        append.artifacts.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).unzip();
+    let (client, statement) = link.prepared(APPEND).await?;
+    let done: i64 = client
+        .query_one(
+            &statement,
+            &[
+                &id,
+                &seq,
+                &append.token,
+                &next,
+                &s.status,
+                &s.state,
+                &i16::from(s.percent),
+                &s.holds,
+                &s.runnable,
+                &append.events,
+                &names,
+                &bytes,
+            ],
+        )
+        .await?
+        .get(0);
+    if done == 1 {
+        return Ok(());
     }
+    // Something is in the way, which is found out with the job locked; or devices have to be taken.
     let t = link.client()?.transaction().await?;
     let known = t
         .query_opt(
@@ -286,9 +304,12 @@ const JOB: &str = "SELECT id, kind, parent, status, state, percent, holds, runna
 const LIST: &str = "SELECT id, kind, parent, status, state, percent, holds, runnable, holder, next_seq, created_ms,
     changed_ms, broken FROM job
     WHERE id < $1 AND ($2::text IS NULL OR status = $2) AND ($3::bigint IS NULL OR parent = $3)
-    AND ($4::text IS NULL OR id IN (SELECT job FROM job_device WHERE device = $4)) ORDER BY id DESC LIMIT $5";
+    AND ($4::text IS NULL OR id IN (SELECT job FROM job_device WHERE device = $4))
+    AND ($6::text IS NULL OR state = $6) ORDER BY id DESC LIMIT $5";
 const PRUNE: &str = "
-    DELETE FROM job WHERE id IN (SELECT id FROM job WHERE NOT holds AND changed_ms < $1 ORDER BY id LIMIT $2)";
+    DELETE FROM job WHERE id IN (
+        SELECT id FROM job WHERE NOT holds AND changed_ms < $1
+        AND (parent IS NULL OR parent NOT IN (SELECT id FROM job WHERE holds)) ORDER BY id LIMIT $2)";
 
 macro_rules! rows {
     ($store:expr, $sql:expr, $($parameter:expr),*) => {
@@ -377,7 +398,10 @@ impl JobStore for PostgresStore {
             let before = filter.before.map_or(i64::MAX, |job| job.0);
             let parent = filter.parent.map(|job| job.0);
             let device = filter.device.as_ref().map(Code::as_str);
-            Ok(rows!(self, LIST, before, filter.status, parent, device, page(limit))?.iter().map(job_row).collect())
+            Ok(rows!(self, LIST, before, filter.status, parent, device, page(limit), filter.state)?
+                .iter()
+                .map(job_row)
+                .collect())
         })
     }
 

@@ -32,6 +32,14 @@ pub fn start(c: &Connection, now_ms: u64, new: &NewJob) -> Result<JobId, StoreEr
     if open >= MAX_OPEN_JOBS {
         return Err(StoreError::Full("100 000 jobs are open"));
     }
+    if let (Some(parent), Some(token)) = (new.parent, new.under) {
+        let ours = c
+            .prepare_cached("SELECT 1 FROM job WHERE id = ?1 AND token = ?2 AND lease_ms > ?3")?
+            .exists(params![parent.0, token, signed(now_ms)])?;
+        if !ours {
+            return Err(StoreError::Fenced);
+        }
+    }
     let s = &new.summary;
     let id = c
         .prepare_cached(
@@ -241,7 +249,7 @@ pub fn job(c: &Connection, job: JobId) -> Result<Option<JobRow>, StoreError> {
 pub fn list(c: &Connection, filter: &Filter, limit: usize) -> Result<Vec<JobRow>, StoreError> {
     let mut statement = c.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM job
-         WHERE id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR parent = ?3)
+         WHERE id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR parent = ?3) AND (?6 IS NULL OR state = ?6)
          AND (?4 IS NULL OR id IN (SELECT job FROM job_device WHERE device = ?4))
          ORDER BY id DESC LIMIT ?5"
     ))?;
@@ -251,7 +259,8 @@ pub fn list(c: &Connection, filter: &Filter, limit: usize) -> Result<Vec<JobRow>
             filter.status,
             filter.parent.map(|job| job.0),
             filter.device.as_ref().map(Code::as_str),
-            page(limit)
+            page(limit),
+            filter.state
         ],
         job_row,
     )?;
@@ -264,8 +273,10 @@ pub fn holder_of(c: &Connection, device: &Code) -> Result<Option<JobId>, StoreEr
 }
 
 pub fn prune(c: &Connection, before_ms: u64, limit: usize) -> Result<usize, StoreError> {
-    let mut statement =
-        c.prepare_cached("SELECT id FROM job WHERE holds = 0 AND changed_ms < ?1 ORDER BY id LIMIT ?2")?;
+    let mut statement = c.prepare_cached(
+        "SELECT id FROM job WHERE holds = 0 AND changed_ms < ?1
+             AND (parent IS NULL OR parent NOT IN (SELECT id FROM job WHERE holds = 1)) ORDER BY id LIMIT ?2",
+    )?;
     let rows = statement.query_map(params![signed(before_ms), page(limit)], |row| row.get::<_, i64>(0))?;
     let ids: Vec<i64> = rows.collect::<Result<_, _>>()?;
     for id in &ids {

@@ -213,6 +213,12 @@ fn holding(state: &State, facts: &Facts) -> Conditions<Condition> {
         .with(LeftLinkProvisioning, matches!(left, DeviceStatus::LinkProvisioning))
 }
 
+/// Which conditions hold: with [`rules`], what a reader is shown of the moves that there are and of what keeps each.
+#[cfg(feature = "offchain")]
+pub fn conditions_held(state: &State, facts: &Facts) -> Conditions<Condition> {
+    holding(state, facts)
+}
+
 type R = Rule<DeviceStatus, Condition>;
 
 const NONE: &[R] = &[];

@@ -133,6 +133,12 @@ impl<C: AnyCondition> Conditions<C> {
         C::ALL.iter().copied().filter(move |c| self.bits & 1 << c.number() != 0)
     }
 
+    /// Whether this is one of them.
+    #[cfg(feature = "offchain")]
+    pub fn contains(self, condition: C) -> bool {
+        self.bits & 1 << condition.number() != 0
+    }
+
     /// The first that is not among `others`.
     #[inline(always)]
     fn first_beyond(self, others: Self) -> Option<C> {

@@ -1,29 +1,41 @@
-//! Works on jobs: claims them, does what [`next`] says, records it before and after, and holds its leases.
+//! Works on jobs: claims them, does what [`next`](crate::next::next) says, records it before and after, and holds its leases.
 //!
 //! Nothing that a runner knows is needed by the next one: dropped at any await, killed, or cut off from the store, it
 //! leaves events from which another goes on. What is done without a lease is bounded by it: a step is dropped when the
 //! lease was not renewed in time.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod hold;
+mod lease;
 
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
 };
 
+use self::hold::Hold;
+pub(crate) use self::lease::Lease;
 use crate::{
     clock,
-    engine::{Engine, Performed},
-    event::{Event, EventError, Recorded, StepResult},
+    desk::Desk,
+    engine::Engine,
+    event::{Event, EventError, Recorded},
     job::{FoldError, Job},
-    next::{Action, Attempt, next},
+    kinds::Policy,
+    rollout::{self, NoOracles, Oracles, Rollout},
     spec::JobId,
-    store::{Append, Claim, JobStore, StoreError, Summary},
+    store::{Append, Claim, JobStore, MAX_PAGE, Row, StoreError, Summary},
 };
 
-/// A lease that could not be renewed is tried again after such a part of it.
-const RENEW_PARTS: u64 = 12;
+/// Between two looks for what was not approved in time.
+const EXPIRE: Duration = Duration::from_secs(60);
 
 /// How a runner works.
 #[derive(Clone, Debug)]
@@ -59,6 +71,9 @@ pub trait Observer: Send + Sync + 'static {
     /// An event was recorded; the job is as it left it.
     fn recorded(&self, job: &Job, event: &Recorded);
 
+    /// The same of a rollout.
+    fn rollout_recorded(&self, _rollout: &Rollout, _event: &rollout::Recorded) {}
+
     /// A job could not be worked on any more by this runner.
     fn left(&self, job: JobId, why: &RunError);
 }
@@ -78,6 +93,9 @@ pub enum RunError {
     /// Events that make no job.
     #[error("the job's events make no sense")]
     Fold(#[from] FoldError),
+    /// Events that make no rollout.
+    #[error("the rollout's events make no sense")]
+    Rollout(#[from] rollout::FoldError),
 }
 
 impl RunError {
@@ -87,7 +105,7 @@ impl RunError {
         match self {
             Self::Store(StoreError::Fenced) | Self::LeaseLost => crate::error::LEASE_LOST.code,
             Self::Store(_) => crate::error::STORE.code,
-            Self::Event(_) | Self::Fold(_) => crate::error::UNDECODABLE.code,
+            Self::Event(_) | Self::Fold(_) | Self::Rollout(_) => crate::error::UNDECODABLE.code,
         }
     }
 }
@@ -95,19 +113,41 @@ impl RunError {
 /// Works on jobs until it is told to stop.
 #[derive(Clone)]
 pub struct Runner {
-    engine: Arc<Engine>,
-    store: Arc<dyn JobStore>,
-    config: RunnerConfig,
-    observers: Vec<Arc<dyn Observer>>,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) store: Arc<dyn JobStore>,
+    pub(crate) config: RunnerConfig,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
     /// Somebody here started a job, or asked something of one.
     wake: Arc<Notify>,
+    /// What jobs of rollouts are made by.
+    policy: Policy,
+    pub(crate) oracles: Arc<dyn Oracles>,
+    /// Rollouts in hand: they wait for jobs, and must not take their room.
+    rollouts: Arc<AtomicUsize>,
 }
 
 impl Runner {
     /// Makes one.
     #[must_use]
     pub fn new(engine: Arc<Engine>, store: Arc<dyn JobStore>, config: RunnerConfig) -> Self {
-        Self { engine, store, config, observers: Vec::new(), wake: Arc::default() }
+        Self {
+            engine,
+            store,
+            config,
+            observers: Vec::new(),
+            wake: Arc::default(),
+            policy: Policy::default(),
+            oracles: Arc::new(NoOracles),
+            rollouts: Arc::default(),
+        }
+    }
+
+    /// With what rollouts need: how their jobs are made, and who knows how devices are. Without it a wave that soaks by
+    /// health goes back, because nobody knows.
+    #[must_use]
+    pub fn rolling(mut self, policy: Policy, oracles: Arc<dyn Oracles>) -> Self {
+        (self.policy, self.oracles) = (policy, oracles);
+        self
     }
 
     /// With somebody who looks on.
@@ -123,12 +163,19 @@ impl Runner {
         Arc::clone(&self.wake)
     }
 
+    /// Where this one's rollouts ask for their jobs.
+    pub(crate) fn desk(&self) -> Desk {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.engine.clock));
+        Desk::new(store, self.engine.registry.clone(), self.policy.clone(), clock, Some(self.waker()))
+    }
+
     /// Works until told to stop; then lets go of every job, each to be gone on with by whoever comes next.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut working: JoinSet<()> = JoinSet::new();
+        let (desk, mut expire_ms) = (self.desk(), self.engine.clock.now_ms());
         loop {
             while working.try_join_next().is_some() {}
-            let free = self.config.jobs.saturating_sub(working.len());
+            let free = (self.config.jobs + self.rollouts.load(Ordering::SeqCst)).saturating_sub(working.len());
             let mut claimed = Vec::new();
             // Counted from before the store was asked: its clock began no earlier.
             let asked_ms = self.engine.clock.now_ms();
@@ -147,6 +194,12 @@ impl Runner {
             if any {
                 continue;
             }
+            if self.engine.clock.now_ms() >= expire_ms {
+                expire_ms = self.engine.clock.now_ms().saturating_add(clock::ms(EXPIRE));
+                if let Err(error) = desk.expire().await {
+                    tracing::warn!(%error, "what was not approved in time is not known");
+                }
+            }
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -160,15 +213,13 @@ impl Runner {
 
     /// Works on a job that was claimed, until it is over, or it has to be let go of.
     async fn work(&self, claim: Claim, asked_ms: u64, mut stop: watch::Receiver<bool>) {
-        let lease_until_ms = asked_ms.saturating_add(clock::ms(self.config.lease));
-        let mut hold =
-            Hold { runner: self, claim, lease_until_ms, working: FuturesUnordered::new(), waiting: BTreeMap::new() };
+        let lasts_ms = clock::ms(self.config.lease);
+        let lease = Lease { claim, lasts_ms, until_ms: asked_ms.saturating_add(lasts_ms) };
         let ended = tokio::select! {
             biased;
-            ended = hold.go() => ended,
+            ended = self.go(lease) => ended,
             _ = stop.wait_for(|stop| *stop) => Ok(()),
         };
-        drop(hold);
         match ended {
             Ok(()) => {
                 // Best effort: a lease that is not given back runs out.
@@ -177,7 +228,7 @@ impl Runner {
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(job = %claim.job, code = error.code(), %error, ?cause, "a job was let go of");
-                if let RunError::Event(_) | RunError::Fold(_) = error {
+                if let RunError::Event(_) | RunError::Fold(_) | RunError::Rollout(_) = error {
                     let words = format!("{}: {}", error, cause.unwrap_or_default());
                     if let Err(error) = self.store.set_broken(claim, words).await {
                         tracing::warn!(job = %claim.job, %error, "a job that can't be read could not be put aside");
@@ -188,8 +239,19 @@ impl Runner {
         }
     }
 
+    async fn go(&self, lease: Lease) -> Result<(), RunError> {
+        let rows = read(self.store.as_ref(), lease.claim.job).await?;
+        if rows.first().is_some_and(|first| rollout::is_rollout(&first.text)) {
+            let _aside = Aside::of(&self.rollouts);
+            // There is room for a job again.
+            self.wake.notify_one();
+            return rollout::Driver::new(self, lease).go(rollout::load_rows(lease.claim.job, &rows)?).await;
+        }
+        Hold::new(self, lease).go(folded(lease.claim.job, &rows)?).await
+    }
+
     /// Takes in what somebody else added.
-    async fn catch_up(&self, job: &mut Job) -> Result<(), RunError> {
+    pub(crate) async fn catch_up(&self, job: &mut Job) -> Result<(), RunError> {
         for row in self.store.events(job.id, job.next_seq).await? {
             let recorded = Recorded::decode(job.id, row.seq, &row.text)?;
             job.apply(&recorded)?;
@@ -200,14 +262,14 @@ impl Runner {
 
     /// Records events, and what steps left. What somebody else added in between is taken in first; false where that made
     /// them pointless, and nothing was recorded.
-    async fn record(
+    pub(crate) async fn record(
         &self,
         claim: Claim,
         job: &mut Job,
         events: Vec<Event>,
         artifacts: Vec<(String, Vec<u8>)>,
+        at_ms: u64,
     ) -> Result<bool, RunError> {
-        let at_ms = self.engine.clock.now_ms();
         let mut caught_up = false;
         loop {
             let mut after = job.clone();
@@ -217,7 +279,7 @@ impl Runner {
             for event in &events {
                 let recorded = Recorded { at_ms, event: event.clone() };
                 texts.push(recorded.encode(job.id, after.next_seq)?);
-                if let Err(error) = after.apply(&recorded) {
+                if let Err(error) = after.advance(&recorded) {
                     refused = Some(error);
                     break;
                 }
@@ -256,102 +318,19 @@ impl Runner {
     }
 }
 
-type Ended = (Attempt, Performed);
+/// Counted as a rollout for as long as it lives.
+struct Aside(Arc<AtomicUsize>);
 
-/// One job in hand.
-struct Hold<'a> {
-    runner: &'a Runner,
-    claim: Claim,
-    lease_until_ms: u64,
-    working: FuturesUnordered<BoxFuture<'static, Ended>>,
-    /// Recorded as begun, and waiting for room.
-    waiting: BTreeMap<(u16, bool), Attempt>,
+impl Aside {
+    fn of(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
 }
 
-impl Hold<'_> {
-    async fn go(&mut self) -> Result<(), RunError> {
-        let mut job = load(self.runner.store.as_ref(), self.claim.job).await?;
-        let claimed = Event::Claimed { holder: self.runner.config.holder.clone(), token: self.claim.token };
-        self.runner.record(self.claim, &mut job, vec![claimed], Vec::new()).await?;
-        loop {
-            self.fill(&job);
-            match next(&job, self.runner.engine.clock.now_ms()) {
-                Action::Over => return Ok(()),
-                Action::Record(event) => {
-                    self.runner.record(self.claim, &mut job, vec![event], Vec::new()).await?;
-                }
-                Action::Run(attempts) => {
-                    let begin = attempts.iter().map(|attempt| attempt.begin()).collect();
-                    if self.runner.record(self.claim, &mut job, begin, Vec::new()).await? {
-                        let begun = attempts.into_iter().map(|attempt| ((attempt.step, attempt.undo), attempt));
-                        self.waiting.extend(begun);
-                    }
-                }
-                Action::Stop(attempts) => {
-                    self.waiting.clear();
-                    self.working = FuturesUnordered::new();
-                    let stopped = attempts.into_iter().map(|attempt| attempt.end(StepResult::Stopped)).collect();
-                    self.runner.record(self.claim, &mut job, stopped, Vec::new()).await?;
-                }
-                Action::Wait(until_ms) => self.pause(&mut job, Some(until_ms)).await?,
-                Action::Rest if job.held.is_some() && !job.is_anything_running() => return Ok(()),
-                Action::Rest => self.pause(&mut job, None).await?,
-            }
-        }
-    }
-
-    /// Begins what was recorded as begun, as far as there is room.
-    fn fill(&mut self, job: &Job) {
-        while self.working.len() < self.runner.config.steps {
-            let Some((_, attempt)) = self.waiting.pop_first() else { return };
-            let store = Arc::clone(&self.runner.store);
-            let performed = self.runner.engine.perform(store, job, attempt);
-            self.working.push(performed.map(move |performed| (attempt, performed)).boxed());
-        }
-    }
-
-    /// Waits for a step to end, for the time to come, for somebody to ask something; renews the lease meanwhile.
-    async fn pause(&mut self, job: &mut Job, until_ms: Option<u64>) -> Result<(), RunError> {
-        let (config, clock) = (&self.runner.config, self.runner.engine.clock.as_ref());
-        // Renewing also tells whether somebody asked something.
-        let lease_ms = clock::ms(config.lease);
-        let renew_ms = self.lease_until_ms.saturating_sub(lease_ms) + (lease_ms / 3).min(clock::ms(config.poll));
-        let ended = tokio::select! {
-            biased;
-            () = clock.sleep_until(renew_ms) => None,
-            Some(ended) = self.working.next() => Some(ended),
-            () = clock.sleep_until(until_ms.unwrap_or(renew_ms)) => return Ok(()),
-        };
-        match ended {
-            Some((attempt, performed)) => {
-                let event = attempt.end(performed.result);
-                self.runner.record(self.claim, job, vec![event], performed.artifacts).await.map(drop)
-            }
-            None => self.renew(job).await,
-        }
-    }
-
-    async fn renew(&mut self, job: &mut Job) -> Result<(), RunError> {
-        let (store, clock) = (&self.runner.store, self.runner.engine.clock.as_ref());
-        let lease_ms = clock::ms(self.runner.config.lease);
-        let asked_ms = clock.now_ms();
-        let left_ms = self.lease_until_ms.saturating_sub(asked_ms);
-        // Without an answer by the lease's end this ends, and drops what runs.
-        let renewed = clock::within(clock, left_ms, store.renew(self.claim, lease_ms)).await;
-        match renewed {
-            Some(Ok(seq)) => {
-                self.lease_until_ms = asked_ms.saturating_add(lease_ms);
-                if seq == job.next_seq { Ok(()) } else { self.runner.catch_up(job).await }
-            }
-            Some(Err(error)) if error.is_away() && clock.now_ms() + lease_ms / RENEW_PARTS < self.lease_until_ms => {
-                tracing::warn!(job = %self.claim.job, %error, "a lease could not be renewed yet");
-                // It is as old as it was: the next pause renews again.
-                clock.sleep_until(clock.now_ms().saturating_add(lease_ms / RENEW_PARTS)).await;
-                Ok(())
-            }
-            Some(Err(StoreError::Fenced)) | None => Err(RunError::LeaseLost),
-            Some(Err(error)) => Err(error.into()),
-        }
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -360,22 +339,34 @@ impl Hold<'_> {
 /// # Errors
 /// The store, or events that make no job.
 pub async fn load(store: &dyn JobStore, id: JobId) -> Result<Job, RunError> {
-    let mut events = Vec::new();
+    folded(id, &read(store, id).await?)
+}
+
+fn folded(id: JobId, rows: &[Row]) -> Result<Job, RunError> {
+    let events: Result<Vec<Recorded>, EventError> =
+        rows.iter().map(|row| Recorded::decode(id, row.seq, &row.text)).collect();
+    Ok(Job::fold(id, &events?)?)
+}
+
+/// Every event of a job, or of a rollout, as it is kept.
+///
+/// # Errors
+/// The store; [`StoreError::Unknown`] where there is none.
+pub(crate) async fn read(store: &dyn JobStore, id: JobId) -> Result<Vec<Row>, RunError> {
+    let mut all: Vec<Row> = Vec::new();
     loop {
-        let from = events.len() as u64;
-        let rows = store.events(id, from).await?;
-        if rows.is_empty() {
-            break;
-        }
-        for row in rows {
-            if row.seq != events.len() as u64 {
+        let page = store.events(id, all.len() as u64).await?;
+        // One page is the whole of nearly every job.
+        let is_last = page.len() < MAX_PAGE;
+        for row in page {
+            if row.seq != all.len() as u64 {
                 return Err(StoreError::Corrupt("an event is missing").into());
             }
-            events.push(Recorded::decode(id, row.seq, &row.text)?);
+            all.push(row);
+        }
+        if is_last {
+            break;
         }
     }
-    if events.is_empty() {
-        return Err(StoreError::Unknown(id).into());
-    }
-    Ok(Job::fold(id, &events)?)
+    if all.is_empty() { Err(StoreError::Unknown(id).into()) } else { Ok(all) }
 }

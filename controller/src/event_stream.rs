@@ -1,0 +1,181 @@
+//! What happens, over gRPC: the same log, ids and bound as the server-sent events.
+
+use std::sync::Arc;
+
+use causeway_wire::controller::{
+    ApplyEvent, ConfigChange, ConfigEvent, Event as Message, EventsLost, HealthEvent, JobDoneEvent, JobEvent,
+    JobStepEvent, LedgerEvent, StatusEvent, WatchEventsRequest, event::What, events_server::Events,
+};
+use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, metadata::MetadataValue};
+
+use crate::{
+    events::{Change, Event, Resumed},
+    grpc::CODE_METADATA,
+    shared::Shared,
+};
+
+/// Events that wait for a slow reader; beyond it, it waits in the log.
+const WAITING: usize = 64;
+/// The short name of `CW-CONTROLLER-STREAMS-FULL`, as agents are told codes.
+const STREAMS_FULL: &str = "streams-full";
+
+/// The service.
+#[derive(Clone)]
+pub struct EventService {
+    shared: Arc<Shared>,
+}
+
+impl EventService {
+    /// Over a controller's state.
+    #[must_use]
+    pub const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+#[tonic::async_trait]
+impl Events for EventService {
+    type WatchEventsStream = ReceiverStream<Result<Message, Status>>;
+
+    async fn watch_events(
+        &self,
+        request: Request<WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let room = Arc::clone(&self.shared.event_streams).try_acquire_owned().map_err(|_| {
+            let mut status = Status::resource_exhausted("as many streams of events are open as the controller serves");
+            status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(STREAMS_FULL));
+            status
+        })?;
+        let after = request.into_inner().after;
+        let last = (after != 0).then_some(after);
+        // Before the caller is answered: what happens from then on is in the stream.
+        let resumed = self.shared.events.resume(last);
+        let (sender, receiver) = mpsc::channel(WAITING);
+        tokio::spawn(feed(Arc::clone(&self.shared), last, resumed, sender, room));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+type Sender = mpsc::Sender<Result<Message, Status>>;
+
+/// Feeds one stream until its reader goes or the controller stops; then its room is free again.
+async fn feed(
+    shared: Arc<Shared>,
+    mut last: Option<u64>,
+    mut resumed: Resumed,
+    sender: Sender,
+    _room: OwnedSemaphorePermit,
+) {
+    let mut stopping = shared.stopping.clone();
+    loop {
+        let Resumed { lost, past, mut live } = resumed;
+        if lost {
+            let message = Message { id: 0, slot: 0, what: Some(What::Lost(EventsLost {})) };
+            if sender.send(Ok(message)).await.is_err() {
+                return;
+            }
+        }
+        for event in past {
+            last = Some(event.id);
+            if sender.send(Ok(message(&event))).await.is_err() {
+                return;
+            }
+        }
+        loop {
+            let received = tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                () = sender.closed() => return,
+                received = live.recv() => received,
+            };
+            match received {
+                Ok(event) => {
+                    last = Some(event.id);
+                    if sender.send(Ok(message(&event))).await.is_err() {
+                        return;
+                    }
+                }
+                // It fell behind: on from the log.
+                Err(RecvError::Lagged(_)) => break,
+                Err(RecvError::Closed) => return,
+            }
+        }
+        resumed = shared.events.resume(last);
+    }
+}
+
+fn status<S: ToString>(code: &impl ToString, from: Option<&S>, to: Option<&S>) -> StatusEvent {
+    StatusEvent { code: code.to_string(), from: from.map(S::to_string), to: to.map(S::to_string) }
+}
+
+fn config(device: &impl ToString, change: ConfigChange) -> ConfigEvent {
+    ConfigEvent { device: device.to_string(), change: change.into(), ..ConfigEvent::default() }
+}
+
+/// An event as it is sent.
+#[must_use]
+pub fn message(event: &Event) -> Message {
+    let what = match &event.change {
+        Change::ConfigChanged { device, generation, sha256 } => What::Config(ConfigEvent {
+            generation: *generation,
+            sha256: sha256.clone(),
+            ..config(device, ConfigChange::Changed)
+        }),
+        Change::ConfigHeld { device, sha256 } => {
+            What::Config(ConfigEvent { sha256: sha256.clone(), ..config(device, ConfigChange::Held) })
+        }
+        Change::ConfigProblem { device, code, cause } => What::Config(ConfigEvent {
+            error_code: code.clone(),
+            cause: cause.clone(),
+            ..config(device, ConfigChange::Problem)
+        }),
+        Change::ConfigRecovered { device } => What::Config(config(device, ConfigChange::Recovered)),
+        Change::DeviceStatus { device, from, to } => What::DeviceStatus(status(device, from.as_ref(), to.as_ref())),
+        Change::LinkStatus { link, from, to } => What::LinkStatus(status(link, from.as_ref(), to.as_ref())),
+        Change::DeviceHealth { device, from, to } => {
+            What::DeviceHealth(HealthEvent { code: device.to_string(), from: from.to_string(), to: to.to_string() })
+        }
+        Change::LinkHealth { link, from, to } => {
+            What::LinkHealth(HealthEvent { code: link.to_string(), from: from.to_string(), to: to.to_string() })
+        }
+        Change::ApplyReport { device, generation, result, error_code } => What::ApplyReport(ApplyEvent {
+            device: device.to_string(),
+            generation: *generation,
+            result: result.clone(),
+            error_code: error_code.clone(),
+        }),
+        Change::Job { job, job_kind, status, state, percent, device, devices } => What::Job(JobEvent {
+            job: *job,
+            kind: job_kind.clone(),
+            status: status.clone(),
+            state: state.clone(),
+            percent: u32::from(*percent),
+            device: device.map(|device| device.to_string()),
+            devices: *devices,
+        }),
+        Change::JobStep { job, device, step, correlation } => What::JobStep(JobStepEvent {
+            job: *job,
+            device: device.to_string(),
+            step: u32::from(step.step),
+            verb: step.verb.clone(),
+            undo: step.undo,
+            attempt: u32::from(step.attempt),
+            status: step.status.clone(),
+            error_code: step.error_code.clone(),
+            message: step.message.clone(),
+            correlation: correlation.clone(),
+        }),
+        Change::JobDone { device, job, job_kind, correlation } => What::JobDone(JobDoneEvent {
+            device: device.to_string(),
+            job: *job,
+            kind: job_kind.clone(),
+            correlation: correlation.clone(),
+        }),
+        Change::LedgerUnreadable { code, cause } => {
+            What::Ledger(LedgerEvent { readable: false, error_code: code.clone(), cause: cause.clone() })
+        }
+        Change::LedgerReadable {} => What::Ledger(LedgerEvent { readable: true, ..LedgerEvent::default() }),
+    };
+    Message { id: event.id, slot: event.slot, what: Some(what) }
+}
