@@ -221,7 +221,8 @@ fn everything_is_judged_as_it_would_be_alone() {
     for (devices, links) in [(1, 3), (30, 90), (2_100, 2_500)] {
         let (snapshot, fleet) = any_network(devices, links, &mut Dice(7));
         let clock = time::SlotClock::new(snapshot.slot, NOW);
-        let (stages, rules) = (crate::subjects::Stages::default(), crate::RuleBook::from(rules()));
+        let rules = crate::RuleBook::from(crate::Rules { bucket_ms: 1_000, ..rules() });
+        let stages = crate::subjects::Stages::default();
         let network = snapshot.network.as_ref().unwrap();
         let (snapshot, clock, rules, stages, now_ms) = (&snapshot, &clock, &rules, &stages, NOW);
         let court = crate::subjects::Court { snapshot, network, clock, rules, stages, now_ms };

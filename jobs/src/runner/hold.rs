@@ -67,8 +67,8 @@ impl<'a> Hold<'a> {
     ) -> Result<(), RunError> {
         let at_ms = self.runner.engine.clock.now_ms();
         let (follow, begun) = follows(job, &happened, at_ms)?;
-        let all = happened.iter().cloned().chain(follow).collect();
-        if self.runner.record(self.lease.claim, job, all, left.clone(), at_ms).await? {
+        let all: Vec<Event> = happened.iter().cloned().chain(follow).collect();
+        if self.runner.append(self.lease.claim, job, &all, &left, at_ms).await? {
             self.waiting.extend(begun.into_iter().map(|attempt| ((attempt.step, attempt.undo), attempt)));
             self.kept.left(&left);
         } else if !happened.is_empty() {

@@ -260,8 +260,8 @@ impl Runner {
         Ok(())
     }
 
-    /// Records events, and what steps left. What somebody else added in between is taken in first; false where that made
-    /// them pointless, and nothing was recorded.
+    /// Records what happened, and what steps left. What somebody else added in between is taken in first; false where that
+    /// made it pointless, and nothing was recorded.
     pub(crate) async fn record(
         &self,
         claim: Claim,
@@ -272,48 +272,57 @@ impl Runner {
     ) -> Result<bool, RunError> {
         let mut caught_up = false;
         loop {
-            let mut after = job.clone();
-            let mut texts = Vec::with_capacity(events.len());
-            let mut steps: Vec<(Job, Recorded)> = Vec::new();
-            let mut refused = None;
-            for event in &events {
-                let recorded = Recorded { at_ms, event: event.clone() };
-                texts.push(recorded.encode(job.id, after.next_seq)?);
-                if let Err(error) = after.advance(&recorded) {
-                    refused = Some(error);
-                    break;
-                }
-                if !self.observers.is_empty() {
-                    steps.push((after.clone(), recorded));
-                }
+            match self.append(claim, job, &events, &artifacts, at_ms).await {
+                Ok(true) => return Ok(true),
+                Ok(false) => caught_up = true,
+                Err(RunError::Fold(_)) if caught_up => return Ok(false),
+                Err(error) => return Err(error),
             }
-            match refused {
-                None => {}
-                Some(_) if caught_up => return Ok(false),
-                Some(error) => return Err(error.into()),
+        }
+    }
+
+    /// Records these events on the job as it is. False where somebody else added something in between: that is taken in, and
+    /// what follows from it may be something else, so that nothing was recorded.
+    pub(crate) async fn append(
+        &self,
+        claim: Claim,
+        job: &mut Job,
+        events: &[Event],
+        artifacts: &[(String, Vec<u8>)],
+        at_ms: u64,
+    ) -> Result<bool, RunError> {
+        let mut after = job.clone();
+        let mut texts = Vec::with_capacity(events.len());
+        let mut steps: Vec<(Job, Recorded)> = Vec::new();
+        for event in events {
+            let recorded = Recorded { at_ms, event: event.clone() };
+            texts.push(recorded.encode(job.id, after.next_seq)?);
+            after.advance(&recorded)?;
+            if !self.observers.is_empty() {
+                steps.push((after.clone(), recorded));
             }
-            let append = Append {
-                job: job.id,
-                seq: job.next_seq,
-                token: Some(claim.token),
-                events: texts,
-                artifacts: artifacts.clone(),
-                summary: Summary::of(&after),
-            };
-            match self.store.append(append).await {
-                Ok(()) => {
-                    *job = after;
-                    for (job, recorded) in &steps {
-                        self.observers.iter().for_each(|observer| observer.recorded(job, recorded));
-                    }
-                    return Ok(true);
+        }
+        let append = Append {
+            job: job.id,
+            seq: job.next_seq,
+            token: Some(claim.token),
+            events: texts,
+            artifacts: artifacts.to_vec(),
+            summary: Summary::of(&after),
+        };
+        match self.store.append(append).await {
+            Ok(()) => {
+                *job = after;
+                for (job, recorded) in &steps {
+                    self.observers.iter().for_each(|observer| observer.recorded(job, recorded));
                 }
-                Err(StoreError::Conflict { .. }) => {
-                    self.catch_up(job).await?;
-                    caught_up = true;
-                }
-                Err(error) => return Err(error.into()),
+                Ok(true)
             }
+            Err(StoreError::Conflict { .. }) => {
+                self.catch_up(job).await?;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 }
