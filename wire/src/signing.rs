@@ -8,6 +8,8 @@ const SESSION: &[u8; 24] = b"causeway/agent-session/1";
 const BUNDLE: &[u8; 24] = b"causeway/config-bundle/1";
 const ORDER: &[u8; 23] = b"causeway/config-order/1";
 const WORD: &[u8; 21] = b"causeway/order-word/1";
+const EXTENSION: &[u8; 23] = b"causeway/order-extend/1";
+const REQUEST: &[u8; 27] = b"causeway/operator-request/1";
 const TELEMETRY: &[u8; 20] = b"causeway/telemetry/1";
 
 /// A signature that does not prove what it should.
@@ -102,6 +104,51 @@ pub fn word_message(
         &sha256(correlation.as_bytes()),
         text_sha256,
         &answer.to_le_bytes(),
+    ];
+    parts.concat()
+}
+
+/// What a controller signs of its word that an order's time counts anew. `extension` counts from 1 under the order.
+pub fn extension_message(
+    program_id: &[u8; 32],
+    device: &str,
+    correlation: &str,
+    text_sha256: &[u8; 32],
+    extension: u32,
+) -> Vec<u8> {
+    let parts: [&[u8]; 6] = [
+        EXTENSION,
+        program_id,
+        &sha256(device.as_bytes()),
+        &sha256(correlation.as_bytes()),
+        text_sha256,
+        &extension.to_le_bytes(),
+    ];
+    parts.concat()
+}
+
+/// A request to a controller that is made with a key of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedRequest<'a> {
+    /// As in `POST`.
+    pub method: &'a str,
+    /// The path, from its first slash, without a query.
+    pub path: &'a str,
+    /// When it was signed, unix milliseconds.
+    pub at_unix_ms: u64,
+    /// The body as it is sent.
+    pub body: &'a [u8],
+}
+
+/// What somebody signs of a request to a controller.
+pub fn request_message(program_id: &[u8; 32], request: SignedRequest<'_>) -> Vec<u8> {
+    let parts: [&[u8]; 6] = [
+        REQUEST,
+        program_id,
+        &sha256(request.method.as_bytes()),
+        &sha256(request.path.as_bytes()),
+        &request.at_unix_ms.to_le_bytes(),
+        &sha256(request.body),
     ];
     parts.concat()
 }
