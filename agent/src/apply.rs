@@ -204,6 +204,18 @@ impl<D: Driver> Applier<D> {
         }
     }
 
+    /// Lets the time of what waits begin anew on the device.
+    ///
+    /// # Errors
+    /// The device could not be asked, or nothing waits there any more. What it was armed with counts then.
+    pub async fn extend(&self, paused: &mut Paused) -> Result<(), Failure> {
+        // The device counts from a later moment, so that it never goes back before this process expects it to.
+        let asked = Instant::now();
+        self.bounded(self.driver.extend(paused.gathered.revert_after)).await?;
+        paused.gathered.committed = Some(asked);
+        Ok(())
+    }
+
     /// Does what the word says.
     pub async fn told(&self, paused: Paused, told: Told) -> Applying {
         let Paused { bundle, mut gathered, began } = paused;
@@ -325,6 +337,19 @@ impl<D: Driver> Applier<D> {
         }
         let after = self.bounded(self.driver.reach(&bundle.text)).await?;
         Ok((up, still_reached(before, &after)?))
+    }
+
+    /// What is not any more as it was before what waits, in words; empty where all is well. One look: whether to wait for
+    /// neighbours that may be on their way back is for who asks.
+    pub async fn problems(&self, paused: &Paused) -> Vec<String> {
+        let Paused { bundle, gathered, .. } = paused;
+        let looked = async {
+            let wanted = self.bounded(self.driver.wanted_adjacencies(&bundle.text)).await?;
+            let kept = gathered.up_before.intersection(&wanted).cloned().collect();
+            self.look(bundle, &kept, &gathered.reach_before).await
+        };
+        let failed = looked.await.err();
+        failed.map(|failure| format!("{}: {}", failure.code, failure.message)).into_iter().collect()
     }
 
     async fn adjacencies_up(&self) -> Result<BTreeSet<String>, Failure> {

@@ -142,6 +142,20 @@ pub trait Driver: Send + Sync + 'static {
     /// Returns to what ran before a commit that awaits confirmation; nothing where none does.
     fn revert(&self) -> impl Future<Output = Result<(), DriverError>> + Send;
 
+    /// Whether [`Driver::extend`] is something that this device can do at all.
+    fn can_extend(&self) -> bool {
+        false
+    }
+
+    /// Arms the revert of the commit that awaits its confirmation anew: it counts `revert_after` from now, and never ends
+    /// earlier than it would have. The device is armed all the while.
+    ///
+    /// # Errors
+    /// [`DriverError::State`] when nothing awaits confirmation, its time is over, or the device can't.
+    fn extend(&self, _revert_after: Duration) -> impl Future<Output = Result<(), DriverError>> + Send {
+        async { Err(DriverError::State("the timer of a commit can not be armed anew on this device".to_owned())) }
+    }
+
     /// Whether a commit awaits confirmation.
     fn is_pending(&self) -> impl Future<Output = Result<bool, DriverError>> + Send;
 

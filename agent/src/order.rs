@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use causeway_wire::{
     controller::{ConfigBundle, Order as Sent, OrderAnswer, OrderWord},
-    signing::{SignedOrder, verify, word_message},
+    signing::{SignedOrder, extension_message, verify, word_message},
 };
 
 use crate::bundle::{BundleError, TextHash};
@@ -17,6 +17,10 @@ use crate::bundle::{BundleError, TextHash};
 pub const MAX_CORRELATION_BYTES: usize = 128;
 /// Longest time that a device may be kept waiting: the largest change of a network is confirmed within half of it.
 pub const MAX_CONFIRM_WITHIN: Duration = Duration::from_secs(3_600);
+
+/// Words that let one order's time begin anew, at most: a change of the network has one such step, and a controller that takes
+/// its job over says it once more.
+pub const MAX_EXTENSIONS: u32 = 8;
 
 /// How a configuration is to be applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,17 @@ impl Order {
     }
 }
 
+/// What a word comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// What waits may stay.
+    Confirm,
+    /// It has to go.
+    Withdraw,
+    /// It goes on waiting, and its time counts anew; the word's number.
+    Extend(u32),
+}
+
 /// What a word says, of which only one that is the controller's and about this very order counts.
 #[must_use]
 pub fn answer(
@@ -64,19 +79,25 @@ pub fn answer(
     pinned: &BTreeSet<[u8; 32]>,
     correlation: &str,
     hash: TextHash,
-) -> Option<OrderAnswer> {
+) -> Option<Heard> {
     if word.correlation != correlation || word.sha256 != hash.0 {
         return None;
     }
     let key: [u8; 32] = word.controller_key.as_slice().try_into().ok()?;
-    let message = word_message(program_id, device, correlation, &hash.0, word.answer);
-    if !pinned.contains(&key) || verify(&key, &message, &word.signature).is_err() {
-        return None;
-    }
-    match OrderAnswer::try_from(word.answer) {
-        Ok(answer @ (OrderAnswer::Confirm | OrderAnswer::Withdraw)) => Some(answer),
-        Ok(OrderAnswer::Unspecified) | Err(_) => None,
-    }
+    let (heard, message) = match OrderAnswer::try_from(word.answer) {
+        Ok(OrderAnswer::Confirm) => {
+            (Heard::Confirm, word_message(program_id, device, correlation, &hash.0, word.answer))
+        }
+        Ok(OrderAnswer::Withdraw) => {
+            (Heard::Withdraw, word_message(program_id, device, correlation, &hash.0, word.answer))
+        }
+        Ok(OrderAnswer::Extend) if (1..=MAX_EXTENSIONS).contains(&word.extension) => {
+            let message = extension_message(program_id, device, correlation, &hash.0, word.extension);
+            (Heard::Extend(word.extension), message)
+        }
+        Ok(OrderAnswer::Extend | OrderAnswer::Unspecified) | Err(_) => return None,
+    };
+    (pinned.contains(&key) && verify(&key, &message, &word.signature).is_ok()).then_some(heard)
 }
 
 #[cfg(test)]
@@ -101,7 +122,15 @@ mod tests {
             answer,
             signature: sign(&key(by), &message).to_vec(),
             controller_key: key(by).verifying_key().to_bytes().to_vec(),
+            extension: 0,
         }
+    }
+
+    fn extension(number: u32) -> OrderWord {
+        let hash = TextHash::of("text");
+        let message = extension_message(&PROGRAM, "r1", "job1-r1-s5-t1", &hash.0, number);
+        let signature = sign(&key(1), &message).to_vec();
+        OrderWord { answer: 3, extension: number, signature, ..word(1, "r1", "job1-r1-s5-t1", "text", 3) }
     }
 
     #[test]
@@ -109,8 +138,10 @@ mod tests {
         let pinned = BTreeSet::from([key(1).verifying_key().to_bytes()]);
         let heard = |word: &OrderWord| answer(word, &PROGRAM, "r1", &pinned, "job1-r1-s5-t1", TextHash::of("text"));
         let good = word(1, "r1", "job1-r1-s5-t1", "text", 1);
-        assert_eq!(heard(&good), Some(OrderAnswer::Confirm));
-        assert_eq!(heard(&word(1, "r1", "job1-r1-s5-t1", "text", 2)), Some(OrderAnswer::Withdraw));
+        assert_eq!(heard(&good), Some(Heard::Confirm));
+        assert_eq!(heard(&word(1, "r1", "job1-r1-s5-t1", "text", 2)), Some(Heard::Withdraw));
+        assert_eq!(heard(&extension(1)), Some(Heard::Extend(1)));
+        assert_eq!(heard(&extension(MAX_EXTENSIONS)), Some(Heard::Extend(MAX_EXTENSIONS)));
         for bad in [
             word(2, "r1", "job1-r1-s5-t1", "text", 1),
             word(1, "r2", "job1-r1-s5-t1", "text", 1),
@@ -122,6 +153,13 @@ mod tests {
             OrderWord { answer: 2, ..good.clone() },
             OrderWord { signature: Vec::new(), ..good.clone() },
             OrderWord { controller_key: vec![1], ..good.clone() },
+            // More time than was said, for ever, by another kind of word, or under another number.
+            extension(0),
+            extension(MAX_EXTENSIONS + 1),
+            OrderWord { extension: 2, ..extension(1) },
+            OrderWord { answer: 1, ..extension(1) },
+            OrderWord { answer: 3, extension: 1, ..good.clone() },
+            word(1, "r1", "job1-r1-s5-t1", "text", 3),
         ] {
             assert_eq!(heard(&bad), None, "{bad:?}");
         }

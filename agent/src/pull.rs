@@ -262,6 +262,8 @@ impl<D: Driver> Puller<D> {
             waiting_sha256: bytes(self.orders.waiting()),
             startup_sha256: bytes(self.store.memory().startup),
             takes_orders: true,
+            takes_extensions: self.applier.driver().can_extend(),
+            extended: self.orders.extended(),
         }
     }
 
@@ -271,7 +273,8 @@ impl<D: Driver> Puller<D> {
             return Ok(());
         }
         tracing::info!(device = %self.config.device, wanted, "the controller asks what runs");
-        let answer = running::answer(&self.applier, self.intended.as_ref(), &self.config.device, wanted).await;
+        let (intended, waiting) = (self.intended.as_ref(), self.orders.paused());
+        let answer = running::answer(&self.applier, intended, waiting, &self.config.device, wanted).await;
         session.report_running(answer).await?;
         self.answered = wanted;
         Ok(())

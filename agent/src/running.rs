@@ -7,7 +7,7 @@
 use causeway_wire::controller::{RunningComparison, RunningConfig};
 
 use crate::{
-    apply::Applier,
+    apply::{Applier, Paused},
     bundle::TextHash,
     driver::Driver,
     pull::{MAX_DIFF_BYTES, prefix},
@@ -49,10 +49,12 @@ pub struct Intended {
     pub text: String,
 }
 
-/// Looks at what runs and answers a question for it. A device that does not answer is an answer too.
+/// Looks at what runs, and at the neighbours of what waits for a word, and answers a question for it. A device that does
+/// not answer is an answer too.
 pub async fn answer<D: Driver>(
     applier: &Applier<D>,
     intended: Option<&Intended>,
+    waiting: Option<&Paused>,
     device: &str,
     wanted: u64,
 ) -> RunningConfig {
@@ -82,6 +84,9 @@ pub async fn answer<D: Driver>(
             }
             Err(failure) => (answer.error_code, answer.message) = (failure.code.to_owned(), failure.message),
         }
+    }
+    if let Some(paused) = waiting {
+        answer.problems = applier.problems(paused).await;
     }
     answer.at_unix_ms = unix_ms();
     answer

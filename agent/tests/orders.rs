@@ -9,7 +9,7 @@ use std::time::Duration;
 use causeway_agent::{
     Agent, AgentHandle,
     driver::Driver,
-    sim::{Fabric, Fault},
+    sim::{Fabric, Fault, Port},
 };
 use causeway_wire::controller::{ApplyReport, ApplyResult, ConfigBundle, Order, OrderAnswer};
 use common::*;
@@ -60,6 +60,22 @@ impl Bench {
         self.controller.offer(ordered(7, &text(1, 200), FIRST, within_ms));
         eventually("it waits", || !self.of(FIRST, ApplyResult::Waiting).is_empty()).await;
         assert!(self.runs(200) && self.is_pending().await);
+    }
+
+    /// The other end of the cable runs its configuration.
+    async fn has_neighbour(&self) {
+        let far = self.fabric.driver("r2").unwrap();
+        far.load_candidate(&text(2, 100)).await.unwrap();
+        far.commit(Duration::from_millis(LONG_MS)).await.unwrap();
+        far.confirm().await.unwrap();
+    }
+
+    /// What is wrong, as the agent answers a question.
+    async fn problems(&self, question: u64) -> Vec<String> {
+        self.controller.want_running(question);
+        let answer = || self.controller.state().running.iter().find(|answer| answer.wanted == question).cloned();
+        eventually("answered", || answer().is_some()).await;
+        answer().unwrap().problems
     }
 
     fn of(&self, order: &str, result: ApplyResult) -> Vec<ApplyReport> {
@@ -166,6 +182,38 @@ async fn without_a_word_it_goes_back_in_time_also_with_no_controller() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_time_begins_anew_on_a_word_once_for_each_number_and_the_device_is_armed_all_the_while() {
+    let (bench, agent) = Bench::new().await;
+    let limit = Duration::from_secs(6);
+    bench.waits(6_000).await;
+    let began = std::time::Instant::now();
+    let last = || bench.controller.state().polls.last().cloned().unwrap();
+    assert!(last().takes_extensions && last().extended == 0);
+    // Whoever takes the number off it, or says another one, says nothing.
+    let first = extension(FIRST, &text(1, 200), 1);
+    bench.controller.say(causeway_wire::controller::OrderWord { extension: 2, ..first.clone() });
+    let polls = bench.controller.state().polls.len();
+    eventually("asked twice", || bench.controller.state().polls.len() > polls + 1).await;
+    assert_eq!(last().extended, 0);
+
+    tokio::time::sleep((limit * 2 / 3).saturating_sub(began.elapsed())).await;
+    assert!(bench.is_pending().await);
+    bench.controller.say(first);
+    let told = || bench.of(FIRST, ApplyResult::Waiting).iter().any(|report| report.extended == 1);
+    eventually("it says so", told).await;
+    let anew = std::time::Instant::now();
+    assert!(bench.runs(200) && bench.is_pending().await);
+    tokio::time::sleep((limit * 5 / 4).saturating_sub(began.elapsed())).await;
+    assert!(bench.runs(200) && bench.is_pending().await, "it went back by its first time");
+    assert_eq!(last().extended, 1);
+    // The same word is served all the while, and counts once.
+    eventually("reverted", || !bench.of(FIRST, ApplyResult::Reverted).is_empty()).await;
+    assert!(anew.elapsed() < limit * 3 / 2 && bench.runs(100) && !bench.is_pending().await);
+    assert_eq!(bench.of(FIRST, ApplyResult::Reverted)[0].error_code, "NOT_CONFIRMED");
+    agent.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_dies_while_it_waits_leaves_what_ran() {
     let (bench, agent) = Bench::new().await;
     bench.waits(LONG_MS).await;
@@ -211,5 +259,21 @@ async fn what_can_not_be_applied_is_reported_under_its_order() {
     assert_eq!(bench.of(FIRST, ApplyResult::Refused)[0].error_code, "LINE_REFUSED");
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(bench.runs(100));
+    agent.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_tells_whoever_asks_that_a_neighbour_went_and_came_back() {
+    let (bench, agent) = Bench::new().await;
+    bench.has_neighbour().await;
+    assert_eq!(bench.problems(1).await, Vec::<String>::new(), "nothing waits");
+    bench.waits(LONG_MS).await;
+    assert_eq!(bench.problems(2).await, Vec::<String>::new());
+    let fault = bench.fabric.inject(Fault::LinkCut { port: Port::new(DEVICE, "eth3") });
+    let lost = bench.problems(3).await;
+    assert!(lost.len() == 1 && lost[0].starts_with("ADJACENCY_LOST: ") && lost[0].contains("eth3"), "{lost:?}");
+    assert!(bench.runs(200) && bench.is_pending().await, "whether it goes back is for its job to say");
+    bench.fabric.heal(fault);
+    assert_eq!(bench.problems(4).await, Vec::<String>::new());
     agent.shutdown().await;
 }

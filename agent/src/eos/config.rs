@@ -1,22 +1,19 @@
 //! What the driver is told: where the switch is, how it is proven, who we are to it, and how long it may take.
 
 use std::{
-    fmt, fs,
-    io::Read,
+    fmt,
     net::IpAddr,
-    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use causeway_wire::keyfile::{self, KeyError};
 use reqwest::Url;
 
 use crate::apply::ApplyLimits;
 
 /// Path of eAPI on the switch's web server.
 const PATH: &str = "/command-api";
-/// Longest file with user and password, in bytes.
-const MAX_SECRET_BYTES: u64 = 4 * 1024;
 /// Largest answer, in bytes: a configuration of 27 000 lines takes 1 MB, and at most two are asked for at once.
 pub const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
@@ -156,26 +153,19 @@ impl fmt::Debug for Proof {
 }
 
 impl Credentials {
-    /// Reads a file of one line, `user:password`. Only its owner may read it.
+    /// Reads a file of one line, `user:password`. Only its owner may read it; a systemd credential counts as such.
     ///
     /// # Errors
     /// [`EosConfigError::SecretFile`], [`EosConfigError::SecretOpen`], [`EosConfigError::SecretContent`].
     pub fn read(path: &Path) -> Result<Self, EosConfigError> {
-        /// Permission bits of everyone but the owner.
-        const OTHERS: u32 = 0o077;
-        let failed = |source| EosConfigError::SecretFile { path: path.to_owned(), source };
-        // Opened first and asked then, so that the file that is checked is the one that is read.
-        let file = fs::File::open(path).map_err(failed)?;
-        let found = file.metadata().map_err(failed)?;
-        let mode = found.permissions().mode();
-        if !found.is_file() || found.size() > MAX_SECRET_BYTES {
-            return Err(EosConfigError::SecretContent(path.to_owned()));
-        }
-        if mode & OTHERS != 0 {
-            return Err(EosConfigError::SecretOpen { path: path.to_owned(), mode: mode & 0o777 });
-        }
-        let mut text = String::new();
-        file.take(MAX_SECRET_BYTES).read_to_string(&mut text).map_err(failed)?;
+        let content = keyfile::read_private(path).map_err(|error| match error {
+            KeyError::Missing { source, .. } => EosConfigError::SecretFile { path: path.to_owned(), source },
+            KeyError::Permissions { mode, .. } => EosConfigError::SecretOpen { path: path.to_owned(), mode },
+            KeyError::Malformed { .. } | KeyError::Exists { .. } | KeyError::Write { .. } => {
+                EosConfigError::SecretContent(path.to_owned())
+            }
+        })?;
+        let text = String::from_utf8(content).map_err(|_| EosConfigError::SecretContent(path.to_owned()))?;
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let sound = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_control());
         match line.split_once(':') {
@@ -286,6 +276,8 @@ pub enum EosConfigError {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
     use super::*;
 
     #[test]
@@ -330,7 +322,8 @@ mod tests {
         let read = put("admin:a:b c\n", 0o600).unwrap();
         assert_eq!((read.user.as_str(), read.password.as_str()), ("admin", "a:b c"));
         assert_eq!(format!("{read:?}"), "Credentials");
-        for mode in [0o640, 0o604, 0o620, 0o666] {
+        // Root's own file that root's group reads is how a credential of systemd looks.
+        for mode in [0o644, 0o604, 0o620, 0o666] {
             assert!(matches!(put("a:b", mode), Err(EosConfigError::SecretOpen { .. })), "{mode:o}");
         }
         for content in ["", "admin", ":b", "a:", "a:b\nc:d\n", &"x".repeat(5_000)] {

@@ -27,3 +27,4 @@ pub use crate::probing::{NoProber, Prober};
 pub use args::EosArgs;
 pub use config::{EosConfig, EosConfigError, Timeouts};
 pub use driver::EosDriver;
+pub use text::again;

@@ -140,6 +140,25 @@ pub fn interface_of(header: &str) -> Option<&str> {
     header.strip_prefix("interface ")
 }
 
+/// A text that makes a switch run again what it told of itself. What it tells is entered on top of what it runs by then, so
+/// every section that it names is taken back first; a text that takes sections back itself is whole already.
+pub fn again(told: &str) -> String {
+    let top = |line: &&str| !line.starts_with(char::is_whitespace);
+    if told.lines().filter(top).any(|line| line.starts_with("no ") || line.starts_with("default ")) {
+        return told.to_owned();
+    }
+    // Causeway's on every switch, also where there were none.
+    let mut removals: BTreeSet<String> = ["no router bgp", "no router isis 1"].map(str::to_owned).into();
+    for header in headers(told) {
+        match interface_of(&header) {
+            Some(interface) => removals.extend(removal(interface)),
+            None if header.starts_with("ip access-list ") => drop(removals.insert(format!("no {header}"))),
+            None => {}
+        }
+    }
+    removals.into_iter().map(|line| line + "\n").chain([told.to_owned()]).collect()
+}
+
 /// The part of a whole configuration that some sections make up, without comments, in the configuration's order.
 pub fn part(configuration: &str, belongs: impl Fn(&str) -> bool) -> String {
     let mut kept = String::new();
@@ -273,6 +292,22 @@ mod tests {
         assert!(lines("!\n\n").is_err());
         assert!(lines("hostname a\u{7}b").is_err());
         assert!(lines(&"x".repeat(MAX_LINE_BYTES + 1)).is_err());
+    }
+
+    #[test]
+    fn what_a_switch_told_takes_back_what_it_names_first_and_once() {
+        let told = "hostname a\ninterface Ethernet1\n   mtu 9000\n   no switchport\ninterface Loopback255\n\
+                    interface Management1\nip access-list X\n   10 permit ip any any\nrouter isis 1\n   net 49\n";
+        let whole = again(told);
+        assert_eq!(
+            whole,
+            format!(
+                "default interface Ethernet1\nno interface Loopback255\nno ip access-list X\nno router bgp\n\
+                 no router isis 1\n{told}"
+            )
+        );
+        assert_eq!(again(&whole), whole);
+        assert_eq!(headers(&whole), headers(told));
     }
 
     #[test]

@@ -92,11 +92,12 @@ impl Device {
         let now = BootTime::now()?;
         let id: u64 = rand::random();
         let links = links::plan(&candidate.text, &self.kernel.read()?)?;
-        let turns_after = revert_after.saturating_sub(candidate.lead(links.len(), revert_after));
+        let lead_ms = milliseconds(candidate.lead(links.len(), revert_after));
         let pending = Pending {
             id,
             reverting: false,
-            deadline_ms: now.now_ms.saturating_add(u64::try_from(turns_after.as_millis()).unwrap_or(u64::MAX)),
+            deadline_ms: turns_at(now.now_ms, revert_after, lead_ms),
+            lead_ms,
             boot: now.boot,
             back,
             owned_after: scope::owned_with(&candidate.target, &running, &memory.owned),
@@ -144,6 +145,37 @@ impl Device {
         Ok(())
     }
 
+    /// Arms the revert of the pending commit anew, counted from now. Its watchdog sees the file change, and there is none
+    /// in between who could not go back.
+    ///
+    /// # Errors
+    /// [`DriverError::State`]: nothing awaits confirmation, or its time is over.
+    pub fn extend(&self, revert_after: Duration) -> Result<(), DriverError> {
+        let gone = || DriverError::State("no commit awaits confirmation, or its time is over".to_owned());
+        self.memory.change(|memory| {
+            let now = BootTime::now()?;
+            let open = memory.pending.as_mut().filter(|pending| !pending.reverting && !pending.is_overdue(&now));
+            let pending = open.ok_or_else(gone)?;
+            pending.deadline_ms = pending.deadline_ms.max(turns_at(now.now_ms, revert_after, pending.lead_ms));
+            Ok(())
+        })
+    }
+
+    /// The same as [`Device::go_back`], where the time of this commit is over by now or somebody has begun: it may have been
+    /// given more time since the watchdog last looked. Says whether it went.
+    ///
+    /// # Errors
+    /// As of [`Device::go_back`].
+    pub fn go_back_if_due(&self, commit: u64) -> Result<bool, DriverError> {
+        let due = self.memory.change(|memory| {
+            let now = BootTime::now()?;
+            let pending = memory.pending.as_mut().filter(|pending| pending.id == commit);
+            let due = pending.filter(|pending| pending.reverting || pending.is_overdue(&now));
+            Ok(due.map(|pending| pending.reverting = true).is_some())
+        })?;
+        if due { self.go_back() } else { Ok(false) }
+    }
+
     /// Returns to what ran before a pending commit; says whether there was one. After this is begun it can't be confirmed.
     ///
     /// # Errors
@@ -181,6 +213,15 @@ impl Device {
             Some(line) => Err(DriverError::State(format!("FRR can not save what runs: {line}"))),
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// When the way back begins, so that it ends within the limit.
+fn turns_at(now_ms: u64, revert_after: Duration, lead_ms: u64) -> u64 {
+    now_ms.saturating_add(milliseconds(revert_after).saturating_sub(lead_ms))
 }
 
 #[cfg(test)]

@@ -272,6 +272,14 @@ impl<P: Prober> Driver for FrrDriver<P> {
         self.blocking(|inner| inner.device.go_back().map(drop)).await
     }
 
+    fn can_extend(&self) -> bool {
+        true
+    }
+
+    async fn extend(&self, revert_after: Duration) -> Result<(), DriverError> {
+        self.blocking(move |inner| inner.device.extend(revert_after)).await
+    }
+
     async fn is_pending(&self) -> Result<bool, DriverError> {
         self.blocking(|inner| Ok(inner.device.memory.read()?.pending.is_some())).await
     }

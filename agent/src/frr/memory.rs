@@ -38,6 +38,9 @@ pub struct Pending {
     pub boot: String,
     /// When it reverts, in milliseconds since the machine booted.
     pub deadline_ms: u64,
+    /// How long before its limit the way back has to begin, in milliseconds.
+    #[serde(default)]
+    pub lead_ms: u64,
     /// What ran before, of the managed part.
     pub back: Tree,
     /// Causeway's lines beside the managed sections, once confirmed.
@@ -216,6 +219,7 @@ mod tests {
             reverting: false,
             boot: "a".into(),
             deadline_ms: 1000,
+            lead_ms: 0,
             back: Tree::default(),
             owned_after: BTreeSet::new(),
             named: BTreeSet::new(),

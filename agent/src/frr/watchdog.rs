@@ -149,14 +149,15 @@ pub fn watch(options: &WatchdogOptions) -> Result<(), DriverError> {
     }
     // The agent may be gone already; that changes nothing.
     let _ = writeln!(std::io::stdout(), "{ARMED}");
-    wait(&device.memory, options.commit)?;
     for _ in 0..MAX_TRIES {
+        wait(&device.memory, options.commit)?;
         if is_over(&device.memory, options.commit)? {
             return Ok(());
         }
         tracing::warn!(commit = options.commit, "a commit is taken back");
-        match device.go_back() {
-            Ok(_) => tracing::warn!(commit = options.commit, "the device runs what it ran before"),
+        match device.go_back_if_due(options.commit) {
+            Ok(true) => tracing::warn!(commit = options.commit, "the device runs what it ran before"),
+            Ok(false) => tracing::warn!(commit = options.commit, "not yet: it was given more time"),
             Err(error) => {
                 tracing::error!(%error, "the way back failed; trying again");
                 thread::sleep(RETRY_EVERY);

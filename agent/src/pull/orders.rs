@@ -6,7 +6,7 @@
 
 use std::{future::Future, time::Instant};
 
-use causeway_wire::controller::{ApplyResult, ConfigBundle, ConfigNotice, OrderAnswer, OrderWord};
+use causeway_wire::controller::{ApplyResult, ConfigBundle, ConfigNotice, OrderWord};
 use tracing::Instrument as _;
 
 use super::Puller;
@@ -15,7 +15,7 @@ use crate::{
     bundle::{Bundle, TextHash},
     core::Failure,
     driver::Driver,
-    order::{Order, answer},
+    order::{Heard, Order, answer},
     state::Applied,
 };
 
@@ -26,6 +26,8 @@ pub struct Orders {
     taken: Option<(Order, TextHash)>,
     /// What runs and waits under it.
     waiting: Option<Box<Paused>>,
+    /// Number of the last word by which its time began anew.
+    extended: u32,
 }
 
 impl Orders {
@@ -34,9 +36,19 @@ impl Orders {
         self.taken.as_ref().map(|(order, _)| order.correlation.clone()).unwrap_or_default()
     }
 
+    /// What waits.
+    pub fn paused(&self) -> Option<&Paused> {
+        self.waiting.as_deref()
+    }
+
     /// Hash of what waits.
     pub fn waiting(&self) -> Option<TextHash> {
-        self.waiting.as_ref().map(|paused| paused.bundle().hash)
+        self.paused().map(|paused| paused.bundle().hash)
+    }
+
+    /// Number of the last word by which the time of the order that was taken last began anew; 0 for none.
+    pub const fn extended(&self) -> u32 {
+        self.extended
     }
 
     /// The correlation id under which a text was applied; empty where it was under none.
@@ -48,8 +60,12 @@ impl Orders {
     /// Notes the order of what is offered, also of what is refused then: it is not asked for again.
     pub fn take(&mut self, offered: &ConfigBundle, hash: TextHash) {
         if let Ok(Some(order)) = Order::of(offered) {
-            self.taken = Some((order, hash));
+            self.is_under(order, hash);
         }
+    }
+
+    fn is_under(&mut self, order: Order, hash: TextHash) {
+        (self.taken, self.extended) = (Some((order, hash)), 0);
     }
 
     /// Whether a notice is of an order that was not taken, or while one waits.
@@ -104,7 +120,7 @@ impl<D: Driver> Puller<D> {
         match order {
             None => false,
             Some(order) if order.waits && waiting == hash => {
-                self.orders.taken = Some((order.clone(), hash));
+                self.orders.is_under(order.clone(), hash);
                 self.say_waiting().await;
                 false
             }
@@ -131,16 +147,35 @@ impl<D: Driver> Puller<D> {
         let config = &self.config;
         let (keys, device) = (&config.controller_keys, config.device.as_str());
         let told = match answer(word, &config.program_id, device, keys, &order.correlation, hash) {
-            Some(OrderAnswer::Confirm) => Told::Confirm,
-            Some(OrderAnswer::Withdraw) => {
+            Some(Heard::Confirm) => Told::Confirm,
+            Some(Heard::Extend(number)) => return self.extend(number).await,
+            Some(Heard::Withdraw) => {
                 Told::GoBack(Failure::new("WITHDRAWN", "the controller took it back before it was confirmed"))
             }
-            Some(OrderAnswer::Unspecified) | None => {
+            None => {
                 tracing::debug!(%device, correlation = %word.correlation, "a word that is not for what waits");
                 return;
             }
         };
         self.end_waiting(told).await;
+    }
+
+    /// Lets the time of what waits begin anew, once for each number, and says so at once: others wait for it.
+    async fn extend(&mut self, number: u32) {
+        if number <= self.orders.extended {
+            return;
+        }
+        let Some(paused) = &mut self.orders.waiting else { return };
+        let device = self.config.device.as_str();
+        match self.applier.extend(paused).await {
+            Ok(()) => {
+                tracing::info!(%device, number, correlation = %self.orders.have(), "the time to confirm counts anew");
+                self.orders.extended = number;
+                self.say_waiting().await;
+            }
+            // Said again with the next poll; until then, and if it stays so, the time is the one that it was armed with.
+            Err(failure) => self.note_failure(&failure),
+        }
     }
 
     /// Goes back if no word came in time; the device does so by itself at the same moment.

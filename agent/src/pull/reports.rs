@@ -59,6 +59,7 @@ impl<D: Driver> Puller<D> {
             startup_saved: self.store.memory().startup == Some(tried.sha256),
             at_unix_ms: unix_ms(),
             order: self.orders.correlation(tried.sha256),
+            extended: if result == ApplyResult::Waiting { self.orders.extended() } else { 0 },
         });
     }
 

@@ -111,6 +111,15 @@ impl Device {
         }
     }
 
+    /// The time of the commit that awaits its confirmation counts anew.
+    pub fn extend(&mut self, now_ms: u64, revert_after: Duration) -> Result<(), DriverError> {
+        let none = || DriverError::State("no commit awaits confirmation".to_owned());
+        let armed = self.armed.as_mut().ok_or_else(none)?;
+        let after_ms = u64::try_from(revert_after.as_millis()).unwrap_or(u64::MAX);
+        armed.revert_at_ms = armed.revert_at_ms.max(now_ms.saturating_add(after_ms));
+        Ok(())
+    }
+
     /// True when something changed.
     pub fn revert(&mut self) -> bool {
         match self.armed.take() {

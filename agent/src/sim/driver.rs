@@ -134,6 +134,14 @@ impl Driver for SimDriver {
         .await
     }
 
+    fn can_extend(&self) -> bool {
+        true
+    }
+
+    async fn extend(&self, revert_after: Duration) -> Result<(), DriverError> {
+        self.on_device(|device, now_ms| device.extend(now_ms, revert_after))
+    }
+
     async fn is_pending(&self) -> Result<bool, DriverError> {
         self.on_device(|device, _| Ok(device.is_pending()))
     }

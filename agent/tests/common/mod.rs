@@ -29,8 +29,8 @@ use causeway_wire::{
         config_server::{Config, ConfigServer},
     },
     signing::{
-        SignedOrder, bundle_message, order_message, session_message, sha256, sign, telemetry_message, verify,
-        word_message,
+        SignedOrder, bundle_message, extension_message, order_message, session_message, sha256, sign,
+        telemetry_message, verify, word_message,
     },
     telemetry::{Batch, SignedBatch},
 };
@@ -49,7 +49,7 @@ use tonic::{
 pub const PROGRAM: [u8; 32] = [42; 32];
 pub const DEVICE: &str = "r1";
 /// Longest wait for something that must happen; a loaded machine needs some of it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
@@ -144,6 +144,17 @@ pub fn word(correlation: &str, text: &str, answer: OrderAnswer) -> OrderWord {
         answer: answer.into(),
         signature: sign(&controller_key(), &message).to_vec(),
         controller_key: controller_key().verifying_key().to_bytes().to_vec(),
+        extension: 0,
+    }
+}
+
+/// The controller's word that an order's time counts anew.
+pub fn extension(correlation: &str, text: &str, number: u32) -> OrderWord {
+    let message = extension_message(&PROGRAM, DEVICE, correlation, &sha256(text.as_bytes()), number);
+    OrderWord {
+        extension: number,
+        signature: sign(&controller_key(), &message).to_vec(),
+        ..word(correlation, text, OrderAnswer::Extend)
     }
 }
 

@@ -140,7 +140,7 @@ async fn a_commit_whose_connection_breaks_is_pending_until_it_is_gone() {
     // The switch never hears of it; it does and carries it out; it does and takes its time.
     let slow = Duration::from_millis(300);
     for fault in [Fault::DropBefore, Fault::DropAfter, Fault::DropDuring(slow)] {
-        let model = ModelEapi::start(switch().ticking(Duration::from_millis(200))).await;
+        let model = ModelEapi::start(switch()).await;
         let folder = tempfile::tempdir().unwrap();
         let driver = driver(&model, folder.path());
         let before = model.running();
@@ -157,7 +157,8 @@ async fn a_commit_whose_connection_breaks_is_pending_until_it_is_gone() {
             );
             eventually("the commit is carried out", || model.running() != before).await;
             assert_eq!(driver.is_pending().await, Ok(true));
-            eventually("and its timer goes off", || model.running() == before).await;
+            model.lock().switch.timer_goes_off();
+            assert_eq!(model.running(), before, "its timer goes off");
         } else {
             reverted.unwrap();
         }
@@ -168,7 +169,7 @@ async fn a_commit_whose_connection_breaks_is_pending_until_it_is_gone() {
 
 #[tokio::test]
 async fn a_commit_that_a_dead_agent_left_under_way_is_pending_to_the_next_one() {
-    let model = ModelEapi::start(switch().ticking(Duration::from_millis(200))).await;
+    let model = ModelEapi::start(switch()).await;
     let folder = tempfile::tempdir().unwrap();
     let before = model.running();
     {

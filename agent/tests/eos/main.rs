@@ -32,8 +32,8 @@ management api http-commands
    no shutdown
 ";
 
-/// Time for one thing that a test waits for.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for something that must happen: an agent that was killed in the middle tries again after up to 30 s.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn driver(model: &ModelEapi, folder: &Path) -> EosDriver {
     EosDriver::new(&model.config(folder.join("r1.eos.json")), NoProber).unwrap()

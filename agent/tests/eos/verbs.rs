@@ -11,7 +11,7 @@ use causeway_agent::{
 };
 
 use crate::{
-    driver, eventually,
+    driver,
     model::{Dialect, ModelEapi, Wire, fixture},
     switch, text,
 };
@@ -190,8 +190,7 @@ async fn a_refused_line_is_named_with_its_number_and_the_switchs_words_and_chang
 
 #[tokio::test]
 async fn a_timer_is_as_long_as_asked_and_reverts_by_itself() {
-    let second = Duration::from_millis(20);
-    let model = ModelEapi::start(switch().ticking(second)).await;
+    let model = ModelEapi::start(switch()).await;
     let folder = tempfile::tempdir().unwrap();
     let driver = driver(&model, folder.path());
     let before = model.running();
@@ -199,7 +198,8 @@ async fn a_timer_is_as_long_as_asked_and_reverts_by_itself() {
     driver.commit(Duration::from_millis(9_500)).await.unwrap();
     assert_eq!(model.sent("configure session causeway-"), 2);
     assert!(model.lock().calls.iter().flatten().any(|command| command.ends_with("commit timer 00:00:10")));
-    eventually("the timer goes off", || model.running() == before).await;
+    model.lock().switch.timer_goes_off();
+    assert_eq!(model.running(), before);
     assert!(!driver.is_pending().await.unwrap());
     assert!(matches!(driver.confirm().await, Err(DriverError::State(_))), "it was reverted in time");
     assert_eq!(model.running(), before, "a late confirmation changes nothing");

@@ -140,6 +140,38 @@ async fn confirmed_in_time_it_stays_and_too_late_it_is_refused() {
 }
 
 #[tokio::test]
+async fn a_commit_that_is_given_more_time_is_armed_all_the_while_also_with_the_agent_dead() {
+    let (a, _b) = pair();
+    let driver = a.driver();
+    applied(&driver, &text(1, 4000)).await;
+    let before = a.running();
+    assert!(matches!(driver.extend(LIMIT).await, Err(DriverError::State(_))), "nothing awaits confirmation");
+    let agent = Agent::start(&a, &text(1, 5000), LIMIT);
+    eventually("the commit", || committed(&a).exists());
+    let began = Instant::now();
+    let after = a.running();
+    assert_ne!(after, before);
+    // Less time than is left changes nothing.
+    driver.extend(Duration::from_millis(1)).await.unwrap();
+    let watchdogs = a.watchdogs();
+    assert_eq!(watchdogs.len(), 1);
+    tokio::time::sleep((LIMIT / 2).saturating_sub(began.elapsed())).await;
+    driver.extend(LIMIT).await.unwrap();
+    let anew = Instant::now();
+    agent.kill();
+    while began.elapsed() < LIMIT + Duration::from_secs(1) {
+        assert_eq!((a.running() == after, a.watchdogs().len()), (true, 1), "after {:?}", began.elapsed());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    eventually("the old configuration", || a.running() == before);
+    let took = anew.elapsed();
+    eprintln!("back on the old configuration {took:?} after the time began anew; the limit is {LIMIT:?}");
+    assert!(took <= LIMIT, "{took:?}");
+    assert!(matches!(driver.extend(LIMIT).await, Err(DriverError::State(_))), "its time is over");
+    eventually("the watchdog ends", || a.watchdogs().is_empty());
+}
+
+#[tokio::test]
 async fn a_killed_watchdog_is_followed_by_another() {
     let (a, _b) = pair();
     let driver = a.driver();

@@ -175,7 +175,10 @@ async fn answer(body: &[u8], shared: &Arc<Mutex<Shared>>) -> Reply {
     for (index, command) in commands.iter().enumerate() {
         let (dead, fault) = {
             let mut shared = shared.lock().unwrap();
-            let at = shared.faults.iter().position(|(start, _)| command.starts_with(start));
+            let at = shared.faults.iter().position(|(which, _)| match which.strip_prefix('*') {
+                Some(end) => command.ends_with(end),
+                None => command.starts_with(which.as_str()),
+            });
             let fault = at.map(|at| shared.faults.remove(at).1);
             shared.dead |= fault == Some(Fault::Die);
             (shared.dead, fault)

@@ -45,7 +45,7 @@ pub struct Shared {
 }
 
 pub fn fixture(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../agent/tests/fixtures").join(name)).unwrap()
 }
 
 impl ModelEapi {
@@ -84,7 +84,7 @@ impl ModelEapi {
         self.shared.lock().unwrap()
     }
 
-    /// The next command that begins so meets a fault.
+    /// The next command that begins so, or ends with what follows a `*`, meets a fault.
     pub fn inject(&self, command: &str, fault: Fault) {
         self.lock().faults.push((command.to_owned(), fault));
     }

@@ -117,6 +117,12 @@ impl Switch {
         self
     }
 
+    /// The commit timer that is armed has come to its end.
+    pub fn timer_goes_off(&mut self) {
+        self.timer.as_mut().expect("no timer is armed").ends = Instant::now();
+        self.tick();
+    }
+
     /// An operator types lines into the running configuration.
     pub fn operator_types(&mut self, lines: &[&str]) {
         self.tick();
