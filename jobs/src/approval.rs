@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use causeway_interface::{Code, Key};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::{self, ErrorKind, StepError},
@@ -253,6 +254,23 @@ impl Approvals {
         self.glass = Some(glass);
         Ok(())
     }
+}
+
+/// What is approved: the first event of a change in the form of the store, as a hash in hex.
+pub(crate) fn change(first: &str) -> String {
+    hex::encode(Sha256::digest(first.as_bytes()))
+}
+
+/// An approval, as a fold takes it.
+pub(crate) fn approved(of: Option<&mut Approvals>, key: Key, role: Role, at_ms: u64) -> Result<(), &'static str> {
+    let approvals = of.ok_or("it needs no approval")?;
+    approvals.approve(key, role, at_ms).map_err(|_| "this approval does not count")
+}
+
+/// A broken glass, as a fold takes it.
+pub(crate) fn glass_broken(of: Option<&mut Approvals>, glass: Glass, at_ms: u64) -> Result<(), &'static str> {
+    let approvals = of.ok_or("it needs no approval")?;
+    approvals.break_glass(glass, at_ms).map_err(|_| "the glass is not this one's to break")
 }
 
 #[cfg(test)]

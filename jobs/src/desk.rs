@@ -60,6 +60,9 @@ pub enum AskError {
     /// The job's events.
     #[error(transparent)]
     Event(#[from] EventError),
+    /// A rollout where a job was meant, or the other way round.
+    #[error("number {0} is not a {1}")]
+    OtherKind(JobId, &'static str),
 }
 
 impl AskError {
@@ -76,6 +79,7 @@ impl AskError {
             Self::Store(StoreError::Unknown(_)) => error::UNKNOWN,
             Self::Store(_) => error::STORE,
             Self::Event(_) => error::UNDECODABLE,
+            Self::OtherKind(..) => error::OTHER_KIND,
         }
     }
 }
@@ -87,7 +91,8 @@ impl From<RunError> for AskError {
             RunError::Event(error) => Self::Event(error),
             RunError::Fold(error) => Self::NotNow(error),
             RunError::Rollout(error) => Self::RolloutNotNow(error),
-            RunError::LeaseLost => Self::Store(StoreError::Fenced),
+            RunError::LeaseLost | RunError::OutOfReach => Self::Store(StoreError::Fenced),
+            RunError::OtherKind(id, what) => Self::OtherKind(id, what),
         }
     }
 }
@@ -209,7 +214,9 @@ impl Desk {
         let job = self.job(id).await?;
         let (approvals, roles) = self.asked(job.approvals.as_ref(), &devices(&job), &key).await?;
         let role = approvals.may_approve(&key, &roles, self.clock.now_ms())?;
-        self.ask(id, Event::Approved { key, role, reason: words(reason)? }).await
+        let job = self.ask(id, Event::Approved { key, role, reason: words(reason)? }).await?;
+        self.count_approval();
+        Ok(job)
     }
 
     /// Has a job begin without the approvals that it needs: recorded, counted and logged as an error.
@@ -281,6 +288,12 @@ impl Desk {
         // Without anybody to ask nobody has a role.
         let roles = self.roles.as_ref().ok_or(Refusal::Role)?;
         Ok((approvals, roles.roles(key, devices).await.map_err(AskError::Roles)?))
+    }
+
+    pub(crate) fn count_approval(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.approved();
+        }
     }
 
     pub(crate) fn alert(&self, id: JobId, key: &Key, reason: &str) {

@@ -10,7 +10,7 @@ use causeway_interface::Code;
 use futures::future::BoxFuture;
 
 use crate::{
-    adapter::{Candidate, Context},
+    adapter::{Candidate, Context, Extended},
     clock::{Clock, within},
     error::{self, Class, StepError, Trouble, cut},
     event::{Facts, StepResult},
@@ -229,7 +229,10 @@ impl Engine {
             }
             Verb::Render => {
                 let candidate = match order.wanted {
-                    Wanted::Before(job) => before(store, job, &order.target).await?,
+                    Wanted::Before(job) => {
+                        let found = before(store, job, &order.target).await?;
+                        Candidate { text: strategy.again(&found.text), ..found }
+                    }
                     wanted @ (Wanted::Current | Wanted::Generation(_) | Wanted::Bare) => {
                         self.source.render(&order.target, wanted).await?
                     }
@@ -273,10 +276,11 @@ impl Engine {
             Verb::Commit => Ok(plain(strategy.provision(adapter, context, &candidate(store, order).await?).await?)),
             Verb::Extend => {
                 let extended = adapter.extend(context, &candidate(store, order).await?).await?;
-                Ok(plain(if extended {
-                    Did::Now("the time to confirm counts from now".to_owned())
-                } else {
-                    Did::Already("the time to confirm is the one that it was armed with".to_owned())
+                Ok(plain(match extended {
+                    Extended::Anew => Did::Now("the time to confirm counts from now".to_owned()),
+                    Extended::Kept(why) => {
+                        Did::Already(format!("the time to confirm is the one that it was armed with: {why}"))
+                    }
                 }))
             }
             Verb::Verify => Ok(plain(strategy.verify(adapter, context, &candidate(store, order).await?).await?)),

@@ -153,6 +153,10 @@ kinds! {
     LEASE_LOST = "CW-JOB-LEASE-LOST",
         "This controller could not renew its hold of the job in time, and stopped working on it; another one goes on.",
         "Nothing for this job. If it happens often, look at the store's latency and the controller's load.";
+    /// A device is not reached from here any more.
+    OUT_OF_REACH = "CW-JOB-OUT-OF-REACH",
+        "A device of the job could not be worked on any more from the controller that held the job: its agent went away, or to another controller. The controller let go of the job, so that the one that the agent is at goes on.",
+        "Nothing where the job goes on within a minute. If it does not, see to the device's agent; if it happens often, to the way between agents and controllers.";
     /// A rollback that failed.
     ROLLBACK_FAILED = "CW-JOB-ROLLBACK-FAILED",
         "A commit could not be taken back, and the device could not be seen to have gone back by itself. What it runs is not known.",
@@ -181,6 +185,18 @@ kinds! {
     ROLLOUT_STUCK = "CW-JOB-ROLLOUT-STUCK",
         "A rollout stopped, and devices of its last wave could not be brought back to what they ran; it names them.",
         "See what each of them runs, and bring it to one of the two configurations with a job of its own.";
+    /// Not a job, or not a rollout.
+    OTHER_KIND = "CW-JOB-OTHER-KIND",
+        "A number of a rollout was given where a job is meant, or the other way round: both are numbered together.",
+        "Ask `causeway rollout status` about rollouts and `causeway job status` about jobs.";
+    /// Another change than the one that was looked at.
+    CHANGE_DIFFERS = "CW-JOB-CHANGE-DIFFERS",
+        "An approval names the change that was looked at by its hash, and another one is kept under the number.",
+        "Look at what waits (`causeway job waiting`), at the controller that keeps it, and approve that.";
+    /// Devices that can't be brought back.
+    NOT_BY_JOBS = "CW-JOB-NOT-BY-JOBS",
+        "Devices of a rollout are served continuously what the ledger asks for. What a rollout brings back would be replaced in the next moment, so that it could not go back.",
+        "Have the devices provisioned by jobs (`jobs_devices`, `jobs_contributors` or `jobs_all` of the controller), leave them out, or start a dry run.";
     /// The store's answer.
     STORE = "CW-JOB-STORE",
         "The store of jobs could not be read or written.",

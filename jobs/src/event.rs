@@ -5,7 +5,7 @@
 //! a state that never was.
 
 use causeway_interface::Key;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     approval::Role,
@@ -275,6 +275,43 @@ struct Stored<E> {
     event: E,
 }
 
+/// The form of an event in a store, of a job or a rollout.
+///
+/// # Errors
+/// [`EventError::TooLong`].
+pub(crate) fn write(stored: &impl Serialize, job: JobId, seq: Seq) -> Result<String, EventError> {
+    let text = serde_json::to_string(stored).map_err(|source| EventError::Undecodable { job, seq, source })?;
+    bounded(&text, job, seq)?;
+    Ok(text)
+}
+
+/// An event of a store, where anything may be; its version is looked at before the rest.
+///
+/// # Errors
+/// [`EventError`].
+pub(crate) fn read<V: DeserializeOwned, T: DeserializeOwned>(
+    text: &str,
+    job: JobId,
+    seq: Seq,
+    version: fn(V) -> u16,
+    known: u16,
+) -> Result<T, EventError> {
+    bounded(text, job, seq)?;
+    let wrong = |source| EventError::Undecodable { job, seq, source };
+    let found = version(serde_json::from_str(text).map_err(wrong)?);
+    if found != known {
+        return Err(EventError::Version { job, seq, found });
+    }
+    serde_json::from_str(text).map_err(wrong)
+}
+
+const fn bounded(text: &str, job: JobId, seq: Seq) -> Result<(), EventError> {
+    if text.len() > MAX_EVENT_BYTES {
+        return Err(EventError::TooLong { job, seq, bytes: text.len() });
+    }
+    Ok(())
+}
+
 impl Recorded {
     /// Its form in a store.
     ///
@@ -282,11 +319,7 @@ impl Recorded {
     /// [`EventError::TooLong`].
     pub fn encode(&self, job: JobId, seq: Seq) -> Result<String, EventError> {
         let stored = Stored { v: VERSION, at_ms: self.at_ms, event: &self.event };
-        let text = serde_json::to_string(&stored).map_err(|source| EventError::Undecodable { job, seq, source })?;
-        if text.len() > MAX_EVENT_BYTES {
-            return Err(EventError::TooLong { job, seq, bytes: text.len() });
-        }
-        Ok(text)
+        write(&stored, job, seq)
     }
 
     /// From a store; anything may be there.
@@ -294,15 +327,7 @@ impl Recorded {
     /// # Errors
     /// [`EventError`].
     pub fn decode(job: JobId, seq: Seq, text: &str) -> Result<Self, EventError> {
-        if text.len() > MAX_EVENT_BYTES {
-            return Err(EventError::TooLong { job, seq, bytes: text.len() });
-        }
-        let wrong = |source| EventError::Undecodable { job, seq, source };
-        let version: Version = serde_json::from_str(text).map_err(wrong)?;
-        if version.v != VERSION {
-            return Err(EventError::Version { job, seq, found: version.v });
-        }
-        let stored: Stored<Event> = serde_json::from_str(text).map_err(wrong)?;
+        let stored: Stored<Event> = read(text, job, seq, |version: Version| version.v, VERSION)?;
         Ok(Self { at_ms: stored.at_ms, event: stored.event })
     }
 }

@@ -7,7 +7,11 @@
 
 use causeway_interface::Code;
 
-use crate::spec::{Criticality, JobSpec, Kind, Mode, StepSpec, Target, Trigger, Undo, Verb, Wanted};
+use crate::spec::{Criticality, JobSpec, Kind, MAX_RETRIES, Mode, StepSpec, Target, Trigger, Undo, Verb, Wanted};
+
+/// How often a device that can't be told to go back is asked within the time after which it has gone back by itself: with the
+/// usual ten minutes every two and a half.
+const UNDO_LOOKS: usize = 4;
 
 /// Times and tries of every job, in one place. An operator may set each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +109,14 @@ pub fn job(request: &Request, policy: &Policy) -> JobSpec {
     }
 }
 
+/// A device that can't be told goes back by itself, and is asked for the last time when it must have. One that is heard of
+/// again before that is not left as it is until then.
+fn undo_retry_ms(policy: &Policy, confirm_within_ms: u64) -> Vec<u64> {
+    let soon = policy.retry_ms.iter().copied().take(MAX_RETRIES.saturating_sub(UNDO_LOOKS));
+    let apart_ms = confirm_within_ms.div_ceil(u64::try_from(UNDO_LOOKS).unwrap_or(1));
+    soon.chain(std::iter::repeat_n(apart_ms, UNDO_LOOKS)).collect()
+}
+
 const LOOK: [Verb; 4] = [Verb::CheckLedger, Verb::PreCheck, Verb::Render, Verb::Compare];
 const WHOLE: [Verb; 9] = [
     Verb::CheckLedger,
@@ -147,8 +159,7 @@ fn step(verb: Verb, device: Code, group: u16, confirm_within_ms: u64, policy: &P
     let undo = (verb == Verb::Commit).then(|| Undo {
         verb: Verb::RollBack,
         limit_ms: policy.commit_ms,
-        // A device that can't be told goes back by itself; it is asked once more when it must have.
-        retry_ms: policy.retry_ms.iter().copied().chain([confirm_within_ms]).collect(),
+        retry_ms: undo_retry_ms(policy, confirm_within_ms),
     });
     StepSpec {
         verb,

@@ -44,6 +44,11 @@ struct OfJob {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfWave {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfCode {
     code: &'static str,
 }
@@ -57,6 +62,8 @@ pub struct JobMetrics {
     left: Labelled<OfCode, Counter>,
     rollbacks_failed: Counter<u64, AtomicU64>,
     glass_broken: Counter<u64, AtomicU64>,
+    approvals: Counter<u64, AtomicU64>,
+    waves: Labelled<OfWave, Counter>,
 }
 
 fn histogram() -> Histogram {
@@ -75,6 +82,8 @@ impl JobMetrics {
             left: Labelled::default(),
             rollbacks_failed: Counter::default(),
             glass_broken: Counter::default(),
+            approvals: Counter::default(),
+            waves: Labelled::default(),
         };
         registry.register("causeway_job_steps", "Tries of steps that ended", metrics.steps.clone());
         registry.register("causeway_job_step_seconds", "Duration of a try", metrics.seconds.clone());
@@ -90,12 +99,23 @@ impl JobMetrics {
             "Changes that somebody began without the approvals that they need",
             metrics.glass_broken.clone(),
         );
+        registry.register("causeway_job_approvals", "Approvals that counted", metrics.approvals.clone());
+        registry.register("causeway_rollout_waves", "Waves of rollouts that are over", metrics.waves.clone());
         metrics
     }
 
     /// Somebody did without approvals.
     pub fn glass_broken(&self) {
         self.glass_broken.inc();
+    }
+
+    /// Somebody agreed to a change.
+    pub fn approved(&self) {
+        self.approvals.inc();
+    }
+
+    fn wave(&self, result: &'static str) {
+        self.waves.get_or_create(&OfWave { result }).inc();
     }
 
     fn tried(&self, job: &Job, step: StepIndex, undo: bool, result: &StepResult) {
@@ -153,8 +173,28 @@ impl Observer for JobMetrics {
     }
 
     fn rollout_recorded(&self, rollout: &Rollout, recorded: &rollout::Recorded) {
-        if !matches!(recorded.event, rollout::Event::Ended(_)) {
-            return;
+        use rollout::{Cause, End};
+        match &recorded.event {
+            rollout::Event::WaveEnded => return self.wave("passed"),
+            rollout::Event::BackBegan(Cause::Failed(_)) => return self.wave("failed"),
+            rollout::Event::BackBegan(Cause::Unhealthy(_)) => return self.wave("unhealthy"),
+            rollout::Event::BackBegan(Cause::Cancelled { .. }) => return self.wave("cancelled"),
+            // The last wave has no other end.
+            rollout::Event::Ended(End::Done) => self.wave("passed"),
+            rollout::Event::Ended(End::Back(_) | End::Stuck { .. }) => {}
+            rollout::Event::Started(_)
+            | rollout::Event::Claimed { .. }
+            | rollout::Event::Began { .. }
+            | rollout::Event::Made { .. }
+            | rollout::Event::Deferred { .. }
+            | rollout::Event::Settled { .. }
+            | rollout::Event::SoakBegan
+            | rollout::Event::Looked { .. }
+            | rollout::Event::Paused { .. }
+            | rollout::Event::Resumed { .. }
+            | rollout::Event::CancelRequested { .. }
+            | rollout::Event::Approved { .. }
+            | rollout::Event::GlassBroken { .. } => return,
         }
         let (status, state) = (rollout.status().name(), rollout.state().name());
         self.jobs.get_or_create(&OfJob { kind: rollout::KIND, status, state }).inc();

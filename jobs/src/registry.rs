@@ -68,6 +68,10 @@ impl Registry {
     pub fn check(&self, spec: &JobSpec) -> Result<(), StepError> {
         for target in &spec.targets {
             let (_, adapter) = self.pair(target)?;
+            if let Some(why) = adapter.objection(&target.device) {
+                let words = format!("{} is not reached over {}: {why}", target.device, target.transport.name());
+                return Err(error::UNSUPPORTED.critical(Trouble::Validation, words));
+            }
             let abilities = adapter.abilities();
             let missing = match (spec.kind, spec.mode) {
                 (Kind::NetworkChange, _) if !abilities.waits => Some("keep a commit until all have committed"),

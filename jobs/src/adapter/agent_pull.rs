@@ -10,7 +10,8 @@ use causeway_agent::bundle::TextHash;
 use causeway_interface::Code;
 
 use super::{
-    Abilities, Adapter, AdapterError, Candidate, Comparison, Context, Doing, Identity, Pending, Standing, diff,
+    Abilities, Adapter, AdapterError, Candidate, Comparison, Context, Doing, Extended, Identity, Pending, Standing,
+    diff,
 };
 use crate::{
     clock::{Clock, sleep},
@@ -57,6 +58,8 @@ pub struct AgentView {
     pub running: Option<String>,
     /// What it reported last.
     pub report: Option<AgentReport>,
+    /// Number of the last word by which the time of what waits began anew; 0 for none.
+    pub extended: u32,
 }
 
 /// What the controller offers for a job.
@@ -77,18 +80,30 @@ pub trait AgentPort: Send + Sync + 'static {
     /// Whether agents can be told to wait with their confirmation.
     fn can_wait(&self) -> bool;
 
+    /// Why the agent of this device is not given anything, whether or not it is there; none where it is.
+    fn objection(&self, _device: &Code) -> Option<&'static str> {
+        None
+    }
+
     /// What is known of a device's agent.
     fn view<'a>(&'a self, device: &'a Code) -> Doing<'a, AgentView>;
 
     /// Serves this from now on: also an older text under the generation of the one that took its place.
     fn offer<'a>(&'a self, device: &'a Code, offer: Offer) -> Doing<'a, ()>;
 
+    /// What is not any more as it was before what waits, in words: the agent looks anew for it. Empty where all is well, and
+    /// where agents can't be asked that.
+    fn problems<'a>(&'a self, _device: &'a Code) -> Doing<'a, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Tells the agent that it may confirm what waits.
     fn confirm<'a>(&'a self, device: &'a Code, hash: TextHash) -> Doing<'a, ()>;
 
-    /// Tells the agent that the time of what waits begins anew. False where agents can't be told that.
-    fn extend<'a>(&'a self, _device: &'a Code, _hash: TextHash, _confirm_within_ms: u64) -> Doing<'a, bool> {
-        Box::pin(async { Ok(false) })
+    /// Tells the agent that the time of what waits, that of its order, begins anew. Answers the number of the word, which the
+    /// agent says when it has done so ([`AgentView::extended`]); none where this agent can't be told that.
+    fn extend<'a>(&'a self, _device: &'a Code, _hash: TextHash) -> Doing<'a, Option<u32>> {
+        Box::pin(async { Ok(None) })
     }
 
     /// Serves again what was served before the offer, and tells the agent to take back what waits.
@@ -151,6 +166,10 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
         Abilities { merges: false, waits: self.port.can_wait(), reads_back: false }
     }
 
+    fn objection(&self, device: &Code) -> Option<&'static str> {
+        self.port.objection(device)
+    }
+
     fn identify<'a>(&'a self, context: &'a Context) -> Doing<'a, Identity> {
         Box::pin(async move {
             let view = self.heard(context).await?;
@@ -197,10 +216,17 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
 
     fn problems<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, Vec<String>> {
         Box::pin(async move {
-            // The agent went back by itself if it had lost what it must not lose.
+            // The agent went back by itself if it lost what it must not lose. That was when it committed: what others
+            // committed since then may have taken its neighbours away, and only a new look tells.
             let hash = candidate.hash();
             let view = self.heard(context).await?;
-            spoken(&view, hash, true).unwrap_or(Ok(())).map(|()| Vec::new())
+            spoken(&view, hash, true).unwrap_or(Ok(()))?;
+            let waits = |report: &AgentReport| report.hash == hash && report.word == Word::Waiting;
+            if view.report.as_ref().is_some_and(waits) {
+                return self.port.problems(&context.device).await;
+            }
+            // It had nothing to do, and lost nothing by it.
+            Ok(Vec::new())
         })
     }
 
@@ -227,8 +253,23 @@ impl<P: AgentPort> Adapter for AgentPull<P> {
         })
     }
 
-    fn extend<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, bool> {
-        self.port.extend(&context.device, candidate.hash(), context.confirm_within_ms)
+    fn extend<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, Extended> {
+        Box::pin(async move {
+            let hash = candidate.hash();
+            let Some(number) = self.port.extend(&context.device, hash).await? else {
+                return Ok(Extended::Kept("the agent is of a version before that, or its device has no means to"));
+            };
+            self.until(context, |view| {
+                if view.extended >= number {
+                    return Some(Ok(Extended::Anew));
+                }
+                match spoken(view, hash, false)? {
+                    Ok(()) => Some(Ok(Extended::Kept("it is confirmed"))),
+                    Err(error) => Some(Err(error)),
+                }
+            })
+            .await
+        })
     }
 
     /// An agent takes no older generation than it had: what ran before is offered under that of what took its place.

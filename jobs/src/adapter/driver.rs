@@ -13,7 +13,9 @@ use std::{
 use causeway_agent::driver::{Driver, DriverError};
 use causeway_interface::Code;
 
-use super::{Abilities, Adapter, AdapterError, Candidate, Comparison, Context, Doing, Identity, Pending, Standing};
+use super::{
+    Abilities, Adapter, AdapterError, Candidate, Comparison, Context, Doing, Extended, Identity, Pending, Standing,
+};
 use crate::spec::{Family, Transport};
 
 impl From<DriverError> for AdapterError {
@@ -60,6 +62,10 @@ impl<D: Driver> Adapter for DriverAdapter<D> {
     fn abilities(&self) -> Abilities {
         // What counts as ours of what runs depends on what was last applied.
         Abilities { merges: false, waits: true, reads_back: false }
+    }
+
+    fn objection(&self, device: &Code) -> Option<&'static str> {
+        (!self.drivers.contains_key(device)).then_some("this controller has no address for it")
     }
 
     fn identify<'a>(&'a self, context: &'a Context) -> Doing<'a, Identity> {
@@ -131,6 +137,17 @@ impl<D: Driver> Adapter for DriverAdapter<D> {
 
     fn abort<'a>(&'a self, context: &'a Context) -> Doing<'a, ()> {
         Box::pin(async move { Ok(self.driver(context)?.revert().await?) })
+    }
+
+    fn extend<'a>(&'a self, context: &'a Context, _: &'a Candidate) -> Doing<'a, Extended> {
+        Box::pin(async move {
+            let driver = self.driver(context)?;
+            if !driver.can_extend() {
+                return Ok(Extended::Kept("the device has no means to arm its timer anew"));
+            }
+            driver.extend(Duration::from_millis(context.confirm_within_ms)).await?;
+            Ok(Extended::Anew)
+        })
     }
 
     fn restore<'a>(&'a self, context: &'a Context, _: &'a Candidate, text: &'a str) -> Doing<'a, ()> {

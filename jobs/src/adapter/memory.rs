@@ -12,7 +12,8 @@ use causeway_agent::bundle::TextHash;
 use causeway_interface::Code;
 
 use super::{
-    Abilities, Adapter, AdapterError, Candidate, Comparison, Context, Doing, Identity, Pending, Standing, diff,
+    Abilities, Adapter, AdapterError, Candidate, Comparison, Context, Doing, Extended, Identity, Pending, Standing,
+    diff,
 };
 use crate::{
     clock::Clock,
@@ -337,9 +338,12 @@ impl Adapter for SimulatedFleet {
         Box::pin(self.verb(context, Op::Abort, SimulatedDevice::abort))
     }
 
-    fn extend<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, bool> {
+    fn extend<'a>(&'a self, context: &'a Context, candidate: &'a Candidate) -> Doing<'a, Extended> {
         let until_ms = self.clock.now_ms().saturating_add(context.confirm_within_ms);
-        Box::pin(self.verb(context, Op::Extend, move |device| Ok(device.extend(candidate, until_ms))))
+        Box::pin(self.verb(context, Op::Extend, move |device| {
+            let extended = device.extend(candidate, until_ms);
+            Ok(if extended { Extended::Anew } else { Extended::Kept("nothing of this waits for its confirmation") })
+        }))
     }
 
     fn restore<'a>(&'a self, context: &'a Context, _: &'a Candidate, text: &'a str) -> Doing<'a, ()> {

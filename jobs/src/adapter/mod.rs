@@ -141,6 +141,15 @@ pub struct Comparison {
     pub diff: String,
 }
 
+/// What came of letting a commit's time begin anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// It counts from now.
+    Anew,
+    /// It is the one that the device was armed with, because of this, in words.
+    Kept(&'static str),
+}
+
 /// A way to devices.
 pub trait Adapter: Send + Sync + 'static {
     /// Which way.
@@ -148,6 +157,11 @@ pub trait Adapter: Send + Sync + 'static {
 
     /// What it can do.
     fn abilities(&self) -> Abilities;
+
+    /// Why this device is not reached this way, where it is known before it is asked; none where it may be.
+    fn objection(&self, _device: &Code) -> Option<&'static str> {
+        None
+    }
 
     /// Asks the device what it is.
     fn identify<'a>(&'a self, context: &'a Context) -> Doing<'a, Identity>;
@@ -182,10 +196,10 @@ pub trait Adapter: Send + Sync + 'static {
     /// Takes back our commit that waits for its confirmation; nothing where none does.
     fn abort<'a>(&'a self, context: &'a Context) -> Doing<'a, ()>;
 
-    /// Lets the time of our commit that waits for its confirmation begin anew. False where this way has no means to: the
-    /// device then keeps the time that it was armed with.
-    fn extend<'a>(&'a self, _context: &'a Context, _candidate: &'a Candidate) -> Doing<'a, bool> {
-        Box::pin(async { Ok(false) })
+    /// Lets the time of our commit that waits for its confirmation begin anew. Where this way has no means to, the device
+    /// keeps the time that it was armed with, and the answer says why.
+    fn extend<'a>(&'a self, _context: &'a Context, _candidate: &'a Candidate) -> Doing<'a, Extended> {
+        Box::pin(async { Ok(Extended::Kept("this transport has no means to extend it")) })
     }
 
     /// Makes what ran before the candidate run again, after a confirmation.

@@ -2,7 +2,7 @@
 
 use super::{Asked, Job, Phase, Progress, Step, StepStatus};
 use crate::{
-    approval::{Approvals, Glass},
+    approval::{self, Approvals, Glass},
     event::{Cause, End, Event, Recorded, StepResult},
     spec::{Criticality, StepIndex},
 };
@@ -74,14 +74,12 @@ impl Job {
             Event::Released { .. } => self.held.take().map(drop).ok_or("it is not held"),
             Event::Approved { key, role, .. } => {
                 self.forward()?;
-                let approvals = self.approvals.as_mut().ok_or("it needs no approval")?;
-                approvals.approve(*key, *role, at_ms).map_err(|_| "this approval does not count")
+                approval::approved(self.approvals.as_mut(), *key, *role, at_ms)
             }
             Event::GlassBroken { key, role, reason } => {
                 self.forward()?;
                 let glass = Glass { key: *key, role: *role, reason: reason.clone() };
-                let approvals = self.approvals.as_mut().ok_or("it needs no approval")?;
-                approvals.break_glass(glass, at_ms).map_err(|_| "the glass is not this one's to break")
+                approval::glass_broken(self.approvals.as_mut(), glass, at_ms)
             }
             Event::Skipped { step, .. } => self.skipped(*step),
             Event::RetryRequested { steps, .. } => self.retry(steps, at_ms),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 pub use self::step::{Due, MAX_INTERRUPTIONS, Progress, Step, StepStatus};
 use crate::{
-    approval::Approvals,
+    approval::{self, Approvals},
     error::{self, StepError, Trouble},
-    event::{Cause, End, Event, Recorded, Seq},
+    event::{Cause, End, Event, EventError, Recorded, Seq},
     spec::{Criticality, JobId, JobSpec, SpecError, StepIndex, StepSpec},
 };
 
@@ -146,6 +146,15 @@ impl Job {
         self.next_seq = seq.saturating_add(1);
         self.changed_ms = recorded.at_ms;
         Ok(())
+    }
+
+    /// What is approved, as a hash in hex: of its first event, which says everything that it may do.
+    ///
+    /// # Errors
+    /// An event that can't be written was never read.
+    pub fn change(&self) -> Result<String, EventError> {
+        let event = Event::Started(Box::new((*self.spec).clone()));
+        Ok(approval::change(&Recorded { at_ms: self.started_ms, event }.encode(self.id, 0)?))
     }
 
     /// Whether everybody agreed who has to.

@@ -87,7 +87,9 @@ impl Desk {
         let rollout = self.rollout(id).await?;
         let (approvals, roles) = self.asked(rollout.approvals.as_ref(), &devices(&rollout), &key).await?;
         let role = approvals.may_approve(&key, &roles, self.clock.now_ms())?;
-        self.ask_rollout(id, Event::Approved { key, role, reason: words(reason)? }).await
+        let rollout = self.ask_rollout(id, Event::Approved { key, role, reason: words(reason)? }).await?;
+        self.count_approval();
+        Ok(rollout)
     }
 
     /// Has it begin without the approvals that it needs: recorded, counted and logged as an error.

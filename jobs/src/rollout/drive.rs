@@ -9,9 +9,10 @@ use causeway_interface::Code;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 
 use super::{
-    event::{Event, Outcome, Place, Recorded},
+    event::{Event, Outcome, Place, Recorded, is_rollout},
     health::Health,
-    next::{Action, Work, next},
+    next::{Action, Room, Work, next_within},
+    pace,
     state::Rollout,
 };
 use crate::{
@@ -49,7 +50,11 @@ pub struct Driver<'a> {
 /// # Errors
 /// The store, or events that make no rollout.
 pub async fn load(store: &dyn JobStore, id: JobId) -> Result<Rollout, RunError> {
-    load_rows(id, &read(store, id).await?)
+    let rows = read(store, id).await?;
+    if rows.first().is_some_and(|first| !is_rollout(&first.text)) {
+        return Err(RunError::OtherKind(id, "rollout"));
+    }
+    load_rows(id, &rows)
 }
 
 /// A rollout of what was read.
@@ -76,8 +81,21 @@ impl<'a> Driver<'a> {
             if clock.now_ms() >= self.lease.renew_ms(poll_ms) {
                 self.renew(&mut rollout).await?;
             }
+            let pace = self.runner.pace.as_deref().filter(|_| pace::counts(&rollout));
+            let mut turn = match pace {
+                Some(pace) => Some(pace.turn().await),
+                None => None,
+            };
             let now_ms = clock.now_ms();
-            match next(&rollout, now_ms) {
+            let room = match (pace, &mut turn) {
+                (Some(pace), Some(turn)) => pace.room(turn, self.runner.store.as_ref(), &rollout, now_ms).await?,
+                (_, _) => Room::ANY,
+            };
+            let action = next_within(&rollout, now_ms, room);
+            if !matches!(action, Action::Record(_)) {
+                turn = None;
+            }
+            match action {
                 Action::Over | Action::Rest => return Ok(()),
                 Action::Record(event) => self.record(&mut rollout, now_ms, vec![event]).await?,
                 Action::Do(work) => {
@@ -91,6 +109,7 @@ impl<'a> Driver<'a> {
                     }
                 }
             }
+            drop(turn);
         }
     }
 

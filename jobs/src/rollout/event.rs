@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::spec::RolloutSpec;
 use crate::{
     approval::Role,
-    event::{EventError, MAX_EVENT_BYTES, Seq},
+    event::{EventError, Seq, read, write},
     spec::JobId,
 };
 
@@ -232,11 +232,7 @@ impl Recorded {
     /// [`EventError::TooLong`].
     pub fn encode(&self, job: JobId, seq: Seq) -> Result<String, EventError> {
         let stored = Stored { rollout: VERSION, at_ms: self.at_ms, event: &self.event };
-        let text = serde_json::to_string(&stored).map_err(|source| EventError::Undecodable { job, seq, source })?;
-        if text.len() > MAX_EVENT_BYTES {
-            return Err(EventError::TooLong { job, seq, bytes: text.len() });
-        }
-        Ok(text)
+        write(&stored, job, seq)
     }
 
     /// From a store; anything may be there.
@@ -244,15 +240,7 @@ impl Recorded {
     /// # Errors
     /// [`EventError`].
     pub fn decode(job: JobId, seq: Seq, text: &str) -> Result<Self, EventError> {
-        if text.len() > MAX_EVENT_BYTES {
-            return Err(EventError::TooLong { job, seq, bytes: text.len() });
-        }
-        let wrong = |source| EventError::Undecodable { job, seq, source };
-        let version: Version = serde_json::from_str(text).map_err(wrong)?;
-        if version.rollout != VERSION {
-            return Err(EventError::Version { job, seq, found: version.rollout });
-        }
-        let stored: Stored<Event> = serde_json::from_str(text).map_err(wrong)?;
+        let stored: Stored<Event> = read(text, job, seq, |version: Version| version.rollout, VERSION)?;
         Ok(Self { at_ms: stored.at_ms, event: stored.event })
     }
 }

@@ -3,9 +3,15 @@
 use super::{
     event::{Cause, Event, Outcome, Place, Recorded},
     health::Soaked,
+    spec::MAX_MS,
     state::{Device, Phase, Progress, Rollout, Soaking},
 };
-use crate::{approval::Glass, error, job::Asked, spec::JobId};
+use crate::{
+    approval::{self, Glass},
+    error,
+    job::Asked,
+    spec::JobId,
+};
 
 /// First wait for a device that another job holds; each further one is twice as long.
 const DEFER_MS: u64 = 30_000;
@@ -104,14 +110,12 @@ impl Rollout {
             }
             Event::Approved { key, role, .. } => {
                 self.forward()?;
-                let approvals = self.approvals.as_mut().ok_or("it needs no approval")?;
-                approvals.approve(*key, *role, at_ms).map_err(|_| "this approval does not count")
+                approval::approved(self.approvals.as_mut(), *key, *role, at_ms)
             }
             Event::GlassBroken { key, role, reason } => {
                 self.forward()?;
                 let glass = Glass { key: *key, role: *role, reason: reason.clone() };
-                let approvals = self.approvals.as_mut().ok_or("it needs no approval")?;
-                approvals.break_glass(glass, at_ms).map_err(|_| "the glass is not this one's to break")
+                approval::glass_broken(self.approvals.as_mut(), glass, at_ms)
             }
             Event::Ended(end) => {
                 if self.end(at_ms).as_ref() != Some(end) {
@@ -149,10 +153,9 @@ impl Rollout {
         if count > self.budget_left(at_ms) {
             return Err("the budget is used up");
         }
-        if let Some(budget) = self.spec.budget {
-            self.spent.retain(|(spent_ms, _)| spent_ms.saturating_add(budget.per_ms) > at_ms);
-            self.spent.push_back((at_ms, count));
-        }
+        // Also without a budget of its own: there may be one over all rollouts.
+        self.spent.retain(|(spent_ms, _)| spent_ms.saturating_add(MAX_MS) > at_ms);
+        self.spent.push_back((at_ms, count));
         for place in places {
             if let Some(device) = self.devices.get_mut(usize::from(*place)) {
                 device.forward = Progress::Began { at_ms };

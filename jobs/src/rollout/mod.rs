@@ -9,7 +9,9 @@
 //! further device is begun, and every device of that wave goes back to what it ran; waves that soaked stay. A device that
 //! can't be brought back is named. Going back waits for no window, no budget and no ledger.
 //!
-//! What it does not do: judge health (see [`Oracles`]); share a budget with other rollouts.
+//! Budgets are a rollout's own, and one over all of them where a controller has it ([`crate::Runner::paced`]).
+//!
+//! What it does not do: judge health (see [`Oracles`]).
 
 pub mod desk;
 mod drive;
@@ -17,11 +19,15 @@ pub mod event;
 mod fold;
 mod health;
 pub mod next;
+mod pace;
 mod spec;
 mod state;
 mod status;
 
-pub(crate) use self::drive::{Driver, load_rows};
+pub(crate) use self::{
+    drive::{Driver, load_rows},
+    pace::Pace,
+};
 pub use self::{
     event::{Cause, End, Event, Outcome, Place, Recorded, is_rollout},
     health::{Health, NoOracles, Oracles, Soak, Soaked},

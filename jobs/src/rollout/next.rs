@@ -37,17 +37,37 @@ pub enum Action {
     Over,
 }
 
-/// What is to be done next with a rollout that this controller holds.
+/// How many devices may be begun now as far as other rollouts are concerned, and when some more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// How many.
+    pub devices: u32,
+    /// When more, in unix ms, where that is known.
+    pub back_ms: Option<u64>,
+}
+
+impl Room {
+    /// Nobody else counts.
+    pub const ANY: Self = Self { devices: u32::MAX, back_ms: None };
+}
+
+/// What is to be done next with a rollout that this controller holds, where no other one counts.
 #[must_use]
 pub fn next(rollout: &Rollout, now_ms: u64) -> Action {
+    next_within(rollout, now_ms, Room::ANY)
+}
+
+/// What is to be done next with a rollout that this controller holds.
+#[must_use]
+pub fn next_within(rollout: &Rollout, now_ms: u64, room: Room) -> Action {
     match &rollout.phase {
-        Phase::Forward => forward(rollout, now_ms),
+        Phase::Forward => forward(rollout, now_ms, room),
         Phase::Back(_) => back(rollout, now_ms),
         Phase::Ended(_) => Action::Over,
     }
 }
 
-fn forward(rollout: &Rollout, now_ms: u64) -> Action {
+fn forward(rollout: &Rollout, now_ms: u64, others: Room) -> Action {
     if let Some(asked) = &rollout.cancel {
         let cause = Cause::Cancelled { actor: asked.actor.clone(), reason: asked.reason.clone() };
         return Action::Record(Event::BackBegan(cause));
@@ -73,7 +93,7 @@ fn forward(rollout: &Rollout, now_ms: u64) -> Action {
     }
     let mut work = under_way(rollout);
     if rollout.paused.is_none() {
-        let (due, wake_ms) = due(rollout, now_ms);
+        let (due, wake_ms) = due(rollout, now_ms, others);
         if !due.is_empty() {
             return Action::Record(Event::Began { places: due, back: false });
         }
@@ -83,8 +103,8 @@ fn forward(rollout: &Rollout, now_ms: u64) -> Action {
 }
 
 /// Devices that may be begun now, or when the first of them may.
-fn due(rollout: &Rollout, now_ms: u64) -> (Vec<Place>, Option<u64>) {
-    let budget = usize::try_from(rollout.budget_left(now_ms)).unwrap_or(usize::MAX);
+fn due(rollout: &Rollout, now_ms: u64, others: Room) -> (Vec<Place>, Option<u64>) {
+    let budget = usize::try_from(rollout.budget_left(now_ms).min(others.devices)).unwrap_or(usize::MAX);
     let (mut due, mut first_ms) = (Vec::new(), None::<u64>);
     let mut later = |at_ms: u64| first_ms = Some(first_ms.map_or(at_ms, |first| first.min(at_ms)));
     for (place, _) in rollout.wave_devices() {
@@ -94,8 +114,8 @@ fn due(rollout: &Rollout, now_ms: u64) -> (Vec<Place>, Option<u64>) {
             None => {}
         }
     }
-    if let Some(at_ms) = rollout.budget_back_ms(now_ms).filter(|_| due.len() > budget) {
-        later(at_ms);
+    if due.len() > budget {
+        [rollout.budget_back_ms(now_ms), others.back_ms].into_iter().flatten().for_each(later);
     }
     due.truncate(room(rollout).min(budget));
     (due, first_ms)

@@ -24,7 +24,15 @@ pub const MAX_AT_ONCE: u16 = 256;
 /// Looks of all soaks together at most.
 const MAX_LOOKS: u64 = 8_000;
 /// Longest soak, window of a budget and limit: four weeks.
-const MAX_MS: u64 = 28 * 24 * 3_600_000;
+pub(super) const MAX_MS: u64 = 28 * 24 * 3_600_000;
+
+impl Budget {
+    /// Whether anything can be begun within it.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.devices > 0 && (1..=MAX_MS).contains(&self.per_ms)
+    }
+}
 
 /// So many devices are begun in such a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +74,9 @@ pub struct RolloutSpec {
     pub trigger: Trigger,
     /// Who asked for it.
     pub actor: String,
+    /// Why, in words; empty where nobody said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
     /// Who has to agree before a device is touched; nobody where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Need>,
@@ -117,6 +128,8 @@ pub struct RolloutRequest {
     pub trigger: Trigger,
     /// Who asks.
     pub actor: String,
+    /// Why, in words; may be empty.
+    pub message: String,
     /// By which key, where that is known.
     pub proposer: Option<Key>,
 }
@@ -148,7 +161,7 @@ pub enum SpecError {
     #[error("a device has at most {MAX_WINDOWS} windows, of the week, and a change fits into one of them")]
     Windows,
     /// Too many words.
-    #[error("the actor's name has 1 to 256 bytes and no control characters")]
+    #[error("the actor's name and the message have at most 256 bytes and no control characters, and there is an actor")]
     Actor,
 }
 
@@ -178,6 +191,7 @@ impl RolloutSpec {
             room_ms: policy.confirm_within_ms,
             trigger: request.trigger,
             actor: request.actor.clone(),
+            message: request.message.clone(),
             approval,
         };
         spec.check()?;
@@ -207,7 +221,7 @@ impl RolloutSpec {
         if !times || (by_health && (look_ms == 0 || looks > MAX_LOOKS || limit_ms < for_ms)) {
             return Err(SpecError::Soak);
         }
-        let budget = self.budget.is_none_or(|b| b.devices > 0 && (1..=MAX_MS).contains(&b.per_ms));
+        let budget = self.budget.is_none_or(|budget| budget.is_sound());
         if !(1..=MAX_AT_ONCE).contains(&self.at_once) || !budget {
             return Err(SpecError::Pace);
         }
@@ -219,7 +233,8 @@ impl RolloutSpec {
         if !fits(&self.windows) || !own {
             return Err(SpecError::Windows);
         }
-        if are_words(&self.actor) { Ok(()) } else { Err(SpecError::Actor) }
+        let message = self.message.is_empty() || are_words(&self.message);
+        if are_words(&self.actor) && message { Ok(()) } else { Err(SpecError::Actor) }
     }
 
     /// One of its devices.

@@ -9,7 +9,13 @@ use super::{
     health::Soaked,
     spec::{RolloutSpec, SpecError},
 };
-use crate::{approval::Approvals, event::Seq, job::Asked, spec::JobId, window};
+use crate::{
+    approval::{self, Approvals},
+    event::{EventError, Seq},
+    job::Asked,
+    spec::JobId,
+    window,
+};
 
 /// How far a device's job has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +133,7 @@ pub struct Rollout {
     pub approvals: Option<Approvals>,
     /// Who works on it, as far as the events say.
     pub holder: Option<String>,
-    /// Devices that were begun within the time of the budget: when, and how many.
+    /// Devices that were begun within the longest time of a budget: when, and how many.
     pub(super) spent: VecDeque<(u64, u32)>,
     /// Time of the first event.
     pub started_ms: u64,
@@ -243,12 +249,26 @@ impl Rollout {
         budget.devices.saturating_sub(spent)
     }
 
+    /// Devices that were begun within the longest time of a budget: when, in unix ms, and how many.
+    pub fn begun(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.spent.iter().copied()
+    }
+
     /// When some of the budget comes back.
     #[must_use]
     pub fn budget_back_ms(&self, now_ms: u64) -> Option<u64> {
         let budget = self.spec.budget?;
         let ends = self.spent.iter().filter(|(_, count)| *count > 0).map(|(at, _)| at.saturating_add(budget.per_ms));
         ends.filter(|end_ms| *end_ms > now_ms).min()
+    }
+
+    /// What is approved, as a hash in hex: of its first event, which says everything that it may do.
+    ///
+    /// # Errors
+    /// An event that can't be written was never read.
+    pub fn change(&self) -> Result<String, EventError> {
+        let event = Event::Started(Box::new((*self.spec).clone()));
+        Ok(approval::change(&Recorded { at_ms: self.started_ms, event }.encode(self.id, 0)?))
     }
 
     /// Whether everybody agreed who has to.

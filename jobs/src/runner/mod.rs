@@ -6,6 +6,7 @@
 
 mod hold;
 mod lease;
+pub mod near;
 
 use std::{
     sync::{
@@ -20,8 +21,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::hold::Hold;
 pub(crate) use self::lease::Lease;
+use self::{
+    hold::Hold,
+    near::{Reach, Taken},
+};
 use crate::{
     clock,
     desk::Desk,
@@ -29,7 +33,7 @@ use crate::{
     event::{Event, EventError, Recorded},
     job::{FoldError, Job},
     kinds::Policy,
-    rollout::{self, NoOracles, Oracles, Rollout},
+    rollout::{self, Budget, NoOracles, Oracles, Pace, Rollout},
     spec::JobId,
     store::{Append, Claim, JobStore, MAX_PAGE, Row, StoreError, Summary},
 };
@@ -87,6 +91,9 @@ pub enum RunError {
     /// The lease was not renewed in time, or went to somebody else.
     #[error("the lease was lost")]
     LeaseLost,
+    /// A device can't be worked on from here any more.
+    #[error("a device of the job is out of this controller's reach")]
+    OutOfReach,
     /// Events that can't be read.
     #[error("the job's events can not be read")]
     Event(#[from] EventError),
@@ -96,6 +103,9 @@ pub enum RunError {
     /// Events that make no rollout.
     #[error("the rollout's events make no sense")]
     Rollout(#[from] rollout::FoldError),
+    /// A rollout where a job was asked for, or the other way round.
+    #[error("number {0} is not a {1}")]
+    OtherKind(JobId, &'static str),
 }
 
 impl RunError {
@@ -104,8 +114,10 @@ impl RunError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Fenced) | Self::LeaseLost => crate::error::LEASE_LOST.code,
+            Self::OutOfReach => crate::error::OUT_OF_REACH.code,
             Self::Store(_) => crate::error::STORE.code,
             Self::Event(_) | Self::Fold(_) | Self::Rollout(_) => crate::error::UNDECODABLE.code,
+            Self::OtherKind(..) => crate::error::OTHER_KIND.code,
         }
     }
 }
@@ -122,6 +134,10 @@ pub struct Runner {
     /// What jobs of rollouts are made by.
     policy: Policy,
     pub(crate) oracles: Arc<dyn Oracles>,
+    /// What is reached from here; everything where there is none.
+    reach: Option<Arc<dyn Reach>>,
+    /// How many devices all rollouts together may begin in a time.
+    pub(crate) pace: Option<Arc<Pace>>,
     /// Rollouts in hand: they wait for jobs, and must not take their room.
     rollouts: Arc<AtomicUsize>,
 }
@@ -138,6 +154,8 @@ impl Runner {
             wake: Arc::default(),
             policy: Policy::default(),
             oracles: Arc::new(NoOracles),
+            reach: None,
+            pace: None,
             rollouts: Arc::default(),
         }
     }
@@ -147,6 +165,20 @@ impl Runner {
     #[must_use]
     pub fn rolling(mut self, policy: Policy, oracles: Arc<dyn Oracles>) -> Self {
         (self.policy, self.oracles) = (policy, oracles);
+        self
+    }
+
+    /// With what it reaches: of a store that several controllers share it takes the jobs whose devices are here.
+    #[must_use]
+    pub fn reaching(mut self, reach: Arc<dyn Reach>) -> Self {
+        self.reach = Some(reach);
+        self
+    }
+
+    /// With a budget over all rollouts, beside those that they have of their own; as many as there are where there is none.
+    #[must_use]
+    pub fn paced(mut self, budget: Option<Budget>) -> Self {
+        self.pace = budget.map(|budget| Arc::new(Pace::new(budget)));
         self
     }
 
@@ -180,16 +212,15 @@ impl Runner {
             // Counted from before the store was asked: its clock began no earlier.
             let asked_ms = self.engine.clock.now_ms();
             if free > 0 {
-                let claim = self.store.claim(self.config.holder.clone(), clock::ms(self.config.lease), free);
-                match claim.await {
+                match self.claim(free).await {
                     Ok(claims) => claimed = claims,
                     Err(error) => tracing::warn!(%error, "no jobs can be claimed"),
                 }
             }
             let any = !claimed.is_empty();
-            for claim in claimed {
+            for (claim, taken) in claimed {
                 let (runner, stop) = (self.clone(), stop.clone());
-                working.spawn(async move { runner.work(claim, asked_ms, stop).await });
+                working.spawn(async move { runner.work(claim, taken, asked_ms, stop).await });
             }
             if any {
                 continue;
@@ -212,12 +243,13 @@ impl Runner {
     }
 
     /// Works on a job that was claimed, until it is over, or it has to be let go of.
-    async fn work(&self, claim: Claim, asked_ms: u64, mut stop: watch::Receiver<bool>) {
+    async fn work(&self, claim: Claim, taken: Taken, asked_ms: u64, mut stop: watch::Receiver<bool>) {
         let lasts_ms = clock::ms(self.config.lease);
         let lease = Lease { claim, lasts_ms, until_ms: asked_ms.saturating_add(lasts_ms) };
         let ended = tokio::select! {
             biased;
             ended = self.go(lease) => ended,
+            () = self.has_gone(&taken) => Err(RunError::OutOfReach),
             _ = stop.wait_for(|stop| *stop) => Ok(()),
         };
         match ended {
@@ -228,6 +260,10 @@ impl Runner {
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(job = %claim.job, code = error.code(), %error, ?cause, "a job was let go of");
+                if matches!(error, RunError::OutOfReach) {
+                    // Whoever reaches its devices goes on at once. Best effort, as above.
+                    let _ = self.store.release(claim).await;
+                }
                 if let RunError::Event(_) | RunError::Fold(_) | RunError::Rollout(_) = error {
                     let words = format!("{}: {}", error, cause.unwrap_or_default());
                     if let Err(error) = self.store.set_broken(claim, words).await {
@@ -247,7 +283,12 @@ impl Runner {
             self.wake.notify_one();
             return rollout::Driver::new(self, lease).go(rollout::load_rows(lease.claim.job, &rows)?).await;
         }
-        Hold::new(self, lease).go(folded(lease.claim.job, &rows)?).await
+        let job = folded(lease.claim.job, &rows)?;
+        // Another controller may have what this one has not: an address, a transport.
+        if self.shares() && job.cancel.is_none() && self.engine.registry.check(&job.spec).is_err() {
+            return Err(RunError::OutOfReach);
+        }
+        Hold::new(self, lease).go(job).await
     }
 
     /// Takes in what somebody else added.
@@ -348,7 +389,11 @@ impl Drop for Aside {
 /// # Errors
 /// The store, or events that make no job.
 pub async fn load(store: &dyn JobStore, id: JobId) -> Result<Job, RunError> {
-    folded(id, &read(store, id).await?)
+    let rows = read(store, id).await?;
+    if rows.first().is_some_and(|first| rollout::is_rollout(&first.text)) {
+        return Err(RunError::OtherKind(id, "job"));
+    }
+    folded(id, &rows)
 }
 
 fn folded(id: JobId, rows: &[Row]) -> Result<Job, RunError> {

@@ -250,6 +250,17 @@ pub struct Claim {
     pub token: i64,
 }
 
+/// A job that has something to do, and that nobody holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which.
+    pub job: JobId,
+    /// Its devices, sorted; none of a rollout, whose jobs have them.
+    pub devices: Vec<Code>,
+    /// How long nobody has held it or asked anything of it, in ms of the store's clock.
+    pub idle_ms: u64,
+}
+
 /// Which jobs are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -263,12 +274,17 @@ pub struct Filter {
     pub parent: Option<JobId>,
     /// Numbered below this one.
     pub before: Option<JobId>,
+    /// Of this kind, by name.
+    pub kind: Option<String>,
 }
 
 /// What the engine asks of a database.
 pub trait JobStore: Send + Sync + 'static {
     /// Its name, for logs and metrics.
     fn name(&self) -> &'static str;
+
+    /// Whether several controllers may use it.
+    fn is_shared(&self) -> bool;
 
     /// Keeps a new job, which then holds its devices.
     ///
@@ -290,11 +306,20 @@ pub trait JobStore: Send + Sync + 'static {
     /// preceded by something new: a reader that goes on from the last position misses nothing.
     fn feed(&self, after: Position, limit: usize) -> Answer<'_, Vec<Row>>;
 
+    /// The position of the latest event that [`JobStore::feed`] tells by now.
+    fn tail(&self) -> Answer<'_, Position>;
+
     /// What a step left.
     fn artifact(&self, job: JobId, name: String) -> Answer<'_, Option<Vec<u8>>>;
 
     /// Leases up to `limit` jobs that have something to do and that nobody holds, the oldest first.
     fn claim(&self, holder: String, lease_ms: u64, limit: usize) -> Answer<'_, Vec<Claim>>;
+
+    /// Jobs that [`JobStore::claim`] would lease, numbered above `after`, the oldest first, at most `limit`.
+    fn waiting(&self, after: JobId, limit: usize) -> Answer<'_, Vec<Waiting>>;
+
+    /// Leases those of these jobs, at most [`MAX_PAGE`], that have something to do and that nobody holds.
+    fn claim_these(&self, holder: String, lease_ms: u64, jobs: Vec<JobId>) -> Answer<'_, Vec<Claim>>;
 
     /// Makes a lease that is not over last longer. Answers the number of the job's next event: somebody may have asked something.
     ///
@@ -329,6 +354,11 @@ pub trait JobStore: Send + Sync + 'static {
     /// Forgets ended jobs that were last changed before a time of the store's clock, at most `limit` of them. Answers how many.
     /// Those that are part of one that is under way are kept: it may have to go back to what they found.
     fn prune(&self, before_ms: u64, limit: usize) -> Answer<'_, usize>;
+}
+
+/// Devices' codes as a store has them.
+fn codes(texts: &[String]) -> Result<Vec<Code>, StoreError> {
+    texts.iter().map(|text| text.parse().map_err(|_| StoreError::Corrupt("a device's code"))).collect()
 }
 
 /// Whether a bound forbids this append.

@@ -22,6 +22,11 @@ impl Strategy for Eos {
         &[Transport::AgentPull, Transport::EapiPush, Transport::InMemory]
     }
 
+    /// A session begins with what runs: what is entered comes on top of it.
+    fn again(&self, told: &str) -> String {
+        causeway_agent::eos::again(told)
+    }
+
     fn objection(&self, candidate: &Candidate) -> Option<String> {
         let mut lines = candidate.text.lines().enumerate();
         let leaves = |line: &str| line.split_whitespace().next().is_some_and(|word| LEAVES_SESSION.contains(&word));

@@ -2,7 +2,36 @@
 //! is brought, verified, kept and taken back.
 //!
 //! Most of it is alike; what is alike is in the provided methods, over [`Adapter`]'s verbs. A family is one file that
-//! says what is different, and one line in [`crate::registry::Registry::standard`].
+//! says what is different, and one line in [`crate::registry::Registry::standard`]:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use causeway_jobs::{
+//!     Registry,
+//!     spec::{Family, Target, Transport},
+//!     strategy::Strategy,
+//! };
+//!
+//! /// Another kind of simulated router, which only its agent reaches.
+//! struct Another;
+//!
+//! impl Strategy for Another {
+//!     fn family(&self) -> Family {
+//!         Family::Simulator
+//!     }
+//!
+//!     fn transports(&self) -> &'static [Transport] {
+//!         &[Transport::AgentPull]
+//!     }
+//! }
+//!
+//! let registry = Registry::standard().with(Arc::new(Another));
+//! let device = "r1".parse().unwrap();
+//! let target = Target { device, family: Family::Simulator, transport: Transport::InMemory };
+//! let refused = registry.pair(&target).map(|_| ()).unwrap_err();
+//! assert!(refused.message.contains("are reached over agent-pull, not over in-memory"));
+//! ```
 
 mod eos;
 mod frr;
@@ -56,6 +85,11 @@ pub trait Strategy: Send + Sync + 'static {
     /// A text that must not be sent to such a device; none where it may.
     fn objection(&self, _candidate: &Candidate) -> Option<String> {
         None
+    }
+
+    /// A text that makes a device run again what it told of itself; the same where it takes what it tells.
+    fn again(&self, told: &str) -> String {
+        told.to_owned()
     }
 
     /// Finds out what the device is.
@@ -125,7 +159,7 @@ pub trait Strategy: Send + Sync + 'static {
         candidate: &'a Candidate,
         before: Option<&'a str>,
     ) -> Outcome<'a, Did> {
-        Box::pin(rollback(adapter, context, candidate, before))
+        Box::pin(rollback(adapter, context, candidate, before, |told| self.again(told)))
     }
 }
 
@@ -196,6 +230,7 @@ async fn rollback(
     context: &Context,
     candidate: &Candidate,
     before: Option<&str>,
+    again: impl Fn(&str) -> String + Send,
 ) -> Result<Did, StepError> {
     let Abilities { reads_back, .. } = adapter.abilities();
     let mut standing = adapter.standing(context, candidate).await?;
@@ -215,7 +250,7 @@ async fn rollback(
         let Some(before) = before else {
             return Err(error::NO_BACKUP.critical(Trouble::Other, "it was confirmed, and no backup was taken"));
         };
-        adapter.restore(context, candidate, before).await?;
+        adapter.restore(context, candidate, &again(before)).await?;
         restored = true;
     }
     if let Some(before) = before.filter(|_| reads_back) {

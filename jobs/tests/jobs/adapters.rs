@@ -16,7 +16,7 @@ use causeway_agent::{
 use causeway_interface::Code;
 use causeway_jobs::{
     adapter::{
-        Adapter, AdapterError, Candidate, Context, Doing, Pending,
+        Adapter, AdapterError, Candidate, Context, Doing, Extended, Pending,
         agent_pull::{AgentPort, AgentPull, AgentReport, AgentView, Offer, Word},
         driver::DriverAdapter,
         memory::{Fault, Op, SimulatedDevice, SimulatedFleet},
@@ -144,6 +144,7 @@ struct FakeAgents {
     fleet: SimulatedFleet,
     clock: Clock,
     told: Mutex<(Option<Offer>, Option<AgentReport>, bool)>,
+    extended: Mutex<u32>,
 }
 
 impl FakeAgents {
@@ -198,6 +199,7 @@ impl AgentPort for FakeAgents {
                 family: heard.ok().and_then(|identity| identity.family),
                 running,
                 report,
+                extended: *self.extended.lock().unwrap(),
             })
         })
     }
@@ -212,10 +214,24 @@ impl AgentPort for FakeAgents {
         })
     }
 
+    fn problems<'a>(&'a self, _: &'a Code) -> Doing<'a, Vec<String>> {
+        Box::pin(async { self.fleet.problems(&context(false), &candidate(NEW)).await })
+    }
+
     fn confirm<'a>(&'a self, _: &'a Code, _: TextHash) -> Doing<'a, ()> {
         Box::pin(async {
             self.told.lock().unwrap().2 = true;
             Ok(())
+        })
+    }
+
+    fn extend<'a>(&'a self, _: &'a Code, _: TextHash) -> Doing<'a, Option<u32>> {
+        Box::pin(async {
+            let offer = self.told.lock().unwrap().0.clone().unwrap();
+            let context = Context { confirm_within_ms: offer.confirm_within_ms, ..context(true) };
+            assert_eq!(self.fleet.extend(&context, &offer.candidate).await?, Extended::Anew);
+            *self.extended.lock().unwrap() = 3;
+            Ok(Some(3))
         })
     }
 
@@ -246,7 +262,12 @@ impl Bench {
                 Box::new(DriverAdapter::new(which, BTreeMap::from([(device(), Arc::new(driver))])))
             }
             Transport::AgentPull => {
-                let port = FakeAgents { fleet: fleet.clone(), clock: Arc::clone(&clock), told: Mutex::default() };
+                let port = FakeAgents {
+                    fleet: fleet.clone(),
+                    clock: Arc::clone(&clock),
+                    told: Mutex::default(),
+                    extended: Mutex::default(),
+                };
                 Box::new(AgentPull::new(port, Arc::clone(&clock)))
             }
         };
@@ -358,6 +379,24 @@ fn every_adapter_says_what_went_wrong_and_leaves_old_or_new() {
 }
 
 #[test]
+fn a_time_that_begins_anew_counts_from_then_and_where_it_can_not_the_adapter_says_so() {
+    each(async |bench| {
+        let (adapter, context) = (&bench.adapter, context(true));
+        adapter.commit(&context, &candidate(NEW)).await.unwrap();
+        sleep(bench.clock.as_ref(), Duration::from_millis(CONFIRM_MS / 2)).await;
+        let can = adapter.transport() != Transport::EapiPush;
+        match bench.bounded(adapter.extend(&context, &candidate(NEW))).await.unwrap().unwrap() {
+            Extended::Anew => assert!(can),
+            Extended::Kept(why) => assert!(!can && !why.is_empty()),
+        }
+        sleep(bench.clock.as_ref(), Duration::from_millis(CONFIRM_MS * 3 / 4)).await;
+        assert_eq!(bench.running() == NEW, can, "{}", adapter.transport().name());
+        sleep(bench.clock.as_ref(), Duration::from_millis(CONFIRM_MS / 2)).await;
+        assert_eq!(bench.running(), OLD, "it begins anew once for each word");
+    });
+}
+
+#[test]
 fn a_step_gone_silent_is_unreachable_and_never_good() {
     each(async |bench| {
         let (adapter, context) = (&bench.adapter, context(true));
@@ -372,18 +411,12 @@ fn a_step_gone_silent_is_unreachable_and_never_good() {
 }
 
 #[test]
-fn lost_neighbours_are_told_where_the_controller_looks_itself() {
-    for which in [Transport::InMemory, Transport::EapiPush] {
-        in_virtual_time(async |time| {
-            let bench = Bench::new(which, &time);
-            let context = context(false);
-            bench.adapter.commit(&context, &candidate(NEW)).await.unwrap();
-            bench
-                .fleet
-                .with(&device(), |device| device.problems = vec!["no adjacency any more on eth1".into()])
-                .unwrap();
-            let problems = bench.adapter.problems(&context, &candidate(NEW)).await.unwrap();
-            assert_eq!(problems, ["no adjacency any more on eth1"]);
-        });
-    }
+fn every_adapter_tells_neighbours_that_were_lost_after_the_commit() {
+    each(async |bench| {
+        let (adapter, context) = (&bench.adapter, context(true));
+        adapter.commit(&context, &candidate(NEW)).await.unwrap();
+        bench.fleet.with(&device(), |device| device.problems = vec!["no adjacency any more on eth1".into()]).unwrap();
+        let problems = adapter.problems(&context, &candidate(NEW)).await.unwrap();
+        assert_eq!(problems, ["no adjacency any more on eth1"]);
+    });
 }

@@ -10,7 +10,7 @@ use causeway_agent::bundle::TextHash;
 use causeway_interface::Code;
 use causeway_jobs::{
     adapter::{
-        Adapter, AdapterError, Context, Doing,
+        Adapter, AdapterError, Context, Doing, Extended,
         agent_pull::{AgentPort, AgentReport, AgentView, Offer, Word},
         memory::SimulatedFleet,
     },
@@ -22,6 +22,7 @@ struct Told {
     offer: Option<Offer>,
     report: Option<AgentReport>,
     may_confirm: bool,
+    extended: u32,
     /// No older generation is taken.
     floor: u64,
 }
@@ -119,7 +120,8 @@ impl AgentPort for ModelPort {
             let heard = self.fleet.identify(&context(of, 0)).await;
             let running = self.fleet.with(of, |device| device.running.clone());
             let family = heard.as_ref().ok().and_then(|identity| identity.family);
-            Ok(AgentView { is_heard: heard.is_ok(), family, running, report: self.told(of).report })
+            let told = self.told(of);
+            Ok(AgentView { is_heard: heard.is_ok(), family, running, report: told.report, extended: told.extended })
         })
     }
 
@@ -135,6 +137,13 @@ impl AgentPort for ModelPort {
         })
     }
 
+    fn problems<'a>(&'a self, device: &'a Code) -> Doing<'a, Vec<String>> {
+        Box::pin(async {
+            let Some(offer) = self.told(device).offer else { return Ok(Vec::new()) };
+            self.fleet.problems(&context(device, 0), &offer.candidate).await
+        })
+    }
+
     fn confirm<'a>(&'a self, device: &'a Code, _: TextHash) -> Doing<'a, ()> {
         Box::pin(async {
             self.tell(device, |told| told.may_confirm = true);
@@ -142,11 +151,16 @@ impl AgentPort for ModelPort {
         })
     }
 
-    fn extend<'a>(&'a self, device: &'a Code, hash: TextHash, confirm_within_ms: u64) -> Doing<'a, bool> {
+    fn extend<'a>(&'a self, device: &'a Code, hash: TextHash) -> Doing<'a, Option<u32>> {
         Box::pin(async move {
-            let offer = self.told(device).offer.filter(|offer| offer.candidate.hash() == hash);
-            let Some(offer) = offer else { return Ok(false) };
-            self.fleet.extend(&context(device, confirm_within_ms), &offer.candidate).await
+            let told = self.told(device);
+            let Some(offer) = told.offer.filter(|offer| offer.candidate.hash() == hash) else { return Ok(None) };
+            let number = told.extended + 1;
+            let extended = self.fleet.extend(&context(device, offer.confirm_within_ms), &offer.candidate).await?;
+            if extended == Extended::Anew {
+                self.tell(device, |told| told.extended = number);
+            }
+            Ok(Some(number))
         })
     }
 

@@ -15,7 +15,7 @@ use causeway_jobs::{
     error::{self, StepError, Trouble},
     rollout::{Health, Oracles},
     spec::{Family, JobId, Kind, Target, Wanted},
-    store::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row, StoreError},
+    store::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row, StoreError, Waiting},
     strategy::PreCheck,
 };
 use futures::future::BoxFuture;
@@ -138,6 +138,8 @@ pub struct CutStore {
     pub reached: Notify,
     /// To be rung to let it go on.
     pub go_on: Notify,
+    /// It says that several controllers use it.
+    pub is_shared: bool,
 }
 
 impl CutStore {
@@ -146,7 +148,15 @@ impl CutStore {
     }
 
     pub fn of(inner: Arc<dyn JobStore>, cut: Option<(u64, Cut)>, of: Option<JobId>) -> Arc<Self> {
-        Arc::new(Self { inner, cut, of, appends: AtomicU64::new(0), reached: Notify::new(), go_on: Notify::new() })
+        Arc::new(Self {
+            inner,
+            cut,
+            of,
+            appends: AtomicU64::new(0),
+            reached: Notify::new(),
+            go_on: Notify::new(),
+            is_shared: false,
+        })
     }
 }
 
@@ -176,9 +186,33 @@ impl CutStore {
     }
 }
 
+impl CutStore {
+    /// Never cut off, and shared by several controllers.
+    pub fn shared(inner: Arc<dyn JobStore>) -> Arc<Self> {
+        let (reached, go_on) = (Notify::new(), Notify::new());
+        Arc::new(Self { inner, cut: None, of: None, appends: AtomicU64::new(0), reached, go_on, is_shared: true })
+    }
+}
+
 impl JobStore for CutStore {
     fn name(&self) -> &'static str {
         "cut"
+    }
+
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    fn tail(&self) -> Answer<'_, Position> {
+        self.inner.tail()
+    }
+
+    fn waiting(&self, after: JobId, limit: usize) -> Answer<'_, Vec<Waiting>> {
+        self.inner.waiting(after, limit)
+    }
+
+    fn claim_these(&self, holder: String, lease_ms: u64, jobs: Vec<JobId>) -> Answer<'_, Vec<Claim>> {
+        self.inner.claim_these(holder, lease_ms, jobs)
     }
 
     fn append(&self, append: Append) -> Answer<'_, ()> {

@@ -18,6 +18,7 @@ use causeway_jobs::{
 };
 
 use crate::{
+    covered::{Covered, Hit},
     fakes::{Cut, CutStore, Wrong, text},
     world::{OLD, World, in_virtual_time},
 };
@@ -264,12 +265,23 @@ fn stories() -> Vec<Trouble> {
     ]
 }
 
+fn hit(blow: Blow) -> Hit {
+    match blow {
+        Blow::None => Hit::None,
+        Blow::Dies(..) => Hit::Died,
+        Blow::HeldUp(_) => Hit::TakenOver,
+        Blow::Cancelled(_) | Blow::CancelledLater => Hit::Cancelled,
+    }
+}
+
 fn every_case(kind: Kind) {
     let began = std::time::Instant::now();
     let mut ends: BTreeMap<&str, u32> = BTreeMap::new();
     let mut tried: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut covered = Covered::default();
     let mut one = |what: &'static str, case: Case| {
         let (appends, job) = run(case);
+        covered.count(hit(case.blow), &job);
         *tried.entry(what).or_default() += 1;
         *ends.entry(job.state().name()).or_default() += 1;
         appends
@@ -295,6 +307,7 @@ fn every_case(kind: Kind) {
     let all: u32 = tried.values().sum();
     println!("{}: {all} cases in {:.1?}: {tried:?}; ended {ends:?}", kind.name(), began.elapsed());
     assert!(all > 300, "fewer cases than there are points");
+    covered.judge(kind);
 }
 
 #[test]

@@ -122,6 +122,30 @@ fn one_that_does_not_verify_takes_all_back() {
 }
 
 #[test]
+fn one_that_loses_its_neighbour_after_its_commit_takes_all_back() {
+    for transport in BOTH {
+        let bring = |world: &World| {
+            // One is slow to commit, and meanwhile another one, which has committed, loses a neighbour.
+            world.fleet.with(&world.devices[11], |d| d.fault(Op::Commit, Fault::Hang, 1)).unwrap();
+            let (fleet, clock, device) = (world.fleet.clone(), Arc::clone(&world.clock), world.devices[24]);
+            tokio::spawn(async move {
+                let has_committed = || fleet.with(&device, |d| d.done.contains(&Op::Commit)).unwrap();
+                while !has_committed() {
+                    sleep(clock.as_ref(), Duration::from_millis(100)).await;
+                }
+                sleep(clock.as_ref(), Duration::from_secs(1)).await;
+                fleet.with(&device, |d| d.problems = vec!["no adjacency any more on eth1".to_owned()]).unwrap();
+            });
+        };
+        change(transport, &policy(), bring, |world, job| {
+            assert_eq!((job.state(), run_new(world)), (State::RolledBack, 0));
+            assert_eq!((ended(job, Verb::Commit), ended(job, Verb::Confirm)), (DEVICES, 0));
+            assert_eq!(ended(job, Verb::Verify), DEVICES - 1);
+        });
+    }
+}
+
+#[test]
 fn one_that_is_silent_at_confirm_takes_all_back_also_those_that_confirmed() {
     for transport in BOTH {
         let bring = |world: &World| {
@@ -134,6 +158,20 @@ fn one_that_is_silent_at_confirm_takes_all_back_also_those_that_confirmed() {
             assert!(world.devices.iter().all(saved), "a device would start with what was taken back");
         });
     }
+}
+
+#[test]
+fn one_that_is_heard_of_again_is_taken_back_then_and_not_at_the_end() {
+    let bring = |world: &World| {
+        // From its verification on it is away, for the tries of its confirmation and the first ones of its way back.
+        let away = |d: &mut SimulatedDevice| d.fault_after(Op::Problems, Op::Standing, Fault::Away, 8);
+        world.fleet.with(&world.devices[3], away).unwrap();
+    };
+    change(Transport::InMemory, &policy(), bring, |world, job| {
+        assert_eq!((job.state(), run_new(world)), (State::RolledBack, 0));
+        let took_ms = job.changed_ms - job.started_ms;
+        assert!(took_ms < job.spec.confirm_within_ms / 2, "it was back long before {took_ms} ms");
+    });
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn spec(devices: usize, growth: usize, budget: Option<u32>, in_window: bool) -> 
         own_windows: BTreeMap::new(),
         trigger: Trigger::Cli,
         actor: "tester".into(),
+        message: String::new(),
         proposer: None,
     };
     RolloutSpec::new(&request, &causeway_jobs::kinds::Policy::default(), None).unwrap()

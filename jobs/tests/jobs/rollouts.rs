@@ -186,6 +186,43 @@ fn devices_are_begun_in_their_windows_and_within_the_budget() {
 }
 
 #[test]
+fn rollouts_together_keep_to_a_budget_over_all_of_them() {
+    in_virtual_time(async |time| {
+        let world = World::new(&time, 12);
+        let budget = Budget { devices: 3, per_ms: HOUR_MS };
+        let controller = world.paced_controller("c", Arc::clone(&world.store), Some(budget));
+        // Three rollouts of four devices each, and a dry run of all, which counts for nothing.
+        let mut ids = Vec::new();
+        for n in 0..3 {
+            let mut request = world.rollout(Shape { first: 4, ..Shape::default() });
+            request.targets = request.targets[n * 4..n * 4 + 4].to_vec();
+            ids.push(world.desk.start_rollout(&request).await.unwrap());
+        }
+        let mut dry = world.rollout(Shape { first: 12, ..Shape::default() });
+        (dry.kind, dry.soak.by_health, dry.soak.for_ms) = (Kind::DryRun, false, 0);
+        dry.at_once = 1;
+        let dry = world.desk.start_rollout(&dry).await.unwrap();
+        let mut begun: Vec<u64> = Vec::new();
+        for id in ids {
+            let rollout = world.rolled_out(id).await;
+            assert_eq!(rollout.state(), RolloutState::Done, "{rollout:#?}");
+            for recorded in events(&world, id).await {
+                if let Event::Began { places, back: false } = recorded.event {
+                    begun.extend(places.iter().map(|_| recorded.at_ms));
+                }
+            }
+        }
+        world.rolled_out(dry).await;
+        // A device that another job held was begun again, and counted once.
+        assert!(begun.len() >= 12, "{begun:?}");
+        begun.sort_unstable();
+        let last = begun.last().copied().unwrap();
+        assert!(last - begun[0] >= 3 * HOUR_MS, "12 devices, 3 an hour: {begun:?}");
+        controller.stop().await;
+    });
+}
+
+#[test]
 fn a_paused_rollout_begins_no_device_until_it_is_resumed() {
     in_virtual_time(async |time| {
         let world = World::new(&time, 6);
@@ -339,7 +376,7 @@ fn jobs_and_rollouts_are_told_from_each_other_and_hostile_rows_stop_their_own() 
         }
         let first = world.store.events(ids[0], 0).await.unwrap();
         assert!(is_rollout(&first[0].text));
-        assert_eq!(world.desk.job(ids[0]).await.unwrap_err().kind().code, "CW-JOB-UNDECODABLE");
+        assert_eq!(world.desk.job(ids[0]).await.unwrap_err().kind().code, "CW-JOB-OTHER-KIND");
         let hostile = [
             r#"{"rollout":1,"at_ms":0,"event":{"made":{"place":9,"back":false,"job":1}}}"#,
             r#"{"rollout":2,"at_ms":0,"event":"from a newer one"}"#,

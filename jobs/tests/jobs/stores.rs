@@ -179,6 +179,64 @@ async fn of_many_that_claim_at_once_each_job_goes_to_one(store: &Store) {
     }
 }
 
+async fn what_waits_is_told_with_its_devices_and_given_to_who_chooses_it(store: &Store) {
+    let mut jobs = vec![store.start(new(&["wait-b", "wait-a"])).await.unwrap()];
+    jobs.push(store.start(new(&["wait-c"])).await.unwrap());
+    jobs.push(store.start(new(&["wait-d"])).await.unwrap());
+    let before = JobId(jobs[0].0 - 1);
+    let waiting = async |after| store.waiting(after, 1_000).await.unwrap();
+    let all = waiting(before).await;
+    assert_eq!(all.iter().map(|waiting| waiting.job).collect::<Vec<_>>(), jobs);
+    assert_eq!(all[0].devices, [code("wait-a"), code("wait-b")]);
+    assert!(all.iter().all(|waiting| waiting.idle_ms < LONG_MS));
+    assert_eq!(waiting(jobs[1]).await.len(), 1);
+    assert_eq!(store.waiting(before, 2).await.unwrap().len(), 2);
+
+    let these = vec![jobs[1], jobs[2], JobId(i64::MAX)];
+    let claims = store.claim_these("a".into(), LONG_MS, these.clone()).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| claim.job).collect::<Vec<_>>(), jobs[1..]);
+    assert!(store.claim_these("b".into(), LONG_MS, these).await.unwrap().is_empty(), "somebody has them");
+    assert_eq!(waiting(before).await.len(), 1);
+    store.append(add(jobs[1], 1, Some(claims[0].token), open())).await.unwrap();
+    // Given back, it waits from then on, whenever its last event was.
+    lease_over().await;
+    store.release(claims[0]).await.unwrap();
+    let given = waiting(jobs[0]).await;
+    assert_eq!(given.len(), 1);
+    assert!(given[0].job == jobs[1] && given[0].idle_ms < LEASE_MS, "{given:?}");
+    let again = store.claim_these("b".into(), LEASE_MS, vec![jobs[1]]).await.unwrap();
+    assert!(again[0].token > claims[0].token);
+    // And from the end of its lease, where its holder died.
+    assert!(waiting(jobs[0]).await.is_empty());
+    lease_over().await;
+    let died = waiting(jobs[0]).await;
+    assert!(died[0].idle_ms >= LEASE_MS / 2 && died[0].idle_ms < LEASE_MS * 20, "{died:?}");
+    for job in &jobs {
+        end(store, *job).await;
+    }
+    assert!(waiting(before).await.is_empty());
+    assert!(store.claim_these("c".into(), LONG_MS, jobs).await.unwrap().is_empty(), "they are over");
+}
+
+async fn the_tail_is_where_the_feed_goes_on(store: &Store) {
+    let tail = store.tail().await.unwrap();
+    assert!(store.feed(tail, 100).await.unwrap().is_empty());
+    let job = store.start(new(&["tail"])).await.unwrap();
+    let seen = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            let rows = store.feed(tail, 100).await.unwrap();
+            if !rows.is_empty() {
+                break rows;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let seen = seen.await.unwrap();
+    assert_eq!(seen.iter().map(|row| (row.job, row.seq)).collect::<Vec<_>>(), [(job, 0)]);
+    assert_eq!(store.tail().await.unwrap(), seen[0].position);
+    end(store, job).await;
+}
+
 async fn a_job_that_can_not_be_read_stops_no_other(store: &Store) {
     let job = store.start(new(&["broken"])).await.unwrap();
     assert!(matches!(store.abandon(job).await, Err(StoreError::Unknown(_))), "it is not broken");
@@ -251,6 +309,8 @@ async fn jobs_are_found_and_old_ones_forgotten(store: &Store) {
     assert_eq!(list(of_parent.clone(), 2).await, youngest[..2]);
     assert_eq!(list(Filter { before: Some(youngest[1]), ..of_parent.clone() }, 2).await, youngest[2..4]);
     assert_eq!(list(Filter { device: Some(code("list-x")), ..Filter::default() }, 9).await, [ids[4]]);
+    assert_eq!(list(Filter { kind: Some("provision".into()), ..of_parent.clone() }, 9).await, youngest);
+    assert_eq!(list(Filter { kind: Some("rollout".into()), ..of_parent.clone() }, 9).await, []);
     end(store, ids[0]).await;
     assert_eq!(list(Filter { status: Some("PROVISIONED".into()), ..of_parent.clone() }, 9).await, [ids[0]]);
     let row = store.job(ids[0]).await.unwrap().unwrap();
@@ -300,6 +360,8 @@ async fn contract(store: Store) {
     a_device_is_held_by_one_job_at_a_time(&store).await;
     a_job_is_leased_to_one_and_to_the_next_when_that_one_is_gone(&store).await;
     of_many_that_claim_at_once_each_job_goes_to_one(&store).await;
+    what_waits_is_told_with_its_devices_and_given_to_who_chooses_it(&store).await;
+    the_tail_is_where_the_feed_goes_on(&store).await;
     a_job_that_can_not_be_read_stops_no_other(&store).await;
     the_feed_misses_nothing_whoever_writes_meanwhile(&store).await;
     jobs_are_found_and_old_ones_forgotten(&store).await;

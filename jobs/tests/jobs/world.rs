@@ -8,8 +8,8 @@ use causeway_jobs::{
     adapter::memory::{SimulatedDevice, SimulatedFleet},
     clock::{Clock, VirtualTime, sleep, within},
     kinds::{Policy, Request},
-    rollout::{Rollout, RolloutRequest, Shape, Soak},
-    runner::RunnerConfig,
+    rollout::{Budget, Rollout, RolloutRequest, Shape, Soak},
+    runner::{RunnerConfig, near::Reach},
     spec::{Family, JobId, Kind, Mode, Target, Transport, Trigger, Wanted},
     store::{JobStore, sqlite::SqliteStore},
 };
@@ -118,6 +118,7 @@ impl World {
             own_windows: BTreeMap::new(),
             trigger: Trigger::Cli,
             actor,
+            message: "because".to_owned(),
             proposer: None,
         }
     }
@@ -138,6 +139,26 @@ impl World {
 
     /// A controller at work.
     pub fn controller(&self, holder: &str, store: Arc<dyn JobStore>) -> Controller {
+        self.controller_with(holder, store, None, None)
+    }
+
+    /// One that says which devices it reaches.
+    pub fn controller_at(&self, holder: &str, store: Arc<dyn JobStore>, reach: Option<Arc<dyn Reach>>) -> Controller {
+        self.controller_with(holder, store, reach, None)
+    }
+
+    /// One with a budget over all rollouts.
+    pub fn paced_controller(&self, holder: &str, store: Arc<dyn JobStore>, budget: Option<Budget>) -> Controller {
+        self.controller_with(holder, store, None, budget)
+    }
+
+    fn controller_with(
+        &self,
+        holder: &str,
+        store: Arc<dyn JobStore>,
+        reach: Option<Arc<dyn Reach>>,
+        budget: Option<Budget>,
+    ) -> Controller {
         let engine = Arc::new(Engine {
             source: self.office.clone(),
             notifier: self.office.clone(),
@@ -146,7 +167,10 @@ impl World {
         });
         let config = RunnerConfig { poll: Duration::from_secs(5), ..RunnerConfig::new(holder) };
         let (stop, stopping) = watch::channel(false);
-        let runner = Runner::new(engine, store, config).rolling(policy(), self.oracles.clone());
+        let mut runner = Runner::new(engine, store, config).rolling(policy(), self.oracles.clone()).paced(budget);
+        if let Some(reach) = reach {
+            runner = runner.reaching(reach);
+        }
         Controller { task: tokio::spawn(runner.run(stopping)), stop }
     }
 

@@ -16,7 +16,7 @@ use tokio_postgres::{Row as SqlRow, Transaction};
 use self::link::{Link, Pool};
 use super::{
     Answer, Append, Claim, Filter, JobRow, JobStore, MAX_LEASE_MS, MAX_OPEN_JOBS, MAX_PAGE, NewJob, Position, Row,
-    StoreError, Summary, within_bounds,
+    StoreError, Summary, Waiting, codes, within_bounds,
 };
 use crate::{event::Seq, spec::JobId};
 
@@ -279,6 +279,12 @@ fn job_row(row: &SqlRow) -> JobRow {
     }
 }
 
+fn claims(rows: &[SqlRow]) -> Vec<Claim> {
+    let mut claims: Vec<Claim> = rows.iter().map(|row| Claim { job: JobId(row.get(0)), token: row.get(1) }).collect();
+    claims.sort_by_key(|claim| claim.job);
+    claims
+}
+
 const EVENTS: &str = "SELECT written::text::bigint, position, job, seq, text FROM event
     WHERE job = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
 const FEED: &str = "SELECT written::text::bigint, position, job, seq, text FROM event
@@ -290,9 +296,22 @@ const CLAIM: &str = "
         SELECT id FROM job WHERE runnable AND broken IS NULL AND lease_ms <= causeway_now_ms()
         ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
     ) RETURNING id, token";
+const WAITING: &str = "
+    SELECT id, greatest(0, causeway_now_ms() - greatest(changed_ms, lease_ms)),
+        ARRAY(SELECT device FROM job_device WHERE job_device.job = job.id ORDER BY device)
+    FROM job WHERE runnable AND broken IS NULL AND lease_ms <= causeway_now_ms() AND id > $1 ORDER BY id LIMIT $2";
+const CLAIM_THESE: &str = "
+    UPDATE job SET holder = $1, token = token + 1, lease_ms = causeway_now_ms() + $2
+    WHERE id IN (
+        SELECT id FROM job WHERE id = ANY($3::bigint[]) AND runnable AND broken IS NULL
+        AND lease_ms <= causeway_now_ms() ORDER BY id FOR UPDATE SKIP LOCKED
+    ) RETURNING id, token";
+const TAIL: &str = "SELECT written::text::bigint, position FROM event
+    WHERE written < pg_snapshot_xmin(pg_current_snapshot()) ORDER BY written DESC, position DESC LIMIT 1";
 const RENEW: &str = "UPDATE job SET lease_ms = causeway_now_ms() + $3
     WHERE id = $1 AND token = $2 AND lease_ms > causeway_now_ms() RETURNING next_seq";
-const RELEASE: &str = "UPDATE job SET holder = NULL, lease_ms = 0 WHERE id = $1 AND token = $2";
+/// From now on nobody holds it: the lease's end also says since when.
+const RELEASE: &str = "UPDATE job SET holder = NULL, lease_ms = causeway_now_ms() WHERE id = $1 AND token = $2";
 const BREAK: &str = "UPDATE job SET broken = $3, holder = NULL, lease_ms = 0
     WHERE id = $1 AND token = $2 AND lease_ms > causeway_now_ms()";
 const ABANDON: &str = "
@@ -305,7 +324,7 @@ const LIST: &str = "SELECT id, kind, parent, status, state, percent, holds, runn
     changed_ms, broken FROM job
     WHERE id < $1 AND ($2::text IS NULL OR status = $2) AND ($3::bigint IS NULL OR parent = $3)
     AND ($4::text IS NULL OR id IN (SELECT job FROM job_device WHERE device = $4))
-    AND ($6::text IS NULL OR state = $6) ORDER BY id DESC LIMIT $5";
+    AND ($6::text IS NULL OR state = $6) AND ($7::text IS NULL OR kind = $7) ORDER BY id DESC LIMIT $5";
 const PRUNE: &str = "
     DELETE FROM job WHERE id IN (
         SELECT id FROM job WHERE NOT holds AND changed_ms < $1
@@ -325,6 +344,10 @@ impl JobStore for PostgresStore {
         "postgres"
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn start(&self, new: NewJob) -> Answer<'_, JobId> {
         boxed(async move { self.call(async |link| start(link, &new).await).await })
     }
@@ -342,6 +365,18 @@ impl JobStore for PostgresStore {
         boxed(async move { Ok(rows!(self, FEED, writer, after.1, page(limit))?.iter().map(row).collect()) })
     }
 
+    fn tail(&self) -> Answer<'_, Position> {
+        boxed(async move {
+            let rows = self
+                .call(async |link| {
+                    let (client, statement) = link.prepared(TAIL).await?;
+                    Ok(client.query(&statement, &[]).await?)
+                })
+                .await?;
+            Ok(rows.first().map(|row| Position(row.get(0), row.get(1))).unwrap_or_default())
+        })
+    }
+
     fn artifact(&self, job: JobId, name: String) -> Answer<'_, Option<Vec<u8>>> {
         const SQL: &str = "SELECT bytes FROM artifact WHERE job = $1 AND name = $2";
         boxed(async move { Ok(rows!(self, SQL, job.0, name)?.first().map(|row| row.get(0))) })
@@ -349,13 +384,24 @@ impl JobStore for PostgresStore {
 
     fn claim(&self, holder: String, lease_ms: u64, limit: usize) -> Answer<'_, Vec<Claim>> {
         let lease_ms = signed(lease_ms.min(MAX_LEASE_MS));
+        boxed(async move { Ok(claims(&rows!(self, CLAIM, holder, lease_ms, page(limit))?)) })
+    }
+
+    fn waiting(&self, after: JobId, limit: usize) -> Answer<'_, Vec<Waiting>> {
         boxed(async move {
-            let rows = rows!(self, CLAIM, holder, lease_ms, page(limit))?;
-            let mut claims: Vec<Claim> =
-                rows.iter().map(|row| Claim { job: JobId(row.get(0)), token: row.get(1) }).collect();
-            claims.sort_by_key(|claim| claim.job);
-            Ok(claims)
+            let rows = rows!(self, WAITING, after.0, page(limit))?;
+            let waiting = |row: &SqlRow| {
+                let devices: Vec<String> = row.get(2);
+                Ok(Waiting { job: JobId(row.get(0)), devices: codes(&devices)?, idle_ms: unsigned(row.get(1)) })
+            };
+            rows.iter().map(waiting).collect()
         })
+    }
+
+    fn claim_these(&self, holder: String, lease_ms: u64, jobs: Vec<JobId>) -> Answer<'_, Vec<Claim>> {
+        let lease_ms = signed(lease_ms.min(MAX_LEASE_MS));
+        let ids: Vec<i64> = jobs.iter().take(MAX_PAGE).map(|job| job.0).collect();
+        boxed(async move { Ok(claims(&rows!(self, CLAIM_THESE, holder, lease_ms, ids)?)) })
     }
 
     fn renew(&self, claim: Claim, lease_ms: u64) -> Answer<'_, Seq> {
@@ -398,7 +444,7 @@ impl JobStore for PostgresStore {
             let before = filter.before.map_or(i64::MAX, |job| job.0);
             let parent = filter.parent.map(|job| job.0);
             let device = filter.device.as_ref().map(Code::as_str);
-            Ok(rows!(self, LIST, before, filter.status, parent, device, page(limit), filter.state)?
+            Ok(rows!(self, LIST, before, filter.status, parent, device, page(limit), filter.state, filter.kind)?
                 .iter()
                 .map(job_row)
                 .collect())

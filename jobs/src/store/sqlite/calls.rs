@@ -8,7 +8,7 @@ use crate::{
     spec::JobId,
     store::{
         Append, Claim, Filter, JobRow, MAX_LEASE_MS, MAX_OPEN_JOBS, MAX_PAGE, NewJob, Position, Row, StoreError,
-        Summary, within_bounds,
+        Summary, Waiting, codes, within_bounds,
     },
 };
 
@@ -161,6 +161,11 @@ pub fn feed(c: &Connection, after: Position, limit: usize) -> Result<Vec<Row>, S
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+pub fn tail(c: &Connection) -> Result<Position, StoreError> {
+    let mut statement = c.prepare_cached("SELECT coalesce(max(position), 0) FROM event")?;
+    Ok(Position(0, statement.query_row([], |row| row.get(0))?))
+}
+
 pub fn artifact(c: &Connection, job: JobId, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let mut statement = c.prepare_cached("SELECT bytes FROM artifact WHERE job = ?1 AND name = ?2")?;
     Ok(statement.query_row(params![job.0, name], |row| row.get(0)).optional()?)
@@ -181,6 +186,43 @@ pub fn claim(c: &Connection, now_ms: u64, holder: &str, lease_ms: u64, limit: us
     Ok(claims)
 }
 
+pub fn waiting(c: &Connection, now_ms: u64, after: JobId, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+    let mut statement = c.prepare_cached(
+        "SELECT id, max(0, ?1 - max(changed_ms, lease_ms)) FROM job
+         WHERE runnable = 1 AND broken IS NULL AND lease_ms <= ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let found: Vec<(i64, i64)> = statement
+        .query_map(params![signed(now_ms), after.0, page(limit)], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut of_job = c.prepare_cached("SELECT device FROM job_device WHERE job = ?1 ORDER BY device")?;
+    let mut waiting = Vec::with_capacity(found.len());
+    for (id, idle_ms) in found {
+        let devices: Vec<String> = of_job.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        waiting.push(Waiting { job: JobId(id), devices: codes(&devices)?, idle_ms: unsigned(idle_ms) });
+    }
+    Ok(waiting)
+}
+
+pub fn claim_these(
+    c: &Connection,
+    now_ms: u64,
+    holder: &str,
+    lease_ms: u64,
+    jobs: &[JobId],
+) -> Result<Vec<Claim>, StoreError> {
+    let until = signed(now_ms.saturating_add(lease_ms.min(MAX_LEASE_MS)));
+    let mut statement = c.prepare_cached(
+        "UPDATE job SET holder = ?1, token = token + 1, lease_ms = ?2
+         WHERE id = ?4 AND runnable = 1 AND broken IS NULL AND lease_ms <= ?3 RETURNING token",
+    )?;
+    let mut claims = Vec::new();
+    for job in jobs.iter().take(MAX_PAGE) {
+        let token = statement.query_row(params![holder, until, signed(now_ms), job.0], |row| row.get(0)).optional()?;
+        claims.extend(token.map(|token| Claim { job: *job, token }));
+    }
+    Ok(claims)
+}
+
 pub fn renew(c: &Connection, now_ms: u64, claim: Claim, lease_ms: u64) -> Result<Seq, StoreError> {
     let until = signed(now_ms.saturating_add(lease_ms.min(MAX_LEASE_MS)));
     let mut statement = c.prepare_cached(
@@ -192,9 +234,13 @@ pub fn renew(c: &Connection, now_ms: u64, claim: Claim, lease_ms: u64) -> Result
     next.map(unsigned).ok_or(StoreError::Fenced)
 }
 
-pub fn release(c: &Connection, claim: Claim) -> Result<(), StoreError> {
-    c.prepare_cached("UPDATE job SET holder = NULL, lease_ms = 0 WHERE id = ?1 AND token = ?2")?
-        .execute(params![claim.job.0, claim.token])?;
+/// From now on nobody holds it: the lease's end also says since when.
+pub fn release(c: &Connection, now_ms: u64, claim: Claim) -> Result<(), StoreError> {
+    c.prepare_cached("UPDATE job SET holder = NULL, lease_ms = ?3 WHERE id = ?1 AND token = ?2")?.execute(params![
+        claim.job.0,
+        claim.token,
+        signed(now_ms)
+    ])?;
     Ok(())
 }
 
@@ -250,6 +296,7 @@ pub fn list(c: &Connection, filter: &Filter, limit: usize) -> Result<Vec<JobRow>
     let mut statement = c.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM job
          WHERE id < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR parent = ?3) AND (?6 IS NULL OR state = ?6)
+         AND (?7 IS NULL OR kind = ?7)
          AND (?4 IS NULL OR id IN (SELECT job FROM job_device WHERE device = ?4))
          ORDER BY id DESC LIMIT ?5"
     ))?;
@@ -260,7 +307,8 @@ pub fn list(c: &Connection, filter: &Filter, limit: usize) -> Result<Vec<JobRow>
             filter.parent.map(|job| job.0),
             filter.device.as_ref().map(Code::as_str),
             page(limit),
-            filter.state
+            filter.state,
+            filter.kind
         ],
         job_row,
     )?;

@@ -16,7 +16,7 @@ use causeway_interface::Code;
 use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row, StoreError};
+use super::{Answer, Append, Claim, Filter, JobRow, JobStore, NewJob, Position, Row, StoreError, Waiting};
 use crate::{clock::Clock, event::Seq, spec::JobId};
 
 /// Version of the tables.
@@ -172,6 +172,11 @@ impl JobStore for SqliteStore {
         "sqlite"
     }
 
+    /// One process works on the file.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn start(&self, new: NewJob) -> Answer<'_, JobId> {
         self.call(move |c, now| calls::start(c, now, &new))
     }
@@ -188,6 +193,10 @@ impl JobStore for SqliteStore {
         self.call(move |c, _| calls::feed(c, after, limit))
     }
 
+    fn tail(&self) -> Answer<'_, Position> {
+        self.call(|c, _| calls::tail(c))
+    }
+
     fn artifact(&self, job: JobId, name: String) -> Answer<'_, Option<Vec<u8>>> {
         self.call(move |c, _| calls::artifact(c, job, &name))
     }
@@ -196,12 +205,20 @@ impl JobStore for SqliteStore {
         self.call(move |c, now| calls::claim(c, now, &holder, lease_ms, limit))
     }
 
+    fn waiting(&self, after: JobId, limit: usize) -> Answer<'_, Vec<Waiting>> {
+        self.call(move |c, now| calls::waiting(c, now, after, limit))
+    }
+
+    fn claim_these(&self, holder: String, lease_ms: u64, jobs: Vec<JobId>) -> Answer<'_, Vec<Claim>> {
+        self.call(move |c, now| calls::claim_these(c, now, &holder, lease_ms, &jobs))
+    }
+
     fn renew(&self, claim: Claim, lease_ms: u64) -> Answer<'_, Seq> {
         self.call(move |c, now| calls::renew(c, now, claim, lease_ms))
     }
 
     fn release(&self, claim: Claim) -> Answer<'_, ()> {
-        self.call(move |c, _| calls::release(c, claim))
+        self.call(move |c, now| calls::release(c, now, claim))
     }
 
     fn set_broken(&self, claim: Claim, why: String) -> Answer<'_, ()> {
