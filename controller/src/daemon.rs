@@ -160,6 +160,9 @@ pub enum StartError {
     /// The store of jobs can't be used.
     #[error("the store of jobs can't be used")]
     Jobs(#[from] causeway_jobs::store::StoreError),
+    /// A switch can't be pushed to as it is set up.
+    #[error(transparent)]
+    Eapi(#[from] jobs::eapi::Unusable),
     /// No random numbers.
     #[error("the system gives no random numbers")]
     Random(#[source] rand::Error),
@@ -234,7 +237,11 @@ impl Controller {
             })?,
             None => None,
         };
-        let orders = Orders::new(config.jobs.by_jobs.clone());
+        // Found out before anything is served, also while the store is away.
+        jobs::eapi::adapter(&config.jobs.eapi)?;
+        let mut by_jobs = config.jobs.by_jobs.clone();
+        by_jobs.pushed.extend(config.jobs.eapi.keys().copied());
+        let orders = Orders::new(by_jobs);
         let token = config.operator_token;
         let shared = Arc::new(Shared::new(signer, settings, orders, token, audit, secret, stopping.clone()));
 
@@ -251,10 +258,13 @@ impl Controller {
         let mut tasks = JoinSet::new();
         // Its name among the controllers of one store: unlike that of another process at this address before it.
         let name = format!("{http_addr}-{:08x}", rand::random::<u32>());
-        let begun = jobs_store.map(|store| {
-            let runner = jobs::set_up(&shared, Arc::clone(&store), &config.jobs, name.clone());
-            (store, runner)
-        });
+        let begun = match jobs_store {
+            Some(store) => {
+                let runner = jobs::set_up(&shared, Arc::clone(&store), &config.jobs, name.clone())?;
+                Some((store, runner))
+            }
+            None => None,
+        };
         tasks.spawn(jobs::work(Arc::clone(&shared), begun, config.jobs, config.allow_plain, name));
         let stopped = stop_signal(stopping.clone());
         tasks.spawn(async move {

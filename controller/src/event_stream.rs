@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use causeway_wire::controller::{
-    ApplyEvent, ConfigChange, ConfigEvent, Event as Message, EventsLost, HealthEvent, JobDoneEvent, JobEvent,
-    JobStepEvent, LedgerEvent, StatusEvent, WatchEventsRequest, event::What, events_server::Events,
+    ApplyEvent, ApprovalEvent, ConfigChange, ConfigEvent, Event as Message, EventsLost, HealthEvent, JobDoneEvent,
+    JobEvent, JobStepEvent, LedgerEvent, RolloutEvent, StatusEvent, WatchEventsRequest, event::What,
+    events_server::Events,
 };
 use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -165,6 +166,27 @@ pub fn message(event: &Event) -> Message {
             error_code: step.error_code.clone(),
             message: step.message.clone(),
             correlation: correlation.clone(),
+        }),
+        Change::Rollout { rollout, rollout_kind, status, state, percent, wave, waves, devices, what } => {
+            What::Rollout(RolloutEvent {
+                rollout: *rollout,
+                kind: rollout_kind.clone(),
+                status: status.clone(),
+                state: state.clone(),
+                percent: u32::from(*percent),
+                wave: u32::from(*wave),
+                waves: u32::from(*waves),
+                devices: *devices,
+                what: what.clone(),
+            })
+        }
+        Change::Approval { job, is_rollout, act, key, role, missing } => What::Approval(ApprovalEvent {
+            job: *job,
+            is_rollout: *is_rollout,
+            act: act.clone(),
+            key: key.clone(),
+            role: role.clone(),
+            missing: u32::from(*missing),
         }),
         Change::JobDone { device, job, job_kind, correlation } => What::JobDone(JobDoneEvent {
             device: device.to_string(),

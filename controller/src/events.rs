@@ -194,6 +194,42 @@ pub enum Change {
         /// Correlation id of the step that tells it.
         correlation: String,
     },
+    /// A rollout began, moved on or ended.
+    Rollout {
+        /// Its number.
+        rollout: i64,
+        /// What is done to each device, as in `provision`.
+        rollout_kind: String,
+        /// Status, as in `PROVISIONING`.
+        status: String,
+        /// What exactly it is at, as in `SOAKING`.
+        state: String,
+        /// How many of a hundred of its devices run what was asked.
+        percent: u8,
+        /// The wave that is under way, from 1.
+        wave: u16,
+        /// How many waves it has.
+        waves: u16,
+        /// How many devices it has.
+        devices: u32,
+        /// What happened, as in `wave-ended`.
+        what: String,
+    },
+    /// A change waits for approvals, was approved, or began without.
+    Approval {
+        /// Number of the job or the rollout.
+        job: i64,
+        /// It is a rollout.
+        is_rollout: bool,
+        /// `waits`, `approved` or `glass-broken`.
+        act: String,
+        /// Whose key, in base58; the proposer's of one that waits.
+        key: String,
+        /// As what; empty of one that waits.
+        role: String,
+        /// How many approvals are still missing.
+        missing: u8,
+    },
     /// No configuration is made: the ledger can't be trusted to be whole.
     LedgerUnreadable {
         /// The problem's code.
@@ -222,6 +258,8 @@ impl Change {
             Self::Job { .. } => "job",
             Self::JobStep { .. } => "job-step",
             Self::JobDone { .. } => "job-done",
+            Self::Rollout { .. } => "rollout",
+            Self::Approval { .. } => "approval",
             Self::LedgerUnreadable { .. } => "ledger-unreadable",
             Self::LedgerReadable {} => "ledger-readable",
         }

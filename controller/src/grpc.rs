@@ -227,7 +227,7 @@ impl Config for ConfigService {
         let (device, token) = self.session(&request)?;
         let (sender, receiver) = mpsc::channel(NOTICES);
         let ended = self.shared.gate().watch(&token);
-        let counted = self.shared.metrics.watcher();
+        let counted = (self.shared.metrics.watcher(), self.shared.presence.comes(device));
         let service = self.clone();
         tokio::spawn(async move {
             watch(service, device, token, sender, ended).await;
@@ -271,6 +271,7 @@ impl Config for ConfigService {
                 startup_saved: report.startup_saved,
                 at_unix_ms: report.at_unix_ms,
                 order: report.order,
+                extended: report.extended,
             },
         );
         Ok(Response::new(ReportReceipt {}))
@@ -328,6 +329,8 @@ fn said(request: &GetConfigRequest) -> Result<Said, Status> {
         have_order: request.have_order.clone(),
         waiting: hash(&request.waiting_sha256)?,
         startup: hash(&request.startup_sha256)?,
+        takes_extensions: request.takes_extensions,
+        extended: request.extended,
     })
 }
 

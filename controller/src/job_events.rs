@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Weak};
 
+use causeway_interface::Key;
 use causeway_jobs::{
     Job,
+    approval::{Approvals, Role},
     event::{Event, Recorded, StepResult},
+    rollout::{self, Rollout},
     runner::{Observer, RunError},
     spec::{JobId, StepIndex},
     status::correlation,
@@ -35,6 +38,12 @@ impl Observer for JobEvents {
         }
     }
 
+    fn rollout_recorded(&self, rollout: &Rollout, event: &rollout::Recorded) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.happened(rollout_changes(rollout, &event.event));
+        }
+    }
+
     /// A job that this runner let go of goes on elsewhere, and is told of from there.
     fn left(&self, _: JobId, _: &RunError) {}
 }
@@ -58,6 +67,70 @@ pub fn changes(job: &Job, recorded: &Recorded) -> Vec<Change> {
         | Event::GlassBroken { .. }
         | Event::RetryRequested { .. }
         | Event::Ended(_) => vec![of_job(job)],
+    }
+}
+
+/// The same of a rollout. Its devices' jobs tell of themselves.
+#[must_use]
+pub fn rollout_changes(rollout: &Rollout, event: &rollout::Event) -> Vec<Change> {
+    use rollout::Event as E;
+    match event {
+        // What was looked at and found as before is no news, nor is which job it is that was begun.
+        E::Made { .. } | E::Deferred { .. } | E::Looked { .. } => Vec::new(),
+        E::Started(_)
+        | E::Claimed { .. }
+        | E::Began { .. }
+        | E::Settled { .. }
+        | E::SoakBegan
+        | E::WaveEnded
+        | E::BackBegan(_)
+        | E::Paused { .. }
+        | E::Resumed { .. }
+        | E::CancelRequested { .. }
+        | E::Approved { .. }
+        | E::GlassBroken { .. }
+        | E::Ended(_) => vec![Change::Rollout {
+            rollout: rollout.id.0,
+            rollout_kind: rollout.spec.kind.name().to_owned(),
+            status: rollout.status().name().to_owned(),
+            state: rollout.state().name().to_owned(),
+            percent: rollout.percent(),
+            wave: rollout.wave.saturating_add(1),
+            waves: u16::try_from(rollout.spec.waves.len()).unwrap_or(u16::MAX),
+            devices: u32::try_from(rollout.spec.targets.len()).unwrap_or(u32::MAX),
+            what: event.name().to_owned(),
+        }],
+    }
+}
+
+/// What somebody did about the approvals of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// It was proposed, and waits.
+    Waits,
+    /// Somebody agreed.
+    Approved,
+    /// Somebody did without.
+    GlassBroken,
+}
+
+/// What there is to tell of it: of whose key, which the approvals know the role of.
+#[must_use]
+pub fn approval_change(job: JobId, is_rollout: bool, approvals: &Approvals, act: Act, key: Key) -> Change {
+    let (name, role) = match act {
+        Act::Waits => ("waits", None),
+        Act::Approved => ("approved", approvals.given.get(&key).copied()),
+        Act::GlassBroken => ("glass-broken", approvals.glass.as_ref().map(|glass| glass.role)),
+    };
+    let given = u8::try_from(approvals.given.len()).unwrap_or(u8::MAX);
+    let missing = if approvals.is_complete() { 0 } else { approvals.need.approvals.saturating_sub(given) };
+    Change::Approval {
+        job: job.0,
+        is_rollout,
+        act: name.to_owned(),
+        key: key.to_string(),
+        role: role.map(Role::name).unwrap_or_default().to_owned(),
+        missing,
     }
 }
 

@@ -11,12 +11,13 @@ use causeway_jobs::{
 
 use crate::{
     codes,
+    jobs::port,
     onboard::Mode,
     services::{Doing, NotStarted, NotStartedKind, Provision, Start},
     shared::Shared,
 };
 
-/// Ways in which a device is reached, by name; the first one is the usual one.
+/// Ways in which a device is reached, by name.
 const TRANSPORTS: [Transport; 3] = [Transport::AgentPull, Transport::EapiPush, Transport::InMemory];
 
 /// Starts jobs at a desk, for the devices of a controller.
@@ -33,14 +34,20 @@ impl AtDesk {
     }
 
     fn request(&self, start: &Start) -> Result<Request, NotStarted> {
-        let family = self.shared.upgrade().and_then(|shared| family(&shared, &start.device));
-        let family = family.ok_or_else(|| {
+        let entry = codes::NEED_AWAY;
+        let stops = || refused(entry.code, "the controller stops".to_owned(), entry.remedy);
+        let shared = self.shared.upgrade().ok_or_else(stops)?;
+        let family = family(&shared, &start.device).ok_or_else(|| {
             let entry = codes::DEVICE_UNKNOWN;
             refused(entry.code, format!("the ledger has no device {}", start.device), entry.remedy)
         })?;
+        let transport = match start.transport.as_deref() {
+            Some(name) => transport(name)?,
+            None => port::usual(&shared, &start.device),
+        };
         Ok(Request {
             kind: if start.dry_run { Kind::DryRun } else { Kind::Provision },
-            targets: vec![Target { device: start.device, family, transport: transport(start.transport.as_deref())? }],
+            targets: vec![Target { device: start.device, family, transport }],
             generation: None,
             mode: match start.mode {
                 Mode::Replace => JobMode::Replace,
@@ -68,8 +75,7 @@ fn refused(code: &str, cause: String, remedy: &str) -> NotStarted {
     NotStarted { kind: NotStartedKind::Refused, code: code.to_owned(), cause, remedy: remedy.to_owned() }
 }
 
-fn transport(name: Option<&str>) -> Result<Transport, NotStarted> {
-    let Some(name) = name else { return Ok(Transport::AgentPull) };
+fn transport(name: &str) -> Result<Transport, NotStarted> {
     let found = TRANSPORTS.into_iter().find(|transport| transport.name() == name);
     found.ok_or_else(|| {
         let names = TRANSPORTS.map(Transport::name).join(", ");

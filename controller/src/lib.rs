@@ -28,12 +28,14 @@ pub mod operators;
 pub mod orders;
 pub mod plan;
 pub mod prepare;
+pub mod presence;
 pub mod probes;
 pub mod rate;
 pub mod render;
 pub mod running;
 pub mod services;
 pub mod shared;
+pub mod signed;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

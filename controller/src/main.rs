@@ -17,6 +17,8 @@ use causeway_controller::{
     jobs::{
         JobsConfig, StoreAt,
         automatic::{AutomaticConfig, Field},
+        eapi,
+        policy::{ApprovalRule, ChangePolicy, WindowRule},
     },
     operators,
     orders::ByJobs,
@@ -24,6 +26,7 @@ use causeway_controller::{
     tls::TlsFiles,
 };
 use causeway_interface::{Code, DeviceStatus, Key};
+use causeway_jobs::rollout::Budget;
 use causeway_settings::{Failure, Problem, Program, key, shown};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,6 +122,13 @@ struct Options {
     /// Every device is provisioned by jobs
     #[arg(long, env = "CAUSEWAY_JOBS_ALL")]
     jobs_all: bool,
+    /// File of the Arista switches that the controller pushes to over eAPI, instead of an agent that pulls: a TOML table for
+    /// each device, with url, ca or certificate, and credentials; they are provisioned by jobs
+    #[arg(long, env = "CAUSEWAY_JOBS_EAPI_FILE", value_name = "FILE")]
+    jobs_eapi_file: Option<PathBuf>,
+    /// Folder for what has to be remembered of them; by default eapi in the folder that systemd keeps for the service
+    #[arg(long, env = "CAUSEWAY_JOBS_EAPI_STATE_DIR", value_name = "DIR")]
+    jobs_eapi_state_dir: Option<PathBuf>,
     /// Changes on the ledger start jobs for devices that are provisioned by jobs: dry runs, but for devices that are opted in
     #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC")]
     jobs_automatic: bool,
@@ -138,6 +148,21 @@ struct Options {
     #[arg(long, env = "CAUSEWAY_JOBS_AUTOMATIC_DEBOUNCE_MS", value_name = "MS", default_value_t = 5_000,
         value_parser = clap::value_parser!(u64).range(0..=3_600_000))]
     jobs_automatic_debounce_ms: u64,
+    /// Who has to agree before a change begins: a rule of `kinds= roles= [devices=N] [approvals=N] [glass=] [hours=N]`; of several
+    /// rules, in the environment apart by `;`, the one for the most devices counts
+    #[arg(long, env = "CAUSEWAY_JOBS_APPROVALS", value_name = "RULE", value_delimiter = ';')]
+    jobs_approvals: Vec<ApprovalRule>,
+    /// When rollouts may begin devices, in UTC: `opens=tue-02:00 minutes=N [devices=] [contributors=]`; without devices and
+    /// contributors for everybody that no other window names
+    #[arg(long, env = "CAUSEWAY_JOBS_WINDOWS", value_name = "WINDOW", value_delimiter = ';')]
+    jobs_windows: Vec<WindowRule>,
+    /// All rollouts together begin at most so many devices in any time of jobs_budget_minutes; as many as there are without it
+    #[arg(long, env = "CAUSEWAY_JOBS_BUDGET_DEVICES", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    jobs_budget_devices: Option<u32>,
+    /// The time of jobs_budget_devices, in minutes
+    #[arg(long, env = "CAUSEWAY_JOBS_BUDGET_MINUTES", value_name = "MINUTES", default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..=40_320))]
+    jobs_budget_minutes: u64,
     /// Logs as JSON, as they are also where stderr is no terminal; RUST_LOG says what is logged, info without it
     #[arg(long, env = "CAUSEWAY_CONTROLLER_LOG_JSON")]
     log_json: bool,
@@ -240,10 +265,20 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
     }
     let key = key("key", &options.key);
     problems.extend(key.as_ref().err().cloned());
-    let by_jobs = options.jobs_all || !options.jobs_devices.is_empty() || !options.jobs_contributors.is_empty();
-    if by_jobs && jobs(options).store.is_none() {
+    let eapi = switches(options).unwrap_or_else(|wrong| {
+        problems.extend(wrong);
+        eapi::Targets::new()
+    });
+    let jobs = jobs(options, eapi);
+    let named = !options.jobs_devices.is_empty() || !options.jobs_contributors.is_empty();
+    let by_jobs = options.jobs_all || named || options.jobs_eapi_file.is_some();
+    if by_jobs && jobs.store.is_none() {
         let cause = "Devices are provisioned by jobs, and there is nowhere to keep jobs.".to_owned();
         problems.push(PROGRAM.problem("jobs_store", cause, "Give a file or the URL of a PostgreSQL server."));
+    }
+    if let Some(cause) = jobs.changes.problem(jobs.policy.confirm_within_ms) {
+        let remedy = "Make the windows longer, or the rules fewer.";
+        problems.push(PROGRAM.problem("jobs_windows", format!("{cause}."), remedy));
     }
     let (Ok(key), Some(ws_url), true) = (key, ws_url, problems.is_empty()) else { return Err(problems) };
     Ok(Config {
@@ -265,7 +300,7 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
         audit_file: options.audit_file.clone().or_else(own_audit_file),
         tls,
         allow_plain: options.allow_plain,
-        jobs: jobs(options),
+        jobs,
     })
 }
 
@@ -274,10 +309,30 @@ fn own_audit_file() -> Option<PathBuf> {
     Some(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join("audit.sqlite"))
 }
 
+/// Of a minute.
+const MINUTE_MS: u64 = 60_000;
 /// File of jobs in the folder that systemd keeps for the service.
 const JOBS_FILE: &str = "jobs.sqlite";
 
-fn jobs(options: &Options) -> JobsConfig {
+/// Folder of what is remembered of switches, in the folder that systemd keeps for the service.
+const EAPI_DIR: &str = "eapi";
+
+/// The switches that are pushed to.
+fn switches(options: &Options) -> Result<eapi::Targets, Vec<Problem>> {
+    let Some(file) = &options.jobs_eapi_file else { return Ok(eapi::Targets::new()) };
+    let own = || Some(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join(EAPI_DIR));
+    let Some(state) = options.jobs_eapi_state_dir.clone().or_else(own) else {
+        let cause = "There is nowhere to keep what has to be remembered of switches.".to_owned();
+        return Err(vec![PROGRAM.problem("jobs_eapi_state_dir", cause, "Give a folder of the controller's own.")]);
+    };
+    let remedy = "docs/jobs.md shows a table; a file of credentials is one line, user:password, with mode 600.";
+    let problem = |wrong: eapi::Wrong| {
+        PROGRAM.problem(format!("jobs_eapi_file: {}", wrong.place), format!("{}.", wrong.cause), remedy)
+    };
+    eapi::read(file, &state).map_err(|wrong| wrong.into_iter().map(problem).collect())
+}
+
+fn jobs(options: &Options, eapi: eapi::Targets) -> JobsConfig {
     let own = || Some(StoreAt::File(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join(JOBS_FILE)));
     JobsConfig {
         store: options.jobs_store.as_deref().map(StoreAt::parse).or_else(own),
@@ -285,8 +340,18 @@ fn jobs(options: &Options) -> JobsConfig {
             all: options.jobs_all,
             devices: options.jobs_devices.iter().copied().collect(),
             contributors: options.jobs_contributors.iter().copied().collect(),
+            pushed: eapi.keys().copied().collect(),
         },
+        eapi,
         automatic: automatic(options),
+        changes: ChangePolicy {
+            approvals: options.jobs_approvals.clone(),
+            windows: options.jobs_windows.clone(),
+            budget: options.jobs_budget_devices.map(|devices| {
+                let per_ms = options.jobs_budget_minutes.saturating_mul(MINUTE_MS);
+                Budget { devices, per_ms }
+            }),
+        },
         ..JobsConfig::default()
     }
 }

@@ -104,6 +104,7 @@ pub fn word(word: &Word, key: &SigningKey) -> OrderWord {
         answer: word.answer.into(),
         signature: word.signature.to_vec(),
         controller_key: key.verifying_key().to_bytes().to_vec(),
+        extension: word.extension,
     }
 }
 

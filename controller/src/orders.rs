@@ -10,10 +10,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use causeway_agent::order::MAX_EXTENSIONS;
 use causeway_interface::Code;
 use causeway_wire::{
     controller::OrderAnswer,
-    signing::{SignedOrder, bundle_message, order_message, sign, word_message},
+    signing::{SignedOrder, bundle_message, extension_message, order_message, sign, word_message},
 };
 
 use crate::{
@@ -33,13 +34,16 @@ pub struct ByJobs {
     pub devices: BTreeSet<Code>,
     /// Those of these contributors.
     pub contributors: BTreeSet<Code>,
+    /// Those that this controller pushes to: their agents are offered nothing, ever.
+    pub pushed: BTreeSet<Code>,
 }
 
 impl ByJobs {
     /// Whether a device of a contributor is among them.
     #[must_use]
     pub fn has(&self, device: &Code, contributor: Option<&Code>) -> bool {
-        self.all || self.devices.contains(device) || contributor.is_some_and(|code| self.contributors.contains(code))
+        let named = self.devices.contains(device) || self.pushed.contains(device);
+        self.all || named || contributor.is_some_and(|code| self.contributors.contains(code))
     }
 }
 
@@ -119,6 +123,8 @@ pub struct Word {
     pub sha256: [u8; 32],
     /// What it says.
     pub answer: OrderAnswer,
+    /// Of one that lets the order's time begin anew: its number under the order; 0 of every other.
+    pub extension: u32,
     /// The controller's.
     pub signature: [u8; 64],
 }
@@ -136,6 +142,10 @@ pub struct Said {
     pub waiting: Option<[u8; 32]>,
     /// The text that the device starts with.
     pub startup: Option<[u8; 32]>,
+    /// Its device can be given more time.
+    pub takes_extensions: bool,
+    /// Number of the last word by which the time of what waits began anew; 0 for none.
+    pub extended: u32,
 }
 
 /// What an agent said of the open order, or of the one that was last confirmed.
@@ -219,6 +229,10 @@ impl Orders {
     /// What a device is served.
     #[must_use]
     pub fn turn(&self, device: &Code, by_jobs: bool) -> Turn {
+        if self.by_jobs.pushed.contains(device) {
+            // An agent beside would take the controller's commits for strangers'.
+            return Turn::Nothing;
+        }
         let inner = self.inner();
         let known = inner.get(device);
         // An agent that does not know orders would apply and keep it.
@@ -271,6 +285,7 @@ impl Orders {
         if let Some(said) = &mut known.said {
             if report.result == ReportResult::Waiting {
                 (said.waiting, said.have_order) = (Some(sha256), report.order.clone());
+                said.extended = report.extended;
             } else if said.have_order == report.order {
                 said.waiting = None;
             }
@@ -317,6 +332,20 @@ impl Orders {
         true
     }
 
+    /// Says that the time of what waits with this text begins anew. Answers the word's number; none where nothing of it waits,
+    /// or its agent can't be told that.
+    pub fn extend(&self, device: &Code, sha256: [u8; 32], signer: &Signer) -> Option<u32> {
+        let mut inner = self.inner();
+        let known = inner.get_mut(device)?;
+        let said = known.said.as_ref().filter(|said| said.waiting == Some(sha256) && said.takes_extensions)?;
+        let correlation = said.have_order.clone();
+        let extension = said.extended.checked_add(1).filter(|number| *number <= MAX_EXTENSIONS)?;
+        let message = extension_message(&signer.program_id.0, device.as_str(), &correlation, &sha256, extension);
+        let signature = sign(&signer.key, &message);
+        known.word = Some(Word { correlation, sha256, answer: OrderAnswer::Extend, extension, signature });
+        Some(extension)
+    }
+
     /// Closes what is open, and says that what waits has to go.
     pub fn withdraw(&self, device: &Code, signer: &Signer) {
         let mut inner = self.inner();
@@ -331,6 +360,19 @@ impl Orders {
         if let Some((correlation, sha256)) = waits.or_else(given) {
             known.word = Some(say(device, correlation, sha256, OrderAnswer::Withdraw, signer));
         }
+    }
+
+    /// Forgets what is open for a job that is worked on elsewhere from now on, or later. What waits under it goes on waiting: who
+    /// works on the job next has the word about it.
+    pub fn forget(&self, job: &str) -> bool {
+        let mut any = false;
+        for known in self.inner().values_mut() {
+            let order = known.open.as_ref().and_then(|served| served.order.as_ref());
+            if order.is_some_and(|order| order.correlation.starts_with(job)) {
+                (known.open, known.told, any) = (None, None, true);
+            }
+        }
+        any
     }
 
     /// Notes what the store of jobs has of the last one; what has come in since then counts.
@@ -362,7 +404,7 @@ impl Orders {
 
 fn say(device: &Code, correlation: String, sha256: [u8; 32], answer: OrderAnswer, signer: &Signer) -> Word {
     let message = word_message(&signer.program_id.0, device.as_str(), &correlation, &sha256, answer.into());
-    Word { signature: sign(&signer.key, &message), correlation, sha256, answer }
+    Word { signature: sign(&signer.key, &message), correlation, sha256, answer, extension: 0 }
 }
 
 #[cfg(test)]

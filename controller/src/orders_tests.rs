@@ -25,7 +25,7 @@ fn opened(orders: &Orders, text: &str, correlation: &str) -> [u8; 32] {
 }
 
 fn said(orders: &Orders, have_order: &str, waiting: Option<[u8; 32]>) {
-    let said = Said { at_unix_ms: 1, takes_orders: true, have_order: have_order.into(), waiting, startup: None };
+    let said = Said { at_unix_ms: 1, takes_orders: true, have_order: have_order.into(), waiting, ..Said::default() };
     orders.polled(&ams(), said);
 }
 
@@ -89,12 +89,63 @@ fn what_is_withdrawn_is_not_served_any_more_and_its_agent_is_told() {
 }
 
 #[test]
+fn what_waits_is_given_more_time_by_a_number_of_its_own_where_its_agent_can() {
+    let orders = Orders::default();
+    said(&orders, "", None);
+    let sha256 = opened(&orders, "new", "a");
+    assert_eq!(orders.extend(&ams(), sha256, &signer()), None, "nothing waits");
+    report(&orders, ReportResult::Waiting, sha256, "a");
+    assert_eq!(orders.extend(&ams(), sha256, &signer()), None, "its agent does not say that it can");
+    let poll = |extended| {
+        let said = Said { takes_orders: true, have_order: "a".into(), waiting: Some(sha256), ..Said::default() };
+        orders.polled(&ams(), Said { takes_extensions: true, extended, ..said });
+    };
+    poll(0);
+    assert_eq!(orders.extend(&ams(), [9; 32], &signer()), None);
+    assert_eq!(orders.extend(&ams(), sha256, &signer()), Some(1));
+    assert_eq!(orders.extend(&ams(), sha256, &signer()), Some(1), "nobody has heard it yet");
+    let word = orders.word(&ams(), "a").unwrap();
+    assert_eq!((word.answer, word.extension), (OrderAnswer::Extend, 1));
+    let message = extension_message(&[7; 32], "ams", "a", &sha256, 1);
+    assert_eq!(verify(&signer().key.verifying_key().to_bytes(), &message, &word.signature), Ok(()));
+    // A report says it before a poll does; the next one, of whichever controller, is another word.
+    let told = Report { extended: 1, order: "a".into(), sha256: sha256.to_vec(), ..Report::default() };
+    orders.reported(&ams(), &Report { result: ReportResult::Waiting, ..told }, &signer());
+    assert_eq!(orders.of(&ams()).said.unwrap().extended, 1);
+    assert_eq!(orders.extend(&ams(), sha256, &signer()), Some(2));
+    poll(MAX_EXTENSIONS);
+    assert_eq!(orders.extend(&ams(), sha256, &signer()), None, "not for ever");
+    assert!(orders.confirm(&ams(), sha256, &signer()), "and the word to confirm takes its place");
+    assert_eq!(orders.notice(&ams()), ("a".into(), OrderAnswer::Confirm));
+}
+
+#[test]
 fn a_controller_that_knows_nothing_of_an_order_takes_back_what_waits() {
     let orders = Orders::default();
     said(&orders, "of-another", Some([3; 32]));
     orders.withdraw(&ams(), &signer());
     let word = orders.word(&ams(), "of-another").unwrap();
     assert_eq!((word.answer, word.sha256), (OrderAnswer::Withdraw, [3; 32]));
+}
+
+#[test]
+fn what_is_open_for_a_job_that_went_elsewhere_is_not_served_any_more() {
+    let orders = Orders::default();
+    said(&orders, "", None);
+    opened(&orders, "new", "job1-r1-s5-t1");
+    assert!(!orders.forget("job11-"));
+    assert_eq!(text_of(&orders.turn(&ams(), true)), Some("new"));
+    assert!(orders.forget("job1-"));
+    assert_eq!((orders.turn(&ams(), true), orders.of(&ams()).word), (Turn::Nothing, None));
+}
+
+#[test]
+fn the_agent_of_a_device_that_is_pushed_to_is_offered_nothing() {
+    let orders = Orders::new(ByJobs { pushed: [ams()].into(), ..ByJobs::default() });
+    orders.looked_up(&ams(), Some(Served::sign(&ams(), wanted("old"), None, &signer())));
+    said(&orders, "", None);
+    opened(&orders, "new", "a");
+    assert_eq!((orders.turn(&ams(), true), orders.turn(&ams(), false)), (Turn::Nothing, Turn::Nothing));
 }
 
 #[test]
@@ -116,9 +167,15 @@ fn reports_of_other_orders_count_for_nothing() {
 #[test]
 fn who_is_provisioned_by_jobs_is_said_by_device_or_contributor() {
     let code = |text: &str| text.parse::<Code>().unwrap();
-    let by = ByJobs { all: false, devices: [code("ams")].into(), contributors: [code("co")].into() };
+    let by = ByJobs {
+        devices: [code("ams")].into(),
+        contributors: [code("co")].into(),
+        pushed: [code("lon")].into(),
+        all: false,
+    };
     assert!(by.has(&code("ams"), None) && by.has(&code("fra"), Some(&code("co"))));
     assert!(!by.has(&code("fra"), Some(&code("other"))) && !by.has(&code("co"), None));
+    assert!(by.has(&code("lon"), None), "who is pushed to has jobs, and nothing else");
     assert!(ByJobs { all: true, ..ByJobs::default() }.has(&code("x"), None));
     assert!(!ByJobs::default().has(&code("ams"), Some(&code("co"))));
 }

@@ -28,6 +28,9 @@ pub const MAX_ANSWERS: usize = 64;
 /// Longest text that is kept, in bytes; agents are asked to cut theirs, this holds if they don't.
 pub const MAX_TEXT: usize = 1024 * 1024;
 
+/// Problems of one answer that are kept: an agent that is asked what is wrong names one, with every adjacency that it is of.
+pub const MAX_PROBLEMS: usize = 16;
+
 /// What an agent compared what runs with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compared {
@@ -62,6 +65,8 @@ pub struct Answer {
     pub error_code: String,
     /// Words, or empty.
     pub message: String,
+    /// What is not any more as it was before a configuration that waits for a word, in words.
+    pub problems: Vec<String>,
     /// The agent's time, unix milliseconds.
     pub at_unix_ms: u64,
     /// When it arrived, unix milliseconds.
@@ -75,6 +80,10 @@ impl Answer {
         let text_cut = cut(&mut running.text, MAX_TEXT) || running.text_cut;
         cut(&mut running.error_code, MAX_REPORT_WORDS);
         cut(&mut running.message, MAX_REPORT_WORDS);
+        running.problems.truncate(MAX_PROBLEMS);
+        for problem in &mut running.problems {
+            cut(problem, MAX_REPORT_WORDS);
+        }
         let compared = running.comparison.map(|mut comparison| {
             let diff_cut = cut(&mut comparison.diff, MAX_REPORT_DIFF) || comparison.diff_cut;
             let (generation, sha256, equal) = (comparison.generation, comparison.sha256, comparison.equal);
@@ -89,6 +98,7 @@ impl Answer {
             compared,
             error_code: running.error_code,
             message: running.message,
+            problems: running.problems,
             at_unix_ms: running.at_unix_ms,
             received_unix_ms,
         }
@@ -243,5 +253,8 @@ mod tests {
         let long = RunningConfig { text: "é".repeat(MAX_TEXT), ..RunningConfig::default() };
         let kept = Answer::of(long, 0);
         assert!(kept.text.len() <= MAX_TEXT && kept.text_cut);
+        let problems = vec!["x".repeat(MAX_REPORT_WORDS + 1); MAX_PROBLEMS + 1];
+        let kept = Answer::of(RunningConfig { problems, ..RunningConfig::default() }, 0).problems;
+        assert!(kept.len() == MAX_PROBLEMS && kept.iter().all(|problem| problem.len() <= MAX_REPORT_WORDS));
     }
 }

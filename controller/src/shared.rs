@@ -24,9 +24,11 @@ use crate::{
     metrics::{Metrics, What},
     orders::{Orders, Said},
     prepare::{Settings, device_codes, prepare, probes},
+    presence::Presence,
     rate::RateLimit,
     running::Desk,
     services::Services,
+    signed::Seen,
     store::{ApproveError, Report, Signer, Store, Word},
     topology::Topology,
 };
@@ -54,6 +56,8 @@ pub struct Shared {
     pub desk: Desk,
     /// What agents are served for jobs, and what they say of it.
     pub orders: Orders,
+    /// Which devices' agents are here.
+    pub presence: Arc<Presence>,
     /// Provisioning jobs, once their store is there.
     pub jobs: OnceLock<Arc<Jobs>>,
     /// What happened.
@@ -66,6 +70,8 @@ pub struct Shared {
     pub signer: Signer,
     /// How configurations are made.
     pub settings: Settings,
+    /// Signatures of requests that were used.
+    pub signed: Seen,
     /// Who may approve over HTTP; without one, only callers on this machine.
     pub operator_token: Option<String>,
     /// What the API calls beside this.
@@ -98,12 +104,14 @@ impl Shared {
             heard_unix_ms: AtomicU64::new(0),
             desk: Desk::new(now_ms()),
             orders,
+            presence: Arc::default(),
             jobs: OnceLock::new(),
             events: EventLog::new(now_ms().saturating_mul(1_000)),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
             metrics: Metrics::default(),
             signer,
             settings,
+            signed: Seen::default(),
             operator_token,
             services: Services::default(),
             audit,
@@ -315,6 +323,12 @@ fn log(slot: u64, change: &Change) {
         }
         Change::JobDone { device, job, job_kind, correlation } => {
             tracing::info!(slot, %device, job, %job_kind, %correlation, "job done");
+        }
+        Change::Rollout { rollout, status, state, wave, waves, what, .. } => {
+            tracing::info!(slot, rollout, %status, %state, wave, waves, %what, "rollout");
+        }
+        Change::Approval { job, is_rollout, act, key, role, missing } => {
+            tracing::info!(slot, job, is_rollout, %act, %key, %role, missing, "approval");
         }
         Change::DeviceStatus { device, from, to } => tracing::info!(slot, %device, ?from, ?to, "device status"),
         Change::DeviceHealth { device, from, to } => tracing::info!(slot, %device, %from, %to, "device health"),

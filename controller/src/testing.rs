@@ -5,12 +5,12 @@
 //! are what the test says, without the transitions that lead there.
 
 use causeway_interface::{
-    AccountType, Code, Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, InterfaceName, Ip4, Key, Label,
-    LinkHealth, LinkStatus, LinkType, LoopbackType, NetworkStatus, Platform, Prefix, RegistryStatus, RejectReason,
-    Unused, VrfName,
+    AccountType, Code, Country, DesiredStatus, DeviceHealth, DeviceStatus, DeviceType, Digest, InterfaceName, Ip4, Key,
+    Label, LinkHealth, LinkStatus, LinkType, LoopbackType, NetworkStatus, Platform, Prefix, RegistryStatus,
+    RejectReason, Unused, VrfName,
     accounts::{
-        Contributor, Device, Exchange, Header, Interface, LAYOUT_VERSION, LINK_FLAG_Z_ATTACHED, Link, Location,
-        MAX_ORACLES, Network,
+        Attestation, Attestations, Contributor, Device, Exchange, Header, Interface, LAYOUT_VERSION,
+        LINK_FLAG_Z_ATTACHED, Link, Location, MAX_ORACLES, Network,
     },
     recipe,
 };
@@ -143,6 +143,27 @@ impl SyntheticLedger {
     #[must_use]
     pub fn device_key(&self, device: &str) -> Key {
         to_key(&self.addresses.device(&code(device)))
+    }
+
+    /// Has the network's oracles say of a device what is given for each: a verdict's byte, and the slot in which it was
+    /// given, 0 for never. Whatever they said before is forgotten.
+    pub fn attest(&mut self, device: &str, words: &[(u8, u64)]) {
+        let subject = self.device_key(device);
+        let epoch = self.snapshot.network.as_ref().map_or(0, |network| network.oracle_epoch);
+        let unused = Unused::Zero;
+        let header = header(AccountType::Attestations, unused, unused, unused, AccountType::Device);
+        let entry = |(verdict, slot): &(u8, u64)| Attestation {
+            verdict: *verdict,
+            epoch,
+            slot: *slot,
+            since: [0; 2],
+            failed: 0,
+            window_start_slot: 0,
+            window_end_slot: 0,
+            evidence_root: Digest::default(),
+        };
+        let said = Attestations { header, subject, entries: words.iter().map(entry).collect() };
+        self.snapshot.attestations.insert(subject, said);
     }
 
     /// Address of a link.

@@ -72,6 +72,7 @@ fn jobs(folder: &Path, by_jobs: bool, automatic: AutomaticConfig) -> JobsConfig 
         by_jobs: ByJobs { devices, ..ByJobs::default() },
         policy: Policy { retry_ms: vec![50, 100, 200], verify_retry_ms: vec![50, 100, 200], ..Policy::default() },
         automatic,
+        ..JobsConfig::default()
     }
 }
 
@@ -458,6 +459,9 @@ async fn a_change_of_the_network_is_on_all_devices_or_on_none() {
     let id = rig.start_job(request.clone()).await;
     let (status, _, job) = rig.ends(id).await;
     assert_eq!(status, "PROVISIONED", "{job:#}");
+    let extended = job["steps"].as_array().unwrap().iter().filter(|step| step["step"] == "extend");
+    let said: Vec<&Value> = extended.map(|step| &step["message"]).collect();
+    assert_eq!(said, ["the time to confirm counts from now"; 2], "both were told, and did");
     let old = runs(&rig);
     assert!(old.iter().all(|text| text.contains("router isis")));
 
@@ -478,6 +482,50 @@ async fn a_change_of_the_network_is_on_all_devices_or_on_none() {
     let (status, _, job) = rig.ends(id).await;
     assert_eq!(status, "PROVISIONED", "{job:#}");
     assert!(runs(&rig).iter().all(|text| text.contains("metric 1000000")));
+    fra.shutdown().await;
+    rig.stop(ams).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_neighbour_that_goes_after_the_commit_is_seen_before_anything_is_confirmed() {
+    let mut rig = Rig::start(sim::Family::Frr, true, off()).await;
+    let port = |name: &str| {
+        let ledger = &rig.running.ledger.snapshot;
+        let device = ledger.devices.values().find(|device| device.code == code(name)).unwrap();
+        let interface = device.interfaces.iter().find(|interface| !interface.link.is_zero()).unwrap();
+        Port::new(name, interface.name.as_str())
+    };
+    let (near, far) = (port("ams"), port("fra"));
+    rig.fabric.add_cable(near.clone(), far, Duration::from_millis(1)).unwrap();
+    let (ams, fra) = (rig.agent(), rig.agent_of("fra", 2));
+    let request = json!({ "devices": ["ams", "fra"], "kind": "network-change" });
+    let id = rig.start_job(request.clone()).await;
+    assert_eq!(rig.ends(id).await.0, "PROVISIONED");
+    let runs = |rig: &Rig| ["ams", "fra"].map(|name| rig.fabric.running_text(name).unwrap());
+    let old = runs(&rig);
+
+    rig.change(LinkStatus::SoftDrained).await;
+    // One commits and is held there until the other's cable is cut.
+    fra.shutdown().await;
+    let id = rig.start_job(request).await;
+    rig.until(id, "one has committed", |job| {
+        job["steps"].as_array().unwrap().iter().any(|step| step["step"] == "commit" && step["status"] == "done")
+    })
+    .await;
+    let desk = rig.running.handle.shared().jobs.get().unwrap().desk.clone();
+    desk.hold(JobId(id), "tester", "to be looked at").await.unwrap();
+    let fra = rig.agent_of("fra", 2);
+    rig.until(id, "both have committed", |job| {
+        let steps = job["steps"].as_array().unwrap();
+        steps.iter().filter(|step| step["step"] == "commit").all(|step| step["status"] == "done")
+    })
+    .await;
+    rig.fabric.inject(Fault::LinkCut { port: near });
+    desk.release(JobId(id), "tester").await.unwrap();
+    let (status, state, job) = rig.ends(id).await;
+    assert_eq!((status.as_str(), state.as_str()), ("FAILED", "ROLLED_BACK"), "{job:#}");
+    assert_eq!(job["error"]["code"], "CW-JOB-VERIFY-FAILED", "{job:#}");
+    assert_eq!(runs(&rig), old);
     fra.shutdown().await;
     rig.stop(ams).await;
 }

@@ -259,12 +259,14 @@ fn the_example_can_be_used_and_has_every_key() {
     let tls_key = file(folder.path(), "tls-key.pem", &fixture("test-only-server-key.pem"), 0o600);
     let site = folder.path().join("site");
     std::fs::create_dir(&site).unwrap();
+    let switches = file(folder.path(), "eapi.toml", b"", 0o600);
     let files = [
         ("CAUSEWAY_CONTROLLER_KEY", key.as_path()),
         ("CAUSEWAY_OPERATOR_TOKEN_FILE", &token),
         ("CAUSEWAY_TLS_CERT", &tls_cert),
         ("CAUSEWAY_TLS_KEY", &tls_key),
         ("CAUSEWAY_SITE_DIR", &site),
+        ("CAUSEWAY_JOBS_EAPI_FILE", &switches),
     ];
     // With what is commented out as well.
     let whole: Vec<String> = deployed("controller.example.toml")

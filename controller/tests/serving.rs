@@ -308,6 +308,7 @@ fn report(result: ReportResult, sha256: [u8; 32], running: u8) -> Report {
         startup_saved: false,
         at_unix_ms: 1,
         order: String::new(),
+        extended: 0,
     }
 }
 

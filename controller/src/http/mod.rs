@@ -6,8 +6,10 @@
 //! (`operator.rs`).
 
 mod answer;
+mod approvals;
 mod audit;
 mod availability;
+mod caller;
 pub mod config;
 pub mod error;
 mod extract;
@@ -18,6 +20,7 @@ pub mod model;
 mod operator;
 mod page;
 mod provision;
+mod rollouts;
 mod routes;
 pub mod serve;
 mod stream;
@@ -72,17 +75,33 @@ pub use health::STALE_MS;
         jobs::retry_job,
         jobs::skip_step,
         jobs::cancel_job,
+        jobs::hold::hold_job,
+        jobs::hold::release_job,
+        approvals::approve_job,
+        approvals::break_glass_of_job,
         jobs::job_logs,
         jobs::job_diff,
         jobs::stream::job_events,
         jobs::automatic,
         jobs::set_automatic,
+        approvals::waiting,
+        rollouts::rollouts,
+        rollouts::start_rollout,
+        rollouts::rollout,
+        rollouts::pause_rollout,
+        rollouts::resume_rollout,
+        rollouts::cancel_rollout,
+        rollouts::again_rollout,
+        approvals::approve_rollout,
+        approvals::break_glass_of_rollout,
+        rollouts::rollout_logs,
+        rollouts::rollout_events,
         openapi,
         health::metrics,
         health::live,
         health::ready,
     ),
-    components(schemas(crate::events::Event, jobs::LogLine))
+    components(schemas(crate::events::Event, jobs::LogLine, rollouts::RolloutLine))
 )]
 struct Api;
 
@@ -118,6 +137,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/availability", get(availability::availability))
         .route("/api/v1/audit", get(audit::audit))
         .merge(jobs::routes())
+        .merge(rollouts::routes())
+        .route("/api/v1/approvals", get(approvals::waiting))
         .route("/api/v1/openapi.json", get(openapi))
         .route("/metrics", get(health::metrics))
         .route("/live", get(health::live))

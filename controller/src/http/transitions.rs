@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use causeway_interface::{
-    ErrorCode, Key,
-    lifecycle::{Conditions, Outcome, Roles, Rule, device, link},
+    DeviceStatus, ErrorCode, Key, LinkStatus,
+    lifecycle::{AnyCondition, Conditions, Outcome, Roles, Rule, device, link},
 };
 use causeway_sdk::{Explain, predict};
 use serde::Serialize;
@@ -75,91 +75,85 @@ fn roles(by: Roles) -> Vec<&'static str> {
     by.iter().map(causeway_interface::lifecycle::Role::name).collect()
 }
 
-/// Whether a condition is about the past: it will never hold if it does not, so that its move is none.
-const fn is_past_of_device(condition: device::Condition) -> bool {
-    use device::Condition;
-    match condition {
-        Condition::LeftService
-        | Condition::LeftPending
-        | Condition::LeftDeviceProvisioning
-        | Condition::LeftLinkProvisioning => true,
-        Condition::NetworkRunning
-        | Condition::RegistryActive
-        | Condition::FieldsComplete
-        | Condition::DesiredActivated
-        | Condition::DesiredDrain
-        | Condition::HasActivatedLink
-        | Condition::ShapeHolds
-        | Condition::HealthForLinks
-        | Condition::HealthForUsers
-        | Condition::BurnInForLinks
-        | Condition::BurnInForUsers
-        | Condition::MaintenanceBurnIn
-        | Condition::NoActivatedLink
-        | Condition::NoLinks => false,
+/// What is to be said of a condition, of whichever state machine.
+trait Needs: AnyCondition {
+    /// Whether it is about the past, or about what never changes: it will never hold if it does not, so that its move is none.
+    fn is_past(self) -> bool;
+    fn view(self, holds: bool) -> ConditionView;
+}
+
+impl Needs for device::Condition {
+    fn is_past(self) -> bool {
+        match self {
+            Self::LeftService | Self::LeftPending | Self::LeftDeviceProvisioning | Self::LeftLinkProvisioning => true,
+            Self::NetworkRunning
+            | Self::RegistryActive
+            | Self::FieldsComplete
+            | Self::DesiredActivated
+            | Self::DesiredDrain
+            | Self::HasActivatedLink
+            | Self::ShapeHolds
+            | Self::HealthForLinks
+            | Self::HealthForUsers
+            | Self::BurnInForLinks
+            | Self::BurnInForUsers
+            | Self::MaintenanceBurnIn
+            | Self::NoActivatedLink
+            | Self::NoLinks => false,
+        }
+    }
+
+    fn view(self, holds: bool) -> ConditionView {
+        condition(self.words(), holds, self.error())
     }
 }
 
-/// The same of a link. Its kind never changes either.
-const fn is_past_of_link(condition: link::Condition) -> bool {
-    use link::Condition;
-    match condition {
-        Condition::KindWan
-        | Condition::KindDzx
-        | Condition::LeftService
-        | Condition::LeftRequested
-        | Condition::LeftPending
-        | Condition::LeftProvisioning => true,
-        Condition::NetworkRunning
-        | Condition::RegistryActive
-        | Condition::InterfacesFit
-        | Condition::DevicesPastPending
-        | Condition::DevicesReady
-        | Condition::DesiredActivated
-        | Condition::DesiredSoftDrained
-        | Condition::DesiredHardDrained
-        | Condition::HealthForService
-        | Condition::BurnIn
-        | Condition::MaintenanceBurnIn => false,
+impl Needs for link::Condition {
+    fn is_past(self) -> bool {
+        match self {
+            Self::KindWan
+            | Self::KindDzx
+            | Self::LeftService
+            | Self::LeftRequested
+            | Self::LeftPending
+            | Self::LeftProvisioning => true,
+            Self::NetworkRunning
+            | Self::RegistryActive
+            | Self::InterfacesFit
+            | Self::DevicesPastPending
+            | Self::DevicesReady
+            | Self::DesiredActivated
+            | Self::DesiredSoftDrained
+            | Self::DesiredHardDrained
+            | Self::HealthForService
+            | Self::BurnIn
+            | Self::MaintenanceBurnIn => false,
+        }
+    }
+
+    fn view(self, holds: bool) -> ConditionView {
+        condition(self.words(), holds, self.error())
     }
 }
 
-fn device_move(
-    event: device::Event,
-    rule: &'static Rule<causeway_interface::DeviceStatus, device::Condition>,
-    held: Conditions<device::Condition>,
+/// A row of a state machine as one move; none where something of the past rules it out. `name` is a status' name.
+fn one_move<S: Copy, C: Needs>(
+    event: &'static str,
+    rule: &Rule<S, C>,
+    held: Conditions<C>,
+    name: fn(S) -> &'static str,
 ) -> Option<TransitionView> {
-    let all: Vec<_> = rule.chosen_by.iter().chain(rule.when.iter()).collect();
-    if all.iter().any(|condition| is_past_of_device(*condition) && !held.contains(*condition)) {
+    let all: Vec<C> = rule.chosen_by.iter().chain(rule.when.iter()).collect();
+    if all.iter().any(|condition| condition.is_past() && !held.contains(*condition)) {
         return None;
     }
     let to = match rule.then {
-        Outcome::To(status) => Some(status.name()),
+        Outcome::To(status) => Some(name(status)),
         Outcome::Closed => None,
     };
-    let conditions: Vec<_> =
-        all.into_iter().map(|one| condition(one.words(), held.contains(one), one.error())).collect();
+    let conditions: Vec<_> = all.into_iter().map(|one| one.view(held.contains(one))).collect();
     let possible = conditions.iter().all(|condition| condition.holds);
-    Some(TransitionView { event: event.name(), to, by: roles(rule.by), possible, conditions })
-}
-
-fn link_move(
-    event: link::Event,
-    rule: &'static Rule<causeway_interface::LinkStatus, link::Condition>,
-    held: Conditions<link::Condition>,
-) -> Option<TransitionView> {
-    let all: Vec<_> = rule.chosen_by.iter().chain(rule.when.iter()).collect();
-    if all.iter().any(|condition| is_past_of_link(*condition) && !held.contains(*condition)) {
-        return None;
-    }
-    let to = match rule.then {
-        Outcome::To(status) => Some(status.name()),
-        Outcome::Closed => None,
-    };
-    let conditions: Vec<_> =
-        all.into_iter().map(|one| condition(one.words(), held.contains(one), one.error())).collect();
-    let possible = conditions.iter().all(|condition| condition.holds);
-    Some(TransitionView { event: event.name(), to, by: roles(rule.by), possible, conditions })
+    Some(TransitionView { event, to, by: roles(rule.by), possible, conditions })
 }
 
 /// What stands around it can't be read: a prediction would be a guess.
@@ -183,7 +177,9 @@ pub async fn of_device(
     let held = device::conditions_held(&case.state, &case.facts);
     let status = record.header.status;
     let moves = device::Event::ALL.into_iter().flat_map(|event| {
-        device::rules(Some(status), event).iter().filter_map(move |rule| device_move(event, rule, held))
+        device::rules(Some(status), event)
+            .iter()
+            .filter_map(move |rule| one_move(event.name(), rule, held, DeviceStatus::name))
     });
     Ok(Json(TransitionsView {
         code,
@@ -209,9 +205,11 @@ pub async fn of_link(State(shared): State<Arc<Shared>>, Named(code): Named) -> R
     let case = predict::link_case(&snapshot, &key, snapshot.slot).map_err(|error| unreadable(&error))?;
     let held = link::conditions_held(&case.state, &case.facts);
     let status = record.header.status;
-    let moves = link::Event::ALL
-        .into_iter()
-        .flat_map(|event| link::rules(Some(status), event).iter().filter_map(move |rule| link_move(event, rule, held)));
+    let moves = link::Event::ALL.into_iter().flat_map(|event| {
+        link::rules(Some(status), event)
+            .iter()
+            .filter_map(move |rule| one_move(event.name(), rule, held, LinkStatus::name))
+    });
     Ok(Json(TransitionsView {
         code,
         status: status.to_string(),

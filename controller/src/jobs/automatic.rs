@@ -21,7 +21,7 @@ use causeway_interface::{
 use causeway_jobs::{
     desk::AskError,
     kinds::Request,
-    spec::{Kind, Mode, Target, Transport, Trigger},
+    spec::{Kind, Mode, Target, Trigger},
     store::StoreError,
 };
 use causeway_sdk::snapshot::Snapshot;
@@ -318,7 +318,7 @@ fn request(
     let contributor = store.effective()?.contributors.get(&record.contributor).map(|contributor| contributor.code);
     let changed = Changed { device, contributor, status: record.header.status, fields };
     let kind = decide(config, on, shared.is_by_jobs(&store, &device), &changed)?;
-    let target = Target { device, family: port::family(current.family), transport: Transport::AgentPull };
+    let target = Target { device, family: port::family(current.family), transport: port::usual(shared, &device) };
     Some(Request {
         kind,
         targets: vec![target],

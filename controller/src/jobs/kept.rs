@@ -1,6 +1,9 @@
 //! What jobs left on devices that they provision: followed as jobs go on, and found again after a start.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use causeway_interface::Code;
 use causeway_jobs::{
@@ -9,10 +12,10 @@ use causeway_jobs::{
     engine::{CANDIDATE, artifact},
     event::{End, Event, Recorded},
     job::Phase,
-    runner::{Observer, RunError},
+    runner::{Observer, RunError, load},
     spec::{JobId, Kind, Verb},
     status::JobStatus,
-    store::{Filter, JobRow, JobStore, StoreError},
+    store::{Filter, JobRow, JobStore, MAX_PAGE, Position, Row, StoreError},
 };
 
 use super::{port, to_withdraw};
@@ -23,6 +26,9 @@ use crate::{
 
 /// Jobs of a device that are looked through for the last one that brought something: a hundred failures in a row.
 const LOOKED_THROUGH: usize = 100;
+
+/// Between two looks at what other controllers' jobs came to: an agent that comes from there is served what it runs soon after.
+const FOLLOW: Duration = Duration::from_secs(2);
 
 /// Follows jobs: an order of one that goes back is closed, and what one left is served from then on.
 pub struct Following {
@@ -36,6 +42,11 @@ impl Following {
     pub fn new(shared: Weak<Shared>, store: Arc<dyn JobStore>) -> Self {
         Self { shared, store }
     }
+}
+
+/// What an order's correlation id begins with, of a job.
+fn mine(job: JobId) -> String {
+    format!("job{job}-")
 }
 
 /// Whether a job of this kind leaves a configuration.
@@ -59,16 +70,32 @@ impl Observer for Following {
         if let Event::BackBegan(_) | Event::Ended(_) = recorded.event {
             for device in to_withdraw(job) {
                 let open = shared.orders.of(&device).open;
-                let mine = format!("job{}-", job.id);
                 let order = open.and_then(|served| served.order.clone());
-                if order.is_some_and(|order| order.correlation.starts_with(&mine)) {
+                if order.is_some_and(|order| order.correlation.starts_with(&mine(job.id))) {
                     shared.orders.withdraw(&device, &shared.signer);
                     shared.nudge();
                 }
             }
         }
+        if matches!(recorded.event, Event::Ended(_)) {
+            self.ended(&shared, job);
+        }
+    }
+
+    /// Somebody else goes on with it, or this one later: what was offered for it is not offered any more.
+    fn left(&self, job: JobId, _: &RunError) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        if shared.orders.forget(&mine(job)) {
+            shared.nudge();
+        }
+    }
+}
+
+impl Following {
+    /// Serves from now on what a job left that ended well, here or at another controller.
+    fn ended(&self, shared: &Arc<Shared>, job: &Job) {
         let ended_well = matches!(job.phase, Phase::Ended(End::Done | End::Partly(_)));
-        if !(matches!(recorded.event, Event::Ended(_)) && ended_well && leaves(job.spec.kind)) {
+        if !(ended_well && leaves(job.spec.kind)) {
             return;
         }
         for target in &job.spec.targets {
@@ -78,7 +105,7 @@ impl Observer for Following {
                 continue;
             }
             // Another controller had the order: what it was is in the store.
-            let (shared, store, id) = (Arc::clone(&shared), Arc::clone(&self.store), job.id);
+            let (shared, store, id) = (Arc::clone(shared), Arc::clone(&self.store), job.id);
             tokio::spawn(async move {
                 match left(&shared, store.as_ref(), id, &device).await {
                     Ok(Some(served)) => {
@@ -92,7 +119,49 @@ impl Observer for Following {
         }
     }
 
-    fn left(&self, _: JobId, _: &RunError) {}
+    /// Takes in how jobs end that other controllers work on, as the store tells it.
+    pub async fn follow_others(self) {
+        let Some(mut stopping) = self.shared.upgrade().map(|shared| shared.stopping.clone()) else { return };
+        let mut after = None;
+        loop {
+            let behind = match self.look(&mut after).await {
+                Ok(behind) => behind,
+                Err(error) => {
+                    tracing::warn!(%error, "how jobs of other controllers end is not known for now");
+                    false
+                }
+            };
+            let pause = if behind { Duration::ZERO } else { FOLLOW };
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Looks through what was added since the last look; says whether there is more.
+    async fn look(&self, after: &mut Option<Position>) -> Result<bool, StoreError> {
+        let Some(from) = *after else {
+            *after = Some(self.store.tail().await?);
+            return Ok(false);
+        };
+        let rows = self.store.feed(from, MAX_PAGE).await?;
+        // What makes no sense, or is a rollout's, ends no job.
+        let is_end = |row: &&Row| {
+            let recorded = Recorded::decode(row.job, row.seq, &row.text);
+            recorded.is_ok_and(|recorded| matches!(recorded.event, Event::Ended(_)))
+        };
+        for row in rows.iter().filter(is_end) {
+            let Some(shared) = self.shared.upgrade() else { return Ok(false) };
+            match load(self.store.as_ref(), row.job).await {
+                Ok(job) => self.ended(&shared, &job),
+                Err(RunError::Store(error)) => return Err(error),
+                Err(error) => tracing::debug!(job = %row.job, %error, "a job that can't be read left nothing"),
+            }
+        }
+        *after = rows.last().map(|row| row.position).or(*after);
+        Ok(rows.len() == MAX_PAGE)
+    }
 }
 
 /// What a job left on a device, signed anew.
@@ -151,7 +220,7 @@ pub async fn look_up(shared: Arc<Shared>, store: Arc<dyn JobStore>) {
         // Not at every notice: devices appear seldom.
         tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(super::TRY_AGAIN.min(std::time::Duration::from_secs(1))) => {}
+            () = tokio::time::sleep(super::TRY_AGAIN.min(Duration::from_secs(1))) => {}
         }
     }
 }

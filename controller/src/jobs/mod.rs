@@ -5,8 +5,12 @@
 //! nobody can start a job. What agents are served for jobs is in [`crate::orders`].
 
 pub mod automatic;
+pub mod eapi;
+pub mod health;
 pub mod kept;
+pub mod policy;
 pub mod port;
+pub mod roles;
 pub mod source;
 
 use std::{
@@ -25,6 +29,7 @@ use causeway_jobs::{
     event::Recorded,
     job::Phase,
     metrics::JobMetrics,
+    rollout::{self, Rollout},
     runner::{Observer, RunError, RunnerConfig},
     spec::JobId,
     store::{JobStore, StoreError, postgres::PostgresStore, sqlite::SqliteStore},
@@ -83,6 +88,10 @@ pub struct JobsConfig {
     pub policy: Policy,
     /// What a change on the ledger starts.
     pub automatic: automatic::AutomaticConfig,
+    /// Switches that are pushed to over eAPI.
+    pub eapi: eapi::Targets,
+    /// Who has to agree, when devices may be begun, and how many in a time.
+    pub changes: policy::ChangePolicy,
 }
 
 /// Jobs, as the parts of a controller use them.
@@ -93,6 +102,8 @@ pub struct Jobs {
     pub store: Arc<dyn JobStore>,
     /// Whether changes on the ledger start jobs.
     pub automatic: automatic::Switch,
+    /// When devices may be begun.
+    pub changes: policy::ChangePolicy,
     /// Counts up with every event that this controller recorded.
     pub changed: watch::Sender<u64>,
     metrics: Mutex<Prometheus>,
@@ -135,30 +146,48 @@ fn open_file(path: &Path) -> Result<SqliteStore, StoreError> {
 }
 
 /// Sets jobs up over a store, and answers what works on them.
-#[must_use]
-pub fn set_up(shared: &Arc<Shared>, store: Arc<dyn JobStore>, config: &JobsConfig, holder: String) -> Runner {
+///
+/// # Errors
+/// A switch can't be pushed to as it is set up.
+pub fn set_up(
+    shared: &Arc<Shared>,
+    store: Arc<dyn JobStore>,
+    config: &JobsConfig,
+    holder: String,
+) -> Result<Runner, eapi::Unusable> {
     let clock: Clock = clock::system();
     let agents = AgentPull::new(port::Agents::new(Arc::downgrade(shared)), Arc::clone(&clock));
-    let registry = Registry::standard().over(Arc::new(agents));
+    let mut registry = Registry::standard().over(Arc::new(agents));
+    if !config.eapi.is_empty() {
+        registry = registry.over(Arc::new(eapi::adapter(&config.eapi)?));
+    }
     let notifier = Arc::new(Notices(Arc::downgrade(shared)));
     let source = Arc::new(source::Ledger::new(Arc::downgrade(shared)));
     let engine = Engine { source, notifier, registry: registry.clone(), clock: Arc::clone(&clock) };
     let mut metrics = Prometheus::default();
     let counting = JobMetrics::register(&mut metrics);
     let changed = watch::channel(0).0;
+    let oracles = Arc::new(health::Attested::new(Arc::downgrade(shared)));
     let runner = Runner::new(Arc::new(engine), Arc::clone(&store), RunnerConfig::new(holder))
-        .observed(Arc::new(counting))
+        .rolling(config.policy.clone(), oracles)
+        .paced(config.changes.budget)
+        .observed(Arc::new(counting.clone()))
         .observed(Arc::new(kept::Following::new(Arc::downgrade(shared), Arc::clone(&store))))
         .observed(Arc::new(Rings(changed.clone())))
-        .observed(Arc::new(JobEvents::new(shared)));
-    let desk = Desk::new(Arc::clone(&store), registry, config.policy.clone(), clock, Some(runner.waker()));
+        .observed(Arc::new(JobEvents::new(shared)))
+        .reaching(Arc::new(port::Here::new(Arc::clone(&shared.presence), config.eapi.keys().copied().collect())));
+    let roles = Arc::new(roles::LedgerRoles::new(Arc::downgrade(shared)));
+    let desk = Desk::new(Arc::clone(&store), registry, config.policy.clone(), clock, Some(runner.waker()))
+        .approved_by(config.changes.approvals(), roles)
+        .counted(counting);
     shared.services.set_provision(Arc::new(AtDesk::new(desk.clone(), shared)));
     shared.services.set_job_store(Arc::new(Asking(Arc::clone(&store))));
     let automatic = automatic::Switch::new(config.automatic.enabled);
-    let jobs = Jobs { desk, store, automatic, changed, metrics: Mutex::new(metrics) };
+    let changes = config.changes.clone();
+    let jobs = Jobs { desk, store, automatic, changes, changed, metrics: Mutex::new(metrics) };
     // Set up once for each controller.
     let _ = shared.jobs.set(Arc::new(jobs));
-    runner
+    Ok(runner)
 }
 
 /// A store, and who works on what is in it.
@@ -176,7 +205,14 @@ pub async fn work(shared: Arc<Shared>, begun: Option<Begun>, config: JobsConfig,
                 () = tokio::time::sleep(TRY_AGAIN) => {}
             }
             match open(at, plain).await {
-                Ok(store) => break (Arc::clone(&store), set_up(&shared, store, &config, name.clone())),
+                Ok(store) => match set_up(&shared, Arc::clone(&store), &config, name.clone()) {
+                    Ok(runner) => break (store, runner),
+                    Err(error) => {
+                        let cause = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::error!(%error, ?cause, "there are no jobs");
+                        return;
+                    }
+                },
                 Err(error) => tracing::warn!(%error, "the store of jobs is away"),
             }
         },
@@ -198,10 +234,18 @@ pub async fn work(shared: Arc<Shared>, begun: Option<Begun>, config: JobsConfig,
         }
     };
     read.await;
+    let following = kept::Following::new(Arc::downgrade(&shared), Arc::clone(&store));
+    let is_shared = store.is_shared();
+    let others = async {
+        if is_shared {
+            following.follow_others().await;
+        }
+    };
     tokio::join!(
         runner.run(stopping),
         automatic,
         kept::look_up(Arc::clone(&shared), Arc::clone(&store)),
+        others,
         forget(Arc::clone(&shared), store)
     );
 }
@@ -227,6 +271,10 @@ struct Rings(watch::Sender<u64>);
 
 impl Observer for Rings {
     fn recorded(&self, _: &Job, _: &Recorded) {
+        self.0.send_modify(|count| *count += 1);
+    }
+
+    fn rollout_recorded(&self, _: &Rollout, _: &rollout::Recorded) {
         self.0.send_modify(|count| *count += 1);
     }
 

@@ -1,6 +1,7 @@
 //! The controller's side of its agents, for jobs: what an agent has said, and what it is given.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -12,12 +13,15 @@ use causeway_jobs::{
         AdapterError, Doing,
         agent_pull::{AgentPort, AgentReport, AgentView, Offer, Word},
     },
-    spec::Family,
+    runner::near::Reach,
+    spec::{Family, Transport},
 };
 
 use crate::{
     orders::{DeviceOrders, Order, Served, Wanted},
+    presence::Presence,
     render::Family as Platform,
+    running::{Answer, OPEN_MS},
     shared::{Shared, now_ms},
     store::{Entry, ReportResult, Word as Running},
 };
@@ -52,6 +56,32 @@ impl Agents {
     }
 }
 
+/// What this controller reaches: devices whose agents are here, and those that it pushes to.
+pub struct Here {
+    presence: Arc<Presence>,
+    pushed: BTreeSet<Code>,
+}
+
+impl Here {
+    /// By who is here, and whom this controller pushes to.
+    #[must_use]
+    pub const fn new(presence: Arc<Presence>, pushed: BTreeSet<Code>) -> Self {
+        Self { presence, pushed }
+    }
+}
+
+impl Reach for Here {
+    fn is_here(&self, device: &Code) -> bool {
+        self.pushed.contains(device) || self.presence.is_here(device)
+    }
+}
+
+/// How a device is reached where nothing is said.
+#[must_use]
+pub fn usual(shared: &Shared, device: &Code) -> Transport {
+    if shared.orders.by_jobs().pushed.contains(device) { Transport::EapiPush } else { Transport::AgentPull }
+}
+
 /// What jobs call a family.
 #[must_use]
 pub const fn family(platform: Platform) -> Family {
@@ -84,6 +114,7 @@ pub fn view(orders: &DeviceOrders, entry: Option<&Entry>, now_ms: u64) -> AgentV
         family: None,
         running: runs.and_then(|sha256| text_of(orders, entry, sha256)),
         report: report(orders, waiting, word),
+        extended: said.filter(|said| said.waiting.is_some()).map_or(0, |said| said.extended),
     }
 }
 
@@ -139,7 +170,7 @@ fn report(orders: &DeviceOrders, waiting: Option<[u8; 32]>, word: Option<&Runnin
 
 /// What runs, in the device's own words.
 async fn asked(shared: &Shared, device: &Code) -> Option<String> {
-    let text = |answer: &crate::running::Answer| {
+    let text = |answer: &Answer| {
         let usable = answer.error_code.is_empty() && !answer.text_cut;
         usable.then(|| answer.text.clone())
     };
@@ -147,6 +178,11 @@ async fn asked(shared: &Shared, device: &Code) -> Option<String> {
     if let Some(known) = shared.desk.answer(device).filter(|known| fresh(known.received_unix_ms)) {
         return text(&known);
     }
+    text(anew(shared, device, ASK).await?.as_ref())
+}
+
+/// The answer to a question that is open or put now; none where it does not come in time.
+async fn anew(shared: &Shared, device: &Code, within: Duration) -> Option<Arc<Answer>> {
     let mut answers = shared.desk.subscribe();
     let number = shared.ask_running(device)?;
     let answered = async {
@@ -158,12 +194,26 @@ async fn asked(shared: &Shared, device: &Code) -> Option<String> {
             answers.changed().await.ok()?;
         }
     };
-    text(tokio::time::timeout(ASK, answered).await.ok().flatten()?.as_ref())
+    tokio::time::timeout(within, answered).await.ok().flatten()
+}
+
+/// What an agent's answer says of what waits.
+fn problems(answer: &Answer) -> Result<Vec<String>, AdapterError> {
+    if !answer.error_code.is_empty() {
+        // The device did not answer its agent: nothing is known, which is not good.
+        return Err(AdapterError::State(format!("{}: {}", answer.error_code, answer.message)));
+    }
+    Ok(answer.problems.clone())
 }
 
 impl AgentPort for Agents {
     fn can_wait(&self) -> bool {
         true
+    }
+
+    fn objection(&self, device: &Code) -> Option<&'static str> {
+        let pushed = self.shared().is_ok_and(|shared| shared.orders.by_jobs().pushed.contains(device));
+        pushed.then_some("this controller pushes to it, and its agent is given nothing")
     }
 
     fn view<'a>(&'a self, device: &'a Code) -> Doing<'a, AgentView> {
@@ -212,6 +262,15 @@ impl AgentPort for Agents {
         })
     }
 
+    fn problems<'a>(&'a self, device: &'a Code) -> Doing<'a, Vec<String>> {
+        Box::pin(async move {
+            let shared = self.shared()?;
+            let answer = anew(&shared, device, Duration::from_millis(OPEN_MS)).await;
+            let silent = || AdapterError::Unreachable(format!("the agent of {device} does not say how it is"));
+            problems(answer.ok_or_else(silent)?.as_ref())
+        })
+    }
+
     fn confirm<'a>(&'a self, device: &'a Code, hash: TextHash) -> Doing<'a, ()> {
         Box::pin(async move {
             let shared = self.shared()?;
@@ -220,6 +279,17 @@ impl AgentPort for Agents {
             }
             shared.nudge();
             Ok(())
+        })
+    }
+
+    fn extend<'a>(&'a self, device: &'a Code, hash: TextHash) -> Doing<'a, Option<u32>> {
+        Box::pin(async move {
+            let shared = self.shared()?;
+            let number = shared.orders.extend(device, hash.0, &shared.signer);
+            if number.is_some() {
+                shared.nudge();
+            }
+            Ok(number)
         })
     }
 

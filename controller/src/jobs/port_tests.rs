@@ -17,7 +17,7 @@ fn served(text: &str) -> Arc<Served> {
 }
 
 fn said(waiting: Option<[u8; 32]>, startup: Option<[u8; 32]>) -> Option<Said> {
-    Some(Said { at_unix_ms: 1_000, takes_orders: true, have_order: "a".into(), waiting, startup })
+    Some(Said { at_unix_ms: 1_000, takes_orders: true, have_order: "a".into(), waiting, startup, ..Said::default() })
 }
 
 fn told(result: ReportResult, sha256: [u8; 32]) -> Option<Told> {
@@ -81,4 +81,14 @@ fn after_a_start_polls_alone_say_what_runs_and_what_the_device_starts_with() {
     assert_eq!(saved(Some(new.sha256)), Some(true));
     assert_eq!(saved(Some([9; 32])), Some(false));
     assert_eq!(view(&orders(None), Some(&entry("new", 2)), 0).report, None);
+}
+
+#[test]
+fn what_is_wrong_is_the_agents_word_and_no_word_is_not_good() {
+    let well = Answer::default();
+    let lost = Answer { problems: vec!["ADJACENCY_LOST: eth3".into()], ..Answer::default() };
+    let mute = Answer { error_code: "DEVICE_UNREACHABLE".into(), ..lost.clone() };
+    assert_eq!(problems(&well), Ok(Vec::new()));
+    assert_eq!(problems(&lost), Ok(vec!["ADJACENCY_LOST: eth3".to_owned()]));
+    assert!(matches!(problems(&mute), Err(AdapterError::State(words)) if words.contains("DEVICE_UNREACHABLE")));
 }

@@ -38,6 +38,8 @@ pub struct Report {
     pub at_unix_ms: u64,
     /// Correlation id of the job's order under which it was applied, or empty.
     pub order: String,
+    /// Of one that waits: number of the last word by which its time began anew.
+    pub extended: u32,
 }
 
 impl Report {

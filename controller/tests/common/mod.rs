@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tonic::{Request, Status, transport::Channel};
 
 /// Longest wait for anything in these tests: a machine under full load.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Running {
     pub handle: ControllerHandle,
@@ -35,8 +35,15 @@ pub fn config() -> Config {
 
 impl Running {
     /// With the ring in service; `ams` has agent key 1, `fra` 2, the others none.
+    #[allow(dead_code)]
     pub async fn start(config: Config) -> Self {
-        let mut ledger = SyntheticLedger::ring(Platform::Frr);
+        Self::start_of(config, Platform::Frr).await
+    }
+
+    /// The same of devices of a platform.
+    #[allow(dead_code)]
+    pub async fn start_of(config: Config, platform: Platform) -> Self {
+        let mut ledger = SyntheticLedger::ring(platform);
         for (name, seed) in [("ams", 1), ("fra", 2)] {
             ledger.device_mut(name).agent_key = Key(agent_key(seed).verifying_key().to_bytes());
         }

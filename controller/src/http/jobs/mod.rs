@@ -3,15 +3,17 @@
 //! Looking needs no key, like everything that is read here, but for a job's difference, which quotes what a device runs.
 //! Whatever changes something is the operator's, as approving is.
 
+pub(super) mod hold;
 mod model;
-mod start;
+pub(super) mod start;
 pub(super) mod stream;
+pub(super) mod told;
 
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{ConnectInfo, FromRequest, Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -21,7 +23,7 @@ use causeway_jobs::{
     desk::AskError,
     engine::{DIFF, artifact},
     error::{self, ErrorKind},
-    event::Recorded,
+    rollout,
     spec::{JobId, StepIndex},
     store::{Filter, StoreError},
 };
@@ -30,23 +32,19 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 pub use self::{
-    model::{DiffView, JobSummary, JobView, LogLine},
+    model::{AskedView, DiffView, JobSummary, JobView, LogLine, mode_name, trigger_name},
     start::{StartRequest, Started, started},
 };
 use super::{
+    approvals,
     audit::audited,
+    caller::{Call, speaker},
     error::{ApiError, ErrorBody},
-    extract::{Asked, Body, Named},
+    extract::{Asked, Named},
     operator,
     routes::{device_code, wants_text},
 };
-use crate::{
-    codes,
-    daemon::Peer,
-    jobs::Jobs,
-    operators::{self, Actor},
-    shared::Shared,
-};
+use crate::{codes, daemon::Peer, jobs::Jobs, operators::Actor, shared::Shared};
 
 /// Jobs in a list at most.
 const MAX_LISTED: usize = 100;
@@ -62,33 +60,37 @@ pub fn routes() -> Router<Arc<Shared>> {
         .route("/api/v1/jobs/{id}/retry", post(retry_job))
         .route("/api/v1/jobs/{id}/skip-step", post(skip_step))
         .route("/api/v1/jobs/{id}/cancel", post(cancel_job))
+        .route("/api/v1/jobs/{id}/approve", post(approvals::approve_job))
+        .route("/api/v1/jobs/{id}/break-glass", post(approvals::break_glass_of_job))
+        .route("/api/v1/jobs/{id}/hold", post(hold::hold_job))
+        .route("/api/v1/jobs/{id}/release", post(hold::release_job))
         .route("/api/v1/jobs/{id}/logs", get(job_logs))
         .route("/api/v1/jobs/{id}/diff", get(job_diff))
         .route("/api/v1/jobs/{id}/events", get(stream::job_events))
 }
 
-fn jobs_of(shared: &Shared) -> Result<&Arc<Jobs>, ApiError> {
+pub(super) fn jobs_of(shared: &Shared) -> Result<&Arc<Jobs>, ApiError> {
     shared.jobs.get().ok_or_else(|| {
         let cause = "this controller has no store of jobs, or can't reach it";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::NO_JOBS, cause)
     })
 }
 
-fn number(text: &str) -> Result<JobId, ApiError> {
+pub(super) fn number(text: &str) -> Result<JobId, ApiError> {
     let unknown = || refusal(StatusCode::NOT_FOUND, error::UNKNOWN, format!("there is no job {text:?}"));
     text.parse::<i64>().ok().filter(|number| *number > 0).map(JobId).ok_or_else(unknown)
 }
 
-fn refusal(status: StatusCode, kind: ErrorKind, cause: impl Into<String>) -> ApiError {
+pub(super) fn refusal(status: StatusCode, kind: ErrorKind, cause: impl Into<String>) -> ApiError {
     ApiError::with(status, body(kind, cause))
 }
 
-fn body(kind: ErrorKind, cause: impl Into<String>) -> ErrorBody {
+pub(super) fn body(kind: ErrorKind, cause: impl Into<String>) -> ErrorBody {
     ErrorBody::of(kind.code, cause, kind.remedy)
 }
 
 /// What a caller reads where jobs refuse something.
-fn refused(error: &AskError) -> (StatusCode, ErrorBody) {
+pub(super) fn refused(error: &AskError) -> (StatusCode, ErrorBody) {
     let status = match error {
         AskError::Spec(_) | AskError::Words | AskError::Unsupported(_) | AskError::Rollout(_) => {
             StatusCode::BAD_REQUEST
@@ -98,7 +100,7 @@ fn refused(error: &AskError) -> (StatusCode, ErrorBody) {
         }
         AskError::Approval(_) => StatusCode::FORBIDDEN,
         AskError::Roles(_) => StatusCode::SERVICE_UNAVAILABLE,
-        AskError::Store(StoreError::Unknown(_)) => StatusCode::NOT_FOUND,
+        AskError::Store(StoreError::Unknown(_)) | AskError::OtherKind(..) => StatusCode::NOT_FOUND,
         AskError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         AskError::Event(_) => StatusCode::INTERNAL_SERVER_ERROR,
     };
@@ -125,7 +127,7 @@ impl From<AskError> for ApiError {
     }
 }
 
-fn store_error(error: StoreError) -> ApiError {
+pub(super) fn store_error(error: StoreError) -> ApiError {
     AskError::from(error).into()
 }
 
@@ -135,6 +137,8 @@ fn store_error(error: StoreError) -> ApiError {
 pub struct ListQuery {
     device: Option<String>,
     status: Option<String>,
+    kind: Option<String>,
+    parent: Option<i64>,
     before: Option<i64>,
     limit: Option<usize>,
 }
@@ -145,6 +149,8 @@ pub struct ListQuery {
     params(
         ("device" = Option<String>, Query, description = "Of this device"),
         ("status" = Option<String>, Query, description = "Of this status, such as FAILED"),
+        ("kind" = Option<String>, Query, description = "Of this kind, such as provision, or rollout"),
+        ("parent" = Option<i64>, Query, description = "Part of this rollout"),
         ("before" = Option<i64>, Query, description = "Numbered below this one"),
         ("limit" = Option<usize>, Query, description = "At most so many: 20, and no more than 100"),
     ),
@@ -156,10 +162,22 @@ pub async fn jobs(
 ) -> Result<Json<Vec<JobSummary>>, ApiError> {
     let jobs = jobs_of(&shared)?;
     let device = query.device.as_deref().map(|code| device_code(&shared.store(), code)).transpose()?;
-    let filter = Filter { device, status: query.status, before: query.before.map(JobId), ..Filter::default() };
+    let filter = Filter {
+        device,
+        status: query.status,
+        kind: query.kind,
+        parent: query.parent.map(JobId),
+        before: query.before.map(JobId),
+        ..Filter::default()
+    };
     let limit = query.limit.unwrap_or(LISTED).clamp(1, MAX_LISTED);
     let mut listed = Vec::new();
     for row in jobs.store.list(filter, limit).await.map_err(store_error)? {
+        if row.kind == rollout::KIND {
+            // It has devices by the thousand, and a list of its own.
+            listed.push(JobSummary::of(&row, None));
+            continue;
+        }
         // One that can't be read is listed all the same.
         let job = jobs.desk.job(row.id).await.ok();
         listed.push(JobSummary::of(&row, job.as_ref()));
@@ -182,12 +200,15 @@ pub async fn start_jobs(
     ConnectInfo(Peer(from)): ConnectInfo<Peer>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (caller, mut request): (Actor, StartRequest) = operators(&shared, from, request).await?;
+    let call = Call::<StartRequest>::read(&shared, from, request).await?;
+    let (shown, proposer) = (call.shown(), call.proof.map(|proof| proof.key));
+    let Call { actor: caller, body: mut request, .. } = call;
     request.actor = Some(speaker(&caller, request.actor.as_deref()));
     let jobs = jobs_of(&shared)?;
-    let before = serde_json::to_value(&request).unwrap_or_default();
+    let mut before = serde_json::to_value(&request).unwrap_or_default();
+    before["proof"] = shown;
     let work = async {
-        let started = started(&shared, jobs, &request).await?;
+        let started = started(&shared, jobs, &request, proposer).await?;
         let after = serde_json::to_value(&started).unwrap_or_default();
         Ok((started, after))
     };
@@ -201,27 +222,17 @@ async fn operators<T: serde::de::DeserializeOwned>(
     from: SocketAddr,
     request: Request,
 ) -> Result<(Actor, T), ApiError> {
-    let caller = operator::authorize(shared.operator_token.as_deref(), from, request.headers())?;
-    let Body(body): Body<T> = Body::from_request(request, &()).await?;
-    Ok((caller, body))
-}
-
-/// Who asks, as the job keeps it: an operator by the name that goes with the token, whatever the request says; where the
-/// token has no name, whoever the request names.
-fn speaker(caller: &Actor, said: Option<&str>) -> String {
-    match said {
-        Some(said) if [operators::ALONE, operators::LOCAL].contains(&caller.name.as_str()) => said.to_owned(),
-        Some(_) | None => caller.name.clone(),
-    }
+    let call = Call::read(shared, from, request).await?;
+    Ok((call.actor, call.body))
 }
 
 /// How a job stands, as the audit log keeps it.
-fn standing(job: &Job) -> Value {
+pub(super) fn standing(job: &Job) -> Value {
     json!({ "status": job.status().name(), "state": job.state().name(), "round": job.round })
 }
 
 /// Something that is asked of a job, written down before and after.
-async fn asked_of(
+pub(super) async fn asked_of(
     shared: &Shared,
     caller: Actor,
     action: &'static str,
@@ -365,35 +376,11 @@ pub async fn cancel_job(
     Ok(Json(Cancelled { id: id.0, job: Some(JobView::of(&job)) }))
 }
 
-/// Reads a job's events, each with the job as it left it.
-async fn events(jobs: &Jobs, id: JobId) -> Result<Vec<(Job, Recorded)>, ApiError> {
-    let mut read: Vec<(Job, Recorded)> = Vec::new();
-    loop {
-        let rows = jobs.store.events(id, read.len() as u64).await.map_err(store_error)?;
-        if rows.is_empty() {
-            break;
-        }
-        for row in rows {
-            let recorded = Recorded::decode(id, row.seq, &row.text).map_err(AskError::from)?;
-            let job = match read.last() {
-                None => Job::fold(id, std::slice::from_ref(&recorded)).map_err(AskError::from)?,
-                Some((before, _)) => {
-                    let mut job = before.clone();
-                    job.apply(&recorded).map_err(AskError::from)?;
-                    job
-                }
-            };
-            read.push((job, recorded));
-        }
-    }
-    if read.is_empty() { Err(store_error(StoreError::Unknown(id))) } else { Ok(read) }
-}
-
 /// From where on.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogsQuery {
-    after: Option<u64>,
+    pub(super) after: Option<u64>,
 }
 
 /// What happened to a job, oldest first. With `Accept: text/plain` as lines.
@@ -408,9 +395,9 @@ pub async fn job_logs(
     Asked(query): Asked<LogsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let read = events(jobs_of(&shared)?, number(&id)?).await?;
-    let lines = read.iter().map(|(job, recorded)| LogLine::of(job, recorded));
-    let lines: Vec<LogLine> = lines.filter(|line| query.after.is_none_or(|after| line.seq > after)).collect();
+    let (lines, _) = told::read::<Job>(jobs_of(&shared)?, number(&id)?).await?;
+    let lines: Vec<LogLine> =
+        lines.into_iter().filter(|line| query.after.is_none_or(|after| line.seq > after)).collect();
     if wants_text(&headers) {
         return Ok(lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_response());
     }

@@ -14,7 +14,7 @@ use causeway_jobs::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::error::ErrorBody;
+use crate::http::{approvals::ApprovalView, error::ErrorBody};
 
 /// A job in a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -258,6 +258,8 @@ pub struct JobView {
     pub held: Option<AskedView>,
     /// It was cancelled, by whom and why.
     pub cancelled: Option<AskedView>,
+    /// Who has to agree, and who has; absent where nobody has to.
+    pub approval: Option<ApprovalView>,
     /// When it was asked for, unix milliseconds.
     pub started_unix_ms: u64,
     /// When something last happened, unix milliseconds.
@@ -268,6 +270,24 @@ pub struct JobView {
     pub error: Option<StepErrorView>,
     /// What is done.
     pub steps: Vec<StepView>,
+}
+
+/// Which way something came in.
+pub const fn trigger_name(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Cli => "cli",
+        Trigger::Http => "http",
+        Trigger::Automatic => "automatic",
+        Trigger::Rollout => "rollout",
+    }
+}
+
+/// What becomes of other lines.
+pub const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Replace => "replace",
+        Mode::Merge => "merge",
+    }
 }
 
 /// The error that a job's end is about.
@@ -290,12 +310,6 @@ impl JobView {
     #[must_use]
     pub fn of(job: &Job) -> Self {
         let (spec, stuck) = (&job.spec, job.stuck_devices());
-        let trigger = match spec.trigger {
-            Trigger::Cli => "cli",
-            Trigger::Http => "http",
-            Trigger::Automatic => "automatic",
-            Trigger::Rollout => "rollout",
-        };
         let devices = spec.targets.iter().map(|target| JobDevice {
             code: target.device.to_string(),
             family: target.family.name().to_owned(),
@@ -312,22 +326,20 @@ impl JobView {
             alerts: job.state().alerts(),
             percent: job.percent(),
             devices: devices.collect(),
-            mode: match spec.mode {
-                Mode::Replace => "replace".to_owned(),
-                Mode::Merge => "merge".to_owned(),
-            },
+            mode: mode_name(spec.mode).to_owned(),
             wanted_generation: match spec.wanted {
                 Wanted::Generation(generation) => Some(generation),
                 Wanted::Current | Wanted::Bare | Wanted::Before(_) => None,
             },
             confirm_within_ms: spec.confirm_within_ms,
-            trigger: trigger.to_owned(),
+            trigger: trigger_name(spec.trigger).to_owned(),
             actor: spec.actor.clone(),
             parent: spec.parent.map(|parent| parent.0),
             holder: job.holder.clone(),
             round: job.round,
             held: job.held.as_ref().map(AskedView::from),
             cancelled: job.cancel.as_ref().map(AskedView::from),
+            approval: job.approvals.as_ref().map(|of| ApprovalView::of(of, job.change())),
             started_unix_ms: job.started_ms,
             changed_unix_ms: job.changed_ms,
             last_event: job.next_seq.saturating_sub(1),

@@ -15,7 +15,10 @@ use utoipa::ToSchema;
 
 use super::{body, refusal, refused};
 use crate::{
-    http::error::{ApiError, ErrorBody},
+    http::{
+        approvals,
+        error::{ApiError, ErrorBody},
+    },
     jobs::{Jobs, port},
     operators,
     shared::Shared,
@@ -23,6 +26,14 @@ use crate::{
 
 /// Devices for which jobs are started by one call at most. Beyond it a rollout is meant, which goes in waves.
 pub const MAX_BULK: usize = 1_000;
+
+/// What becomes of other lines.
+pub const MODES: [(&str, Mode); 2] = [("replace", Mode::Replace), ("merge", Mode::Merge)];
+/// How devices are reached.
+pub const TRANSPORTS: [(&str, Transport); 3] =
+    [("agent-pull", Transport::AgentPull), ("eapi-push", Transport::EapiPush), ("in-memory", Transport::InMemory)];
+/// Which way a request came in.
+pub const TRIGGERS: [(&str, Trigger); 2] = [("http", Trigger::Http), ("cli", Trigger::Cli)];
 
 /// What is to be done, and with which devices. Where several things choose devices, those that all of them choose are meant.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -44,7 +55,8 @@ pub struct StartRequest {
     pub commit: Option<bool>,
     /// "replace" (the default) or "merge".
     pub mode: Option<String>,
-    /// "agent-pull" (the default), "eapi-push" or "in-memory".
+    /// "agent-pull", "eapi-push" or "in-memory"; by default each device's usual one: "eapi-push" where the controller has an
+    /// address for that, else "agent-pull".
     pub transport: Option<String>,
     /// The generation to go back to, of a revert.
     pub generation: Option<u64>,
@@ -61,6 +73,8 @@ pub struct JobRef {
     pub id: i64,
     /// Its devices.
     pub devices: Vec<String>,
+    /// It waits for approvals.
+    pub waits: bool,
 }
 
 /// A device that has no job.
@@ -81,12 +95,16 @@ pub struct Started {
     pub refused: Vec<Refused>,
 }
 
-fn invalid(cause: impl Into<String>) -> ApiError {
+/// A request that can't be meant.
+pub fn invalid(cause: impl Into<String>) -> ApiError {
     refusal(StatusCode::BAD_REQUEST, error::INVALID, cause)
 }
 
-/// One of a few words.
-fn one_of<T: Copy>(what: &str, given: Option<&str>, known: &[(&str, T)]) -> Result<T, ApiError> {
+/// One of a few words, the first where nothing is said.
+///
+/// # Errors
+/// It is none of them.
+pub fn one_of<T: Copy>(what: &str, given: Option<&str>, known: &[(&str, T)]) -> Result<T, ApiError> {
     let Some(given) = given else {
         return known.first().map(|(_, first)| *first).ok_or_else(|| invalid(format!("{what} has no values")));
     };
@@ -101,7 +119,8 @@ fn one_of<T: Copy>(what: &str, given: Option<&str>, known: &[(&str, T)]) -> Resu
 pub struct Order {
     kind: Kind,
     mode: Mode,
-    transport: Transport,
+    /// None for each device's usual one.
+    transport: Option<Transport>,
     trigger: Trigger,
 }
 
@@ -118,16 +137,9 @@ fn find(
 }
 
 impl StartRequest {
-    /// What the audit log files it under: the device, or what chooses several.
+    /// What the audit log files it under.
     pub(super) fn subject(&self) -> String {
-        match (
-            self.devices.as_slice(),
-            [&self.location, &self.exchange, &self.contributor].into_iter().flatten().next(),
-        ) {
-            ([one], None) => one.clone(),
-            ([], Some(chosen)) => chosen.clone(),
-            (_, _) => "several".to_owned(),
-        }
+        self.choice().subject()
     }
 
     fn order(&self) -> Result<Order, ApiError> {
@@ -157,33 +169,66 @@ impl StartRequest {
         {
             return Err(invalid("a revert, and nothing else, names the generation to go back to"));
         }
-        let modes = [("replace", Mode::Replace), ("merge", Mode::Merge)];
-        let transports = [
-            ("agent-pull", Transport::AgentPull),
-            ("eapi-push", Transport::EapiPush),
-            ("in-memory", Transport::InMemory),
-        ];
         Ok(Order {
             kind,
-            mode: one_of("mode", self.mode.as_deref(), &modes)?,
-            transport: one_of("transport", self.transport.as_deref(), &transports)?,
-            trigger: one_of("trigger", self.trigger.as_deref(), &[("http", Trigger::Http), ("cli", Trigger::Cli)])?,
+            mode: one_of("mode", self.mode.as_deref(), &MODES)?,
+            transport: match self.transport.as_deref() {
+                Some(_) => Some(one_of("transport", self.transport.as_deref(), &TRANSPORTS)?),
+                None => None,
+            },
+            trigger: one_of("trigger", self.trigger.as_deref(), &TRIGGERS)?,
         })
     }
 
-    /// The devices that are meant.
-    fn choose(&self, snapshot: &Snapshot) -> Result<BTreeSet<Code>, ApiError> {
+    fn choice(&self) -> Choice<'_> {
+        Choice {
+            devices: &self.devices,
+            location: self.location.as_deref(),
+            exchange: self.exchange.as_deref(),
+            contributor: self.contributor.as_deref(),
+        }
+    }
+}
+
+/// What chooses devices: those that all of it chooses are meant.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice<'a> {
+    /// Codes.
+    pub devices: &'a [String],
+    /// Code of a location.
+    pub location: Option<&'a str>,
+    /// Code of an exchange.
+    pub exchange: Option<&'a str>,
+    /// Code of a contributor.
+    pub contributor: Option<&'a str>,
+}
+
+impl Choice<'_> {
+    /// What the audit log files it under: the device, or what chooses several.
+    pub fn subject(&self) -> String {
+        match (self.devices, [self.location, self.exchange, self.contributor].into_iter().flatten().next()) {
+            ([one], None) => one.clone(),
+            ([], Some(chosen)) => chosen.to_owned(),
+            (_, _) => "several".to_owned(),
+        }
+    }
+
+    /// The devices that are meant, at most so many.
+    ///
+    /// # Errors
+    /// Nothing or nobody is named, or the ledger has none of it.
+    pub fn choose(&self, snapshot: &Snapshot, most: usize) -> Result<BTreeSet<Code>, ApiError> {
         let nothing = self.devices.is_empty()
-            && [&self.location, &self.exchange, &self.contributor].into_iter().all(Option::is_none);
+            && [self.location, self.exchange, self.contributor].into_iter().all(|chosen| chosen.is_none());
         if nothing {
             return Err(invalid("no device is named: give devices, location, exchange or contributor"));
         }
         let locations = snapshot.locations.iter().map(|(key, record)| (*key, record.code));
         let exchanges = snapshot.exchanges.iter().map(|(key, record)| (*key, record.code));
         let contributors = snapshot.contributors.iter().map(|(key, record)| (*key, record.code));
-        let location = find("location", self.location.as_deref(), locations)?;
-        let exchange = find("exchange", self.exchange.as_deref(), exchanges)?;
-        let contributor = find("contributor", self.contributor.as_deref(), contributors)?;
+        let location = find("location", self.location, locations)?;
+        let exchange = find("exchange", self.exchange, exchanges)?;
+        let contributor = find("contributor", self.contributor, contributors)?;
         let known: BTreeSet<&str> = snapshot.devices.values().map(|record| record.code.as_str()).collect();
         if let Some(unknown) = self.devices.iter().find(|code| !known.contains(code.as_str())) {
             return Err(ApiError::unknown_device(unknown));
@@ -198,14 +243,17 @@ impl StartRequest {
         let meant: BTreeSet<Code> = meant.map(|record| record.code).filter(Code::is_valid).collect();
         match meant.len() {
             0 => Err(invalid("no device is all of what was asked for")),
-            1..=MAX_BULK => Ok(meant),
-            more => Err(invalid(format!("{more} devices are more than {MAX_BULK}; bring them in waves"))),
+            found if found <= most => Ok(meant),
+            more => {
+                Err(invalid(format!("{more} devices are more than {most}; jobs are for few, a rollout goes in waves")))
+            }
         }
     }
 }
 
 /// The device as a job's target, by the family of what it is served.
-fn target(shared: &Shared, device: Code, transport: Transport) -> Option<Target> {
+pub fn target(shared: &Shared, device: Code, transport: Option<Transport>) -> Option<Target> {
+    let transport = transport.unwrap_or_else(|| port::usual(shared, &device));
     let store = shared.store();
     let served = store.entry(&device).and_then(|entry| entry.current.as_ref()).map(|bundle| bundle.family);
     let family = served.or_else(|| store.device(&device).map(|record| record.platform))?;
@@ -216,10 +264,15 @@ fn target(shared: &Shared, device: Code, transport: Transport) -> Option<Target>
 ///
 /// # Errors
 /// What is asked for can't be meant, or nothing of it could be started.
-pub async fn started(shared: &Shared, jobs: &Jobs, asked: &StartRequest) -> Result<Started, ApiError> {
+pub async fn started(
+    shared: &Shared,
+    jobs: &Jobs,
+    asked: &StartRequest,
+    proposer: Option<Key>,
+) -> Result<Started, ApiError> {
     let order = asked.order()?;
     let snapshot: Arc<Snapshot> = shared.store().effective().cloned().ok_or_else(ApiError::not_ready)?;
-    let devices = asked.choose(&snapshot)?;
+    let devices = asked.choice().choose(&snapshot, MAX_BULK)?;
     drop(snapshot);
     let targets: Vec<Target> =
         devices.into_iter().filter_map(|device| target(shared, device, order.transport)).collect();
@@ -242,10 +295,11 @@ pub async fn started(shared: &Shared, jobs: &Jobs, asked: &StartRequest) -> Resu
             actor: asked.actor.clone().unwrap_or_else(|| operators::ALONE.to_owned()),
             parent: None,
         };
-        match jobs.desk.start(&request, None).await {
+        match jobs.desk.propose(&request, proposer, None).await {
             Ok(id) => {
+                let waits = approvals::announce_job(shared, jobs, id).await;
                 tracing::info!(job = %id, kind = order.kind.name(), actor = request.actor, devices = ?names, "job started");
-                came.jobs.push(JobRef { id: id.0, devices: names });
+                came.jobs.push(JobRef { id: id.0, devices: names, waits });
             }
             Err(error) => {
                 let (status, error) = refused(&error);
@@ -302,7 +356,7 @@ mod tests {
     fn devices_are_those_that_everything_chooses() {
         let ledger = SyntheticLedger::ring(Platform::Frr);
         let chosen = |json| {
-            let chosen = asked(json).choose(&ledger.snapshot);
+            let chosen = asked(json).choice().choose(&ledger.snapshot, MAX_BULK);
             chosen.map(|codes| codes.iter().map(ToString::to_string).collect::<Vec<_>>()).ok()
         };
         assert_eq!(chosen(r#"{"devices":["fra","ams","fra"]}"#).unwrap(), ["ams", "fra"]);

@@ -10,11 +10,14 @@ use axum::{
         sse::{Event as Sse, KeepAlive, Sse as Stream},
     },
 };
-use causeway_jobs::{Job, event::Recorded, spec::JobId};
+use causeway_jobs::{Job, spec::JobId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{LogLine, LogsQuery, events, jobs_of, number};
+use super::{
+    LogsQuery, jobs_of, number,
+    told::{self, Line, Told},
+};
 use crate::{
     codes,
     http::{
@@ -47,18 +50,31 @@ pub async fn job_events(
     Asked(query): Asked<LogsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let (jobs, id) = (Arc::clone(jobs_of(&shared)?), number(&id)?);
+    follow::<Job>(shared, number(&id)?, query.after, &headers).await
+}
+
+/// The answer to whoever follows a job or a rollout.
+///
+/// # Errors
+/// There is none of this number, or no room for another stream.
+pub async fn follow<T: Told>(
+    shared: Arc<Shared>,
+    id: JobId,
+    after: Option<u64>,
+    headers: &HeaderMap,
+) -> Result<impl IntoResponse + use<T>, ApiError> {
+    let jobs = Arc::clone(jobs_of(&shared)?);
     let room = Arc::clone(&shared.event_streams).try_acquire_owned().map_err(|_| {
         let cause = "as many streams of events are open as the controller serves";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::STREAMS_FULL, cause)
     })?;
     // What can't be read is said as an answer, before there is a stream.
-    let read = events(&jobs, id).await?;
+    let (lines, state) = told::read::<T>(&jobs, id).await?;
     let header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
-    let last: Option<u64> = header.or(query.after);
+    let last: Option<u64> = header.or(after);
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
-        feed(&shared, &jobs, id, read, last, &sender).await;
+        feed(&shared, &jobs, (id, state), lines, last, &sender).await;
         drop::<OwnedSemaphorePermit>(room);
     });
     Ok(Stream::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -66,26 +82,30 @@ pub async fn job_events(
 
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 
-async fn feed(shared: &Shared, jobs: &Jobs, id: JobId, read: Vec<(Job, Recorded)>, last: Option<u64>, sender: &Sender) {
+async fn feed<T: Told>(
+    shared: &Shared,
+    jobs: &Jobs,
+    (id, mut state): (JobId, T),
+    lines: Vec<T::Line>,
+    last: Option<u64>,
+    sender: &Sender,
+) {
     let (mut stopping, mut changed) = (shared.stopping.clone(), jobs.changed.subscribe());
-    let Some((mut job, _)) = read.last().cloned() else { return };
-    for (job, recorded) in &read {
-        let line = LogLine::of(job, recorded);
-        if last.is_none_or(|last| line.seq > last) && send(sender, &line).await.is_err() {
+    for line in lines {
+        if last.is_none_or(|last| line.seq() > last) && send(sender, &line).await.is_err() {
             return;
         }
     }
-    drop(read);
     loop {
         changed.borrow_and_update();
         // A store that is away is asked again.
-        for row in jobs.store.events(id, job.next_seq).await.unwrap_or_default() {
-            let Ok(recorded) = Recorded::decode(id, row.seq, &row.text) else { return };
-            if job.apply(&recorded).is_err() || send(sender, &LogLine::of(&job, &recorded)).await.is_err() {
+        for row in jobs.store.events(id, state.next_seq()).await.unwrap_or_default() {
+            let Ok(line) = state.take(&row) else { return };
+            if send(sender, &line).await.is_err() {
                 return;
             }
         }
-        if matches!(job.phase, causeway_jobs::job::Phase::Ended(_)) {
+        if state.is_over() {
             return;
         }
         tokio::select! {
@@ -97,8 +117,8 @@ async fn feed(shared: &Shared, jobs: &Jobs, id: JobId, read: Vec<(Job, Recorded)
     }
 }
 
-async fn send(sender: &Sender, line: &LogLine) -> Result<(), ()> {
-    let message = Sse::default().id(line.seq.to_string()).event(line.event.clone());
+async fn send(sender: &Sender, line: &impl Line) -> Result<(), ()> {
+    let message = Sse::default().id(line.seq().to_string()).event(line.event());
     // Plain values under text keys always become JSON.
     let message = message.json_data(line).map_err(|_| ())?;
     sender.send(Ok(message)).await.map_err(|_| ())
