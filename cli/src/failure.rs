@@ -71,6 +71,7 @@ entries! {
     CONTROLLER_UNREACHABLE = "CW-CONTROLLER-UNREACHABLE", "The controller does not answer.", "Check the address with `--controller` and that it runs.";
     CONTROLLER_REFUSED = "CW-CONTROLLER-REFUSED", "The controller refused the request.", "Read what it said.";
     JOB_CANCELLED = "CW-JOB-CANCELLED", "A job was cancelled; every device of it runs what it ran.", "Start another one, or `causeway job retry` it.";
+    ROLLOUT_CANCELLED = "CW-JOB-ROLLOUT-CANCELLED", "A rollout was cancelled: the wave that was under way runs what it ran, those before it stay.", "Start another one for the devices that are left: `causeway rollout again` does.";
     JOB_STUCK = "CW-JOB-STUCK", "A job went back, and of some of its devices it is not known what they run.", "Go to the devices that are named now: see what they run, and bring them to one of the two configurations of the job; then `causeway job retry`, which looks again.";
     CONFIG_DRIFTED = "CW-CONFIG-DRIFTED", "A device runs something else than what is served to it: an older configuration, or one that was changed beside its agent.", "Read the difference. `causeway config show` says whether the configuration was refused or is on its way; an agent puts right by itself what somebody else changed.";
     DRIFT_UNKNOWN = "CW-CONFIG-DRIFT-UNKNOWN", "It is not known what a device runs: its agent has not said, or could not ask the device.", "Check that the agent runs, and that the device's management answers it.";

@@ -27,7 +27,7 @@ use ed25519_dalek::SigningKey;
 use serde_json::Value;
 use tokio::sync::watch;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const TOKEN: &str = "a-token-of-the-operator";
 
 /// A controller over a ledger that the test makes, and a folder to call it from.

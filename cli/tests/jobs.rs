@@ -28,7 +28,7 @@ use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const TOKEN: &str = "a-token-of-the-operator";
 /// Index of the step that may be skipped.
 const NOTIFY: u64 = 8;

@@ -8,7 +8,8 @@ use super::AskController;
 /// Verbs of jobs.
 #[derive(Debug, Subcommand)]
 pub enum Job {
-    /// Bring devices to what the ledger asks of them, or show what that would change.
+    /// Bring devices to what the ledger asks of them, or show what that would change. Signed with --keypair where it needs
+    /// approvals.
     Start(JobStart),
     /// Show a job with its steps. Exit code 1 if it failed.
     Status(JobOne),
@@ -18,6 +19,16 @@ pub enum Job {
     SkipStep(JobSkip),
     /// Take a job back: its devices run again what they ran.
     Cancel(JobCancel),
+    /// Let no further step of a job begin.
+    Hold(JobWords),
+    /// Let a job that is held go on.
+    Release(JobRelease),
+    /// List what waits for approvals: jobs and rollouts.
+    Waiting(AskJobs),
+    /// Agree that a job begins, with a key of the ledger that is not the proposer's.
+    Approve(JobApprove),
+    /// Have a job begin without its approvals, in an emergency: recorded with key and reason.
+    BreakGlass(JobApprove),
     /// Print what happened to a job, or with --diff what it changes.
     Logs(JobLogs),
     /// Follow a job until it is over. Exit code 1 if it fails.
@@ -38,6 +49,10 @@ impl Job {
             Self::Retry(args) => args.ask.json,
             Self::SkipStep(args) => args.ask.json,
             Self::Cancel(args) => args.ask.json,
+            Self::Hold(args) => args.ask.json,
+            Self::Release(args) => args.ask.json,
+            Self::Waiting(ask) => ask.json,
+            Self::Approve(args) | Self::BreakGlass(args) => args.ask.json,
             Self::Logs(args) => args.ask.json,
             Self::List(args) => args.ask.json,
             Self::Automatic(args) => args.ask.json,
@@ -84,9 +99,9 @@ pub struct JobStart {
     /// What becomes of lines that the configuration does not name.
     #[arg(long, value_enum, default_value_t = JobMode::Replace)]
     pub mode: JobMode,
-    /// How the devices are reached.
-    #[arg(long, value_enum, default_value_t = JobTransport::AgentPull)]
-    pub transport: JobTransport,
+    /// How the devices are reached; by default as is usual for each.
+    #[arg(long, value_enum)]
+    pub transport: Option<JobTransport>,
     /// Follow it until it is over; for one job.
     #[arg(long)]
     pub watch: bool,
@@ -202,6 +217,57 @@ pub struct JobCancel {
     pub ask: AskJobs,
 }
 
+/// A job or a rollout, and words for the record.
+#[derive(Clone, Debug, Args)]
+pub struct JobWords {
+    /// Its number.
+    #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+    pub id: i64,
+    /// Why, for the record.
+    #[arg(long, value_name = "WORDS")]
+    pub reason: String,
+    /// Who asks, for the record.
+    #[arg(long, value_name = "NAME", env = "USER")]
+    pub actor: Option<String>,
+    /// Which controller.
+    #[command(flatten)]
+    pub ask: AskJobs,
+}
+
+/// What goes on.
+#[derive(Clone, Debug, Args)]
+pub struct JobRelease {
+    /// The job's number.
+    #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+    pub id: i64,
+    /// Who asks, for the record.
+    #[arg(long, value_name = "NAME", env = "USER")]
+    pub actor: Option<String>,
+    /// Which controller.
+    #[command(flatten)]
+    pub ask: AskJobs,
+}
+
+/// What is agreed to, or done without.
+#[derive(Clone, Debug, Args)]
+pub struct JobApprove {
+    /// Its number.
+    #[arg(value_parser = clap::value_parser!(i64).range(1..))]
+    pub id: i64,
+    /// Why, for the record.
+    #[arg(long, value_name = "WORDS")]
+    pub reason: String,
+    /// The change that was looked at, by its hash; whatever is under the number, after a look at it, if left out.
+    #[arg(long, value_name = "SHA256")]
+    pub change: Option<String>,
+    /// Don't ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Which controller.
+    #[command(flatten)]
+    pub ask: AskJobs,
+}
+
 /// What is printed of a job.
 #[derive(Clone, Debug, Args)]
 pub struct JobLogs {
@@ -225,6 +291,9 @@ pub struct JobList {
     /// Of this status, such as FAILED.
     #[arg(long, value_name = "STATUS")]
     pub status: Option<String>,
+    /// Part of this rollout.
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
+    pub rollout: Option<i64>,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub limit: u64,

@@ -10,6 +10,7 @@ mod job;
 mod link;
 mod network;
 mod registry;
+mod rollout;
 mod sign;
 mod tools;
 mod values;
@@ -34,8 +35,8 @@ pub use self::{
     },
     health::{Ask, Backtest, Health, OracleVerb, Subject},
     job::{
-        AskJobs, Job, JobAutomatic, JobCancel, JobKind, JobList, JobLogs, JobMode, JobOne, JobRetry, JobSkip, JobStart,
-        JobTransport, OnOff,
+        AskJobs, Job, JobApprove, JobAutomatic, JobCancel, JobKind, JobList, JobLogs, JobMode, JobOne, JobRelease,
+        JobRetry, JobSkip, JobStart, JobTransport, JobWords, OnOff,
     },
     link::{Link, LinkAccept, LinkCreate, LinkList, LinkUpdate, acts_for},
     network::{Network, NetworkInit, NetworkUpdate, SetOracles},
@@ -43,6 +44,7 @@ pub use self::{
         Contributor, ContributorCreate, ContributorUpdate, Exchange, ExchangeCreate, ExchangeUpdate, Location,
         LocationCreate, LocationUpdate, RegistryList,
     },
+    rollout::{Rollout, RolloutAgain, RolloutKind, RolloutList, RolloutResume, RolloutStart, RolloutStatus},
     sign::Sign,
     tools::{Apply, History, Import, KeyFund, KeyVerb, LocalnetVerb, Source, Topology},
     values::{KeyName, MaybeKey, RuleChange, parse_bandwidth, parse_delay, parse_moment, parse_sol},
@@ -67,6 +69,7 @@ impl Cli {
     pub fn format(&self) -> Format {
         match &self.noun {
             Noun::Job(verb) if verb.json() => Format::Json,
+            Noun::Rollout(verb) if verb.json() => Format::Json,
             _ => self.globals.output,
         }
     }
@@ -130,6 +133,9 @@ pub enum Noun {
     /// Provisioning jobs, which a controller runs.
     #[command(subcommand)]
     Job(Job),
+    /// One change of many devices, in waves, which a controller runs.
+    #[command(subcommand)]
+    Rollout(Rollout),
     /// What happened to a device, link, contributor, location or exchange.
     History(History),
     /// A ledger of one's own, for trying things out; arguments are those of causeway-localnet.

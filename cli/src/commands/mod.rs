@@ -25,8 +25,10 @@ mod meta;
 mod network;
 mod oracle;
 mod registry;
+mod rollout;
 mod session;
 mod sign;
+mod signed;
 mod topology;
 mod view;
 mod wait;
@@ -57,7 +59,8 @@ pub async fn run(cli: Cli) -> Result<Report, Failure> {
         Noun::Topology(verb) => topology::run(&Session::open(globals)?, verb).await,
         Noun::History(args) => history::run(&Session::open(globals)?, &args).await,
         Noun::Config(verb) => config::run(verb).await,
-        Noun::Job(verb) => job::run(verb).await,
+        Noun::Job(verb) => job::run(verb, globals).await,
+        Noun::Rollout(verb) => rollout::run(verb, globals).await,
         Noun::Localnet(verb) => localnet::run(&verb, globals),
         Noun::Key(verb) => key::run(globals, &verb).await,
         Noun::Import(args) => import::run(&args),

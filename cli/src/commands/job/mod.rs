@@ -1,29 +1,40 @@
 //! `causeway job`: provisioning jobs, as a controller runs them.
 
+mod approve;
 mod view;
-mod watch;
+pub(super) mod watch;
 
 use clap::ValueEnum;
 use reqwest::{Method, RequestBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::config::Controller;
+use super::{config::Controller, signed::Signing};
 use crate::{
-    args::{AskJobs, Job, JobAutomatic, JobCancel, JobList, JobLogs, JobOne, JobRetry, JobSkip, JobStart, OnOff},
+    args::{
+        AskJobs, Globals, Job, JobAutomatic, JobCancel, JobList, JobLogs, JobOne, JobRelease, JobRetry, JobSkip,
+        JobStart, JobWords, OnOff,
+    },
     failure::{self, Exit, Failure},
     output::{Report, or_dash, plain, table, utc},
 };
+pub(super) use approve::{Act, Approval, What};
 use view::JobView;
+pub(super) use view::{Asked, Trouble, read};
 
 /// Does one verb.
-pub async fn run(verb: Job) -> Result<Report, Failure> {
+pub async fn run(verb: Job, globals: &Globals) -> Result<Report, Failure> {
     match verb {
-        Job::Start(args) => start(&args).await,
+        Job::Start(args) => start(&args, globals).await,
         Job::Status(args) => status(&args).await,
         Job::Retry(args) => retry(&args).await,
         Job::SkipStep(args) => skip(&args).await,
         Job::Cancel(args) => cancel(&args).await,
+        Job::Hold(args) => hold(&args).await,
+        Job::Release(args) => release(&args).await,
+        Job::Waiting(ask) => approve::waiting(&ask).await,
+        Job::Approve(args) => approve::run(&args, globals, What::Job, Act::Approve).await,
+        Job::BreakGlass(args) => approve::run(&args, globals, What::Job, Act::BreakGlass).await,
         Job::Logs(args) => logs(&args).await,
         Job::Watch(args) => watch::until_over(&Controller::new(&args.ask.controller)?, args.id).await?.ended(),
         Job::List(args) => list(&args).await,
@@ -62,7 +73,8 @@ struct StartRequest<'a> {
     generation: Option<u64>,
     dry_run: bool,
     mode: String,
-    transport: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<String>,
     trigger: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'a str>,
@@ -78,6 +90,8 @@ struct Started {
 struct JobRef {
     id: i64,
     devices: Vec<String>,
+    #[serde(default)]
+    waits: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,16 +107,16 @@ struct Words {
 }
 
 /// As the command line and the API call it.
-fn name(value: &impl ValueEnum) -> String {
+pub(super) fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// An actor that is sent; an empty one is none.
-fn actor(given: Option<&String>) -> Option<&str> {
+pub(super) fn actor(given: Option<&String>) -> Option<&str> {
     given.map(String::as_str).filter(|name| !name.is_empty())
 }
 
-async fn start(args: &JobStart) -> Result<Report, Failure> {
+async fn start(args: &JobStart, globals: &Globals) -> Result<Report, Failure> {
     let jobs = Jobs::of(&args.ask)?;
     let code = |code: &Option<causeway_interface::Code>| code.map(|code| code.to_string());
     let request = StartRequest {
@@ -114,11 +128,12 @@ async fn start(args: &JobStart) -> Result<Report, Failure> {
         generation: args.generation,
         dry_run: args.dry_run,
         mode: name(&args.mode),
-        transport: name(&args.transport),
+        transport: args.transport.as_ref().map(name),
         trigger: "cli",
         actor: actor(args.actor.as_ref()),
     };
-    let value: Value = jobs.0.json(jobs.0.api(Method::POST, "/jobs").json(&request)).await?;
+    let asked = Signing::of(globals, &jobs.0).await?.post(&jobs.0, "/jobs", &request)?;
+    let value: Value = jobs.0.json(asked).await?;
     let started: Started = view::read(&value)?;
     for refused in &started.refused {
         let (code, cause) = (plain(&refused.error.code), plain(&refused.error.cause));
@@ -130,6 +145,9 @@ async fn start(args: &JobStart) -> Result<Report, Failure> {
             return diff(&jobs, job.id).await;
         }
         return over.ended();
+    }
+    for job in started.jobs.iter().filter(|job| job.waits) {
+        eprintln!("job {} waits for approvals: `causeway job waiting` shows them", job.id);
     }
     let rows = started.jobs.iter().map(|job| vec![job.id.to_string(), plain(&job.devices.join(" "))]);
     Report::new(table(&["job", "devices"], rows), &value)
@@ -161,6 +179,18 @@ async fn cancel(args: &JobCancel) -> Result<Report, Failure> {
         Some(job) => JobView::read(job.clone())?.report(),
         None => Report::new(format!("job {} is given up; see to its devices by hand", args.id), &value),
     }
+}
+
+async fn hold(args: &JobWords) -> Result<Report, Failure> {
+    let jobs = Jobs::of(&args.ask)?;
+    let body = json!({ "reason": args.reason, "actor": actor(args.actor.as_ref()) });
+    JobView::read(jobs.0.json(jobs.one(Method::POST, args.id, "/hold").json(&body)).await?)?.report()
+}
+
+async fn release(args: &JobRelease) -> Result<Report, Failure> {
+    let jobs = Jobs::of(&args.ask)?;
+    let body = json!({ "actor": actor(args.actor.as_ref()) });
+    JobView::read(jobs.0.json(jobs.one(Method::POST, args.id, "/release").json(&body)).await?)?.report()
 }
 
 async fn logs(args: &JobLogs) -> Result<Report, Failure> {
@@ -209,6 +239,7 @@ async fn list(args: &JobList) -> Result<Report, Failure> {
     let jobs = Jobs::of(&args.ask)?;
     let mut query = vec![("limit", args.limit.to_string())];
     query.extend(args.device.map(|device| ("device", device.to_string())));
+    query.extend(args.rollout.map(|rollout| ("parent", rollout.to_string())));
     query.extend(args.status.clone().map(|status| ("status", status)));
     let value: Value = jobs.0.json(jobs.0.api(Method::GET, "/jobs").query(&query)).await?;
     let rows = view::read::<Vec<Summary>>(&value)?.into_iter().map(|job| {
@@ -233,6 +264,8 @@ async fn automatic(args: &JobAutomatic) -> Result<Report, Failure> {
     let on = value.get("enabled").and_then(Value::as_bool).unwrap_or_default();
     Report::new(if on { "changes on the ledger start jobs" } else { "no change on the ledger starts a job" }, &value)
 }
+
+pub(super) use approve::run as decide;
 
 /// The controller's answer is not what this version reads.
 fn senseless(error: &serde_json::Error) -> Failure {

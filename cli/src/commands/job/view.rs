@@ -3,7 +3,7 @@
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::senseless;
+use super::{approve::Approval, senseless};
 use crate::{
     failure::{self, Exit, Failure},
     output::{Report, or_dash, pairs, plain, table},
@@ -23,6 +23,7 @@ struct Body {
     round: u32,
     held: Option<Asked>,
     cancelled: Option<Asked>,
+    approval: Option<Approval>,
     error: Option<Trouble>,
     steps: Vec<Step>,
 }
@@ -33,18 +34,29 @@ struct Device {
     stuck: bool,
 }
 
+/// Who asked for something, and why.
 #[derive(Clone, Debug, Deserialize)]
-struct Asked {
+pub struct Asked {
     actor: String,
     reason: String,
+}
+
+impl Asked {
+    /// In words.
+    pub fn words(&self) -> String {
+        format!("by {}: {}", plain(&self.actor), plain(&self.reason))
+    }
 }
 
 /// Why something failed.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Trouble {
-    code: String,
-    cause: String,
-    remedy: String,
+    /// Its code.
+    pub code: String,
+    /// What is wrong.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -108,9 +120,9 @@ impl JobView {
             ("round", body.round.to_string()),
             ("actor", plain(&body.actor)),
         ];
-        let asked = |asked: &Asked| format!("by {}: {}", plain(&asked.actor), plain(&asked.reason));
-        rows.extend(body.held.as_ref().map(|held| ("held", asked(held))));
-        rows.extend(body.cancelled.as_ref().map(|cancelled| ("cancelled", asked(cancelled))));
+        rows.extend(body.held.as_ref().map(|held| ("held", held.words())));
+        rows.extend(body.cancelled.as_ref().map(|cancelled| ("cancelled", cancelled.words())));
+        rows.extend(body.approval.as_ref().map(|approval| ("approval", approval.words())));
         if let Some(error) = &body.error {
             rows.push(("error", format!("{}: {}", plain(&error.code), plain(&error.cause))));
             rows.push(("remedy", plain(&error.remedy)));

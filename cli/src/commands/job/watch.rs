@@ -1,10 +1,11 @@
-//! Following a job until it is over: a progress bar on a terminal, a line for each event otherwise; both on stderr.
+//! Following a job or a rollout until it is over: a progress bar on a terminal, a line for each event otherwise; both on stderr.
 
 use std::{io::IsTerminal as _, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::view::JobView;
 use crate::{commands::config::Controller, failure::Failure, output::plain};
@@ -16,7 +17,33 @@ const MAX_EMPTY: u32 = 30;
 /// Between two tries.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// An event, as far as it is shown.
+/// Something that is followed to its end.
+pub trait Followed: Sized {
+    /// Of a controller's answer.
+    ///
+    /// # Errors
+    /// The answer is of another version.
+    fn read(value: Value) -> Result<Self, Failure>;
+
+    /// Nothing follows.
+    fn is_over(&self) -> bool;
+}
+
+/// An event that is shown as it happens.
+pub trait Event: DeserializeOwned {
+    /// Its number.
+    fn seq(&self) -> u64;
+    /// How many of a hundred parts are done after it.
+    fn percent(&self) -> u8;
+    /// Beside the bar.
+    fn beside(&self) -> String;
+    /// On a line of its own.
+    fn words(&self) -> String;
+    /// Whether it is worth a line above the bar.
+    fn is_news(&self) -> bool;
+}
+
+/// An event of a job, as far as it is shown.
 #[derive(Debug, Deserialize)]
 struct Line {
     seq: u64,
@@ -28,11 +55,38 @@ struct Line {
     percent: u8,
 }
 
-impl Line {
+impl Event for Line {
+    fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    fn percent(&self) -> u8 {
+        self.percent
+    }
+
+    fn beside(&self) -> String {
+        format!("{} {}", plain(&self.state), plain(self.verb.as_deref().unwrap_or_default()))
+    }
+
+    fn is_news(&self) -> bool {
+        self.event != "step-began" && self.event != "claimed"
+    }
+
     fn words(&self) -> String {
         let about: Vec<String> = [&self.device, &self.verb].into_iter().flatten().map(|word| plain(word)).collect();
         let (about, event, words) = (about.join(" "), plain(&self.event), plain(&self.words));
-        if about.is_empty() { format!("{event}: {words}") } else { format!("{about}: {event}: {words}") }
+        let said = if about.is_empty() { format!("{event}: {words}") } else { format!("{about}: {event}: {words}") };
+        format!("{} {said}", plain(&self.state))
+    }
+}
+
+impl Followed for JobView {
+    fn read(value: Value) -> Result<Self, Failure> {
+        Self::read(value)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over()
     }
 }
 
@@ -43,29 +97,29 @@ enum Shown {
 }
 
 impl Shown {
-    fn new(id: i64) -> Self {
+    fn new(label: &str) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self::Lines;
         }
         let bar = ProgressBar::new(100);
         // A template that can't be read leaves the usual one.
-        if let Ok(style) = ProgressStyle::with_template("job {prefix} [{bar:30}] {pos:>3} % {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos:>3} % {msg}") {
             bar.set_style(style.progress_chars("=> "));
         }
-        bar.set_prefix(id.to_string());
+        bar.set_prefix(label.to_owned());
         Self::Bar(bar)
     }
 
-    fn show(&self, line: &Line) {
+    fn show(&self, event: &impl Event) {
         match self {
             Self::Bar(bar) => {
-                bar.set_position(u64::from(line.percent));
-                bar.set_message(format!("{} {}", plain(&line.state), plain(line.verb.as_deref().unwrap_or_default())));
-                if line.event != "step-began" && line.event != "claimed" {
-                    bar.println(line.words());
+                bar.set_position(u64::from(event.percent()));
+                bar.set_message(event.beside());
+                if event.is_news() {
+                    bar.println(event.words());
                 }
             }
-            Self::Lines => eprintln!("{:>3} % {} {}", line.percent, plain(&line.state), line.words()),
+            Self::Lines => eprintln!("{:>3} % {}", event.percent(), event.words()),
         }
     }
 
@@ -84,19 +138,27 @@ fn whole_lines(buffer: &mut Vec<u8>) -> Vec<String> {
     String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect()
 }
 
-/// Follows a job until it is over. A stream that ends early is taken up where it ended.
+/// Follows a job until it is over.
 ///
 /// # Errors
 /// There is no such job, or the controller does not answer for too long.
 pub async fn until_over(controller: &Controller, id: i64) -> Result<JobView, Failure> {
-    let (path, shown) = (format!("/jobs/{id}"), Shown::new(id));
+    follow::<JobView, Line>(controller, &format!("/jobs/{id}"), &format!("job {id}")).await
+}
+
+/// Follows what is at a path until it is over. A stream that ends early is taken up where it ended.
+///
+/// # Errors
+/// There is nothing there, or the controller does not answer for too long.
+pub async fn follow<T: Followed, E: Event>(controller: &Controller, path: &str, label: &str) -> Result<T, Failure> {
+    let shown = Shown::new(label);
     let mut last: Option<u64> = None;
     let mut empty = 0;
     loop {
         let asked = async {
-            let job = JobView::read(controller.json(controller.api(Method::GET, &path)).await?)?;
-            if job.is_over() {
-                return Ok::<_, Failure>(Some(job));
+            let found = T::read(controller.json(controller.api(Method::GET, path)).await?)?;
+            if found.is_over() {
+                return Ok::<_, Failure>(Some(found));
             }
             let after = last.map(|last| ("after", last));
             let request = controller.stream(&format!("{path}/events")).query(&after.as_slice());
@@ -106,9 +168,9 @@ pub async fn until_over(controller: &Controller, id: i64) -> Result<JobView, Fai
             while let Ok(Some(chunk)) = response.chunk().await {
                 buffer.extend_from_slice(&chunk);
                 for line in whole_lines(&mut buffer) {
-                    let line = line.strip_prefix("data:").and_then(|json| serde_json::from_str::<Line>(json).ok());
+                    let line = line.strip_prefix("data:").and_then(|json| serde_json::from_str::<E>(json).ok());
                     if let Some(line) = line {
-                        (last, empty) = (Some(line.seq), 0);
+                        (last, empty) = (Some(line.seq()), 0);
                         shown.show(&line);
                     }
                 }
@@ -119,9 +181,9 @@ pub async fn until_over(controller: &Controller, id: i64) -> Result<JobView, Fai
             Ok(None)
         };
         match asked.await {
-            Ok(Some(job)) => {
+            Ok(Some(over)) => {
                 shown.end();
-                return Ok(job);
+                return Ok(over);
             }
             Ok(None) => {}
             Err(failure) if failure.exit == crate::failure::Exit::Unreachable && empty < MAX_EMPTY => {}
@@ -135,7 +197,7 @@ pub async fn until_over(controller: &Controller, id: i64) -> Result<JobView, Fai
         }
         empty += 1;
         if empty > MAX_EMPTY {
-            // The job goes on; a stream that says nothing for so long is looked at again with the job itself.
+            // It goes on; a stream that says nothing for so long is looked at again with the thing itself.
             empty = 1;
         }
     }
