@@ -19,6 +19,7 @@ use causeway_cli::{
 };
 use causeway_controller::{
     daemon::{Config as ControllerConfig, Controller, ControllerHandle},
+    jobs::JobsConfig,
     render::timers::BFD_INTERVAL_MS,
 };
 use causeway_health_oracle::{Config as OracleConfig, Oracle, OracleHandle, criteria::coverage::Rules};
@@ -303,6 +304,19 @@ impl Backbone {
         let config = self.controller_config.clone();
         self.controller = Some(Controller::start(config).await.context("the controller did not start again")?);
         Ok(())
+    }
+
+    /// Ends the controller in order and starts another one at its addresses, which provisions by jobs as is said; the store of
+    /// jobs is all that is left of it.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn restart_controller(&mut self, jobs: JobsConfig) -> anyhow::Result<()> {
+        if let Some(controller) = self.controller.take() {
+            controller.shutdown().await;
+        }
+        self.controller_config.jobs = jobs;
+        self.start_controller().await
     }
 
     /// Key that the controller signs with.

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use causeway_controller::render::timers::BFD_INTERVALS_MS;
 use clap::{Parser, ValueEnum};
 
+/// Intervals of BFD that the controller takes.
+const BFD_MS: std::ops::RangeInclusive<i64> = *BFD_INTERVALS_MS.start() as i64..=*BFD_INTERVALS_MS.end() as i64;
 /// The default topology.
 const ATT_MPLS: &str = include_str!("../../topologies/AttMpls.gml");
 
@@ -19,7 +22,7 @@ pub struct Args {
     /// Oracles; the quorum is the smallest that is allowed for them
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=7))]
     pub oracles: u8,
-    /// What is done once everything is in service, separated by commas; all of it where nothing is said
+    /// What is done once everything is in service, separated by commas; the first eight where nothing is said
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Step::ALL)]
     steps: Vec<Step>,
     /// Pairs of far ends that probe each other all the time
@@ -28,6 +31,10 @@ pub struct Args {
     /// Probes a second of each pair
     #[arg(long, default_value_t = 510, value_parser = clap::value_parser!(u32).range(1..=5_000))]
     pub per_second: u32,
+    /// Milliseconds between BFD packets on links; where nothing is said, as few as the machine can send for so many links.
+    /// A machine with other work needs more: three that come late are a link that is lost
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(BFD_MS))]
+    pub bfd_interval_ms: Option<u16>,
     /// End after the summary instead of staying up
     #[arg(long)]
     pub exit_when_done: bool,
@@ -63,10 +70,14 @@ pub enum Step {
     ControllerRestart,
     /// Every agent is killed and started again
     AgentRestart,
+    /// Interfaces are changed on the ledger, and jobs start by themselves: a dry run, and one that commits
+    Automatic,
+    /// A change of every router at once: refused, unverified, silent, and well
+    NetworkChange,
 }
 
 impl Step {
-    /// In the order in which they are done.
+    /// What is done where nothing is said, in this order. Steps of jobs change who provisions the routers, and are asked for.
     pub const ALL: [Self; 8] = [
         Self::LinkMaintenance,
         Self::DeviceMaintenance,

@@ -20,6 +20,15 @@ const MANAGEMENT_LEN: u8 = 16;
 const INTERNET_LEN: u8 = 15;
 /// Devices that the management network has addresses for, with room to spare.
 const MAX_DEVICES: usize = 1_000;
+/// The kernel keeps one table of neighbours for all namespaces, and refuses more than so many (arp(7)): 1 024 unless somebody
+/// said otherwise, which 158 routers fill.
+const NEIGHBOURS: &str = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
+/// Room for each router: itself, its links, management, the internet, and what its agent talks to.
+const NEIGHBOURS_PER_DEVICE: usize = 64;
+/// Routers whose routes may have real-time priority: 25 were tried, and 158 were too many.
+const MAX_HURRIED: usize = 50;
+/// Real-time priority of a fault: before every daemon, for a plug does not wait for its turn.
+const AT_ONCE: &str = "20";
 /// Names of all labs begin so.
 const PREFIX: &str = "cwlab";
 
@@ -32,6 +41,8 @@ pub struct Place {
     pub management: Ipv4Addr,
     /// Its public address.
     pub public: Ipv4Addr,
+    /// The network is so small that all its routers may install routes at once before anything else is done.
+    pub hurried: bool,
     /// Interface of the management network.
     management_port: Option<String>,
     /// Interfaces to the internet; the first has the public address.
@@ -63,6 +74,7 @@ pub fn places(site: &Site, run: u32) -> anyhow::Result<BTreeMap<Code, Place>> {
             namespace: format!("{PREFIX}{run}r{number}"),
             management: Ipv4Addr::from(u32::from(HERE) + 1 + number),
             public: Ipv4Addr::from(device.public_ip.0),
+            hurried: site.devices.len() <= MAX_HURRIED,
             management_port: None,
             uplinks: Vec::new(),
             user_ports: Vec::new(),
@@ -111,6 +123,7 @@ impl Network {
     }
 
     async fn make(&self, site: &Site, places: &BTreeMap<Code, Place>) -> anyhow::Result<()> {
+        room_for_neighbours(places.len() * NEIGHBOURS_PER_DEVICE).context("no room for so many neighbours")?;
         let made: String = self.namespaces.iter().map(|name| format!("netns add {name}\n")).collect();
         run_with("ip", &["-batch", "-"], &made).await.context("no network namespaces; a lab needs root")?;
         for namespace in &self.namespaces {
@@ -210,6 +223,19 @@ struct Plan {
     inside: Vec<(String, String)>,
 }
 
+/// Raises the kernel's limit where it is lower. It stays so: it is a limit and no reservation, and nobody knows who else
+/// has come to need it. In a container it is the machine's, and not to be seen: a small lab does without.
+fn room_for_neighbours(wanted: usize) -> anyhow::Result<()> {
+    if !Path::new(NEIGHBOURS).exists() {
+        return Ok(());
+    }
+    let limit: usize = std::fs::read_to_string(NEIGHBOURS).context(NEIGHBOURS)?.trim().parse().context(NEIGHBOURS)?;
+    if limit < wanted {
+        std::fs::write(NEIGHBOURS, wanted.to_string()).context(NEIGHBOURS)?;
+    }
+    Ok(())
+}
+
 /// What a router's kernel has to do: forward, and take packets by whatever way they come. Nothing of the lab speaks IPv6.
 async fn settings(namespace: &str) -> anyhow::Result<()> {
     let script = "cd /proc/sys/net && echo 1 > ipv4/ip_forward && echo 0 > ipv4/conf/all/rp_filter && \
@@ -227,16 +253,20 @@ pub async fn set_port(place: &Place, port: &str, up: bool) -> anyhow::Result<()>
     run("ip", &["-n", &place.namespace, "link", "set", port, state]).await.map(drop)
 }
 
-/// Makes an interface lose everything that it is to send, without its neighbour seeing it; or lets it send again.
+/// Both ends of a link that loses every packet although both see its light, or one that is well again. It is one moment at
+/// both ends, for BFD counts from the later one: on a busy machine two calls are as far apart as they wait for their turns.
 ///
 /// # Errors
-/// There is no such interface, or the kernel has no such queue.
-pub async fn set_silent(place: &Place, port: &str, silent: bool) -> anyhow::Result<()> {
+/// There is no such interface.
+pub async fn set_silent(ends: [(&Place, &str); 2], silent: bool) -> anyhow::Result<()> {
+    const BOTH: &str = r#"tc -n "$1" qdisc replace dev "$2" root $5 & a=$!
+        tc -n "$3" qdisc replace dev "$4" root $5 & b=$!
+        wait $a && wait $b"#;
     // A queue with room for nothing: the kernel has no other way that needs no further module.
-    let queue: &[&str] = if silent { &["bfifo", "limit", "1"] } else { &["pfifo", "limit", "1000"] };
-    let mut arguments = vec!["-n", &place.namespace, "qdisc", "replace", "dev", port, "root"];
-    arguments.extend_from_slice(queue);
-    run("tc", &arguments).await.map(drop)
+    let queue = if silent { "bfifo limit 1" } else { "pfifo limit 1000" };
+    let [(a, at_a), (z, at_z)] = ends;
+    let both = ["--rr", AT_ONCE, "sh", "-c", BOTH, "sh", &a.namespace, at_a, &z.namespace, at_z, queue];
+    run("chrt", &both).await.map(drop)
 }
 
 /// Every port goes dark and the kernel forgets what routing gave it, as it does without power. What the operator set stays.

@@ -16,6 +16,9 @@ use crate::{command::run, network::Place};
 /// (`sched_autogroup`).
 const DAEMONS: [(&str, Option<&str>); 5] =
     [("zebra", Some("5")), ("staticd", None), ("isisd", Some("5")), ("bgpd", None), ("bfdd", Some("10"))];
+/// Has none in a large network: what it has to do grows with that, and 158 of them took both cores for good. In a small one
+/// it has: while one router has a new route and its neighbour has not, packets may go round between them.
+const GROWING: &str = "zebra";
 /// Where Debian has them.
 const FOLDER: &str = "/usr/lib/frr";
 /// Longest wait for a killed daemon to be gone.
@@ -62,7 +65,7 @@ pub async fn start(place: &Place) -> anyhow::Result<()> {
         let pid = pid_file(place, daemon);
         let _ = fs::remove_file(&pid);
         let (program, pid) = (format!("{FOLDER}/{daemon}"), pid.display().to_string());
-        let urgent = match priority {
+        let urgent = match priority.filter(|_| daemon != GROWING || place.hurried) {
             Some(priority) => vec!["--rr", priority],
             None => vec!["--other", "0"],
         };
@@ -91,6 +94,29 @@ pub async fn kill(place: &Place) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
+}
+
+/// Lets nobody reach a daemon any more to ask or to configure it, while it goes on with its work.
+///
+/// # Errors
+/// It listens nowhere.
+pub fn hide(place: &Place, daemon: &str) -> anyhow::Result<()> {
+    let [shown, hidden] = sockets(place, daemon);
+    fs::rename(&shown, &hidden).with_context(|| format!("{daemon} of {} can't be hidden", place.namespace))
+}
+
+/// Lets it be reached again.
+///
+/// # Errors
+/// It was not hidden.
+pub fn show(place: &Place, daemon: &str) -> anyhow::Result<()> {
+    let [shown, hidden] = sockets(place, daemon);
+    fs::rename(&hidden, &shown).with_context(|| format!("{daemon} of {} can't be shown again", place.namespace))
+}
+
+/// Where a daemon listens, and where its socket is while it is hidden.
+fn sockets(place: &Place, daemon: &str) -> [PathBuf; 2] {
+    ["vty", "hidden"].map(|kind| run_folder(place).join(format!("{daemon}.{kind}")))
 }
 
 /// Process ids of the daemons.

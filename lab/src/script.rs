@@ -15,13 +15,12 @@ use causeway_demo::{
 };
 use causeway_interface::{Code, DesiredStatus, DeviceStatus, LinkStatus};
 
-use tokio::task::JoinSet;
-
 use crate::{
     args::{Args, Step},
     graph::Cast,
     network,
     probes::{Moment, Probes},
+    provision::{self, Crew},
     report::{Event, Report, percentile},
     router,
     system::Lab,
@@ -31,6 +30,8 @@ use crate::{
 /// two burn-ins.
 const INTO_SERVICE: Duration = Duration::from_secs(600);
 const INTO_SERVICE_PER_DEVICE: Duration = Duration::from_secs(20);
+/// A ledger without a new slot for so long has ended; the busiest machine made one every few seconds.
+const STANDSTILL: Duration = Duration::from_secs(120);
 /// Longest wait for any other change.
 const CHANGE: Duration = Duration::from_secs(300);
 /// Longest wait for a heal: a break is held by the oracles and then burnt in.
@@ -141,6 +142,12 @@ impl<'a> Script<'a> {
                 Step::RouterCrash => self.router_crash().await?,
                 Step::ControllerRestart => self.controller_restart().await?,
                 Step::AgentRestart => self.agent_restart().await?,
+                Step::Automatic | Step::NetworkChange => {
+                    let Self { lab, screen, probes, link, .. } = &mut self;
+                    let told = provision::play(Crew { lab, screen, probes, link: *link }, *step).await?;
+                    told.events.into_iter().for_each(|event| self.ended(event));
+                    report.jobs.extend(told.jobs);
+                }
             }
             let what = "everything is in service and healthy again";
             until(self.lab, self.screen, HEAL, what, |lab| all_well(&lab.board())).await?;
@@ -320,23 +327,16 @@ impl<'a> Script<'a> {
         Ok(())
     }
 
-    /// Makes or mends a fault of ports, all at once.
-    async fn strike(&self, ports: &[(Code, String)], silent: bool, fault: bool) -> anyhow::Result<()> {
-        let mut strikes = JoinSet::new();
-        for (device, port) in ports {
-            let (place, port) = (self.lab.place(*device)?.clone(), port.clone());
-            strikes.spawn(async move {
-                if silent {
-                    network::set_silent(&place, &port, fault).await
-                } else {
-                    network::set_port(&place, &port, !fault).await
-                }
-            });
+    /// Makes or mends a fault of a link.
+    async fn strike(&self, ends: &[(Code, String); 2], silent: bool, fault: bool) -> anyhow::Result<()> {
+        let [(a, at_a), (z, at_z)] = ends;
+        let (a, z) = (self.lab.place(*a)?, self.lab.place(*z)?);
+        if silent {
+            network::set_silent([(a, at_a), (z, at_z)], fault).await
+        } else {
+            // Light that one end does not send is light that the other does not get: one port is enough, and it is one moment.
+            network::set_port(a, at_a, !fault).await
         }
-        while let Some(struck) = strikes.join_next().await {
-            struck.context("a port can't be reached")??;
-        }
-        Ok(())
     }
 
     async fn link_fault(&mut self, name: &'static str, back: &'static str) -> anyhow::Result<()> {
@@ -346,11 +346,9 @@ impl<'a> Script<'a> {
         let how = if silent { "loses every packet, and no end sees it" } else { "loses its light" };
         self.screen.chapter(&format!("A fault: {link} {how}"));
         let from = self.probes.moment().await?;
-        // Light that one end does not send is light that the other does not get: one port is enough, and it is one moment.
-        let cut = if silent { ends.as_slice() } else { ends.get(..1).unwrap_or_default() };
-        self.strike(cut, silent, true).await?;
+        self.strike(&ends, silent, true).await?;
         self.fault(name, link, &from).await?;
-        self.strike(cut, silent, false).await?;
+        self.strike(&ends, silent, false).await?;
         self.heal(back, link.to_string()).await
     }
 
@@ -424,10 +422,21 @@ async fn until(
     done: impl Fn(&Lab) -> bool,
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + limit;
+    let (mut slot, mut moved) = (0, Instant::now());
     loop {
-        screen.show(&lab.board(), lab.transactions());
+        let board = lab.board();
+        screen.show(&board, lab.transactions());
         if done(lab) {
             return Ok(());
+        }
+        if board.slot != slot {
+            (slot, moved) = (board.slot, Instant::now());
+        }
+        if moved.elapsed() > STANDSTILL {
+            bail!(
+                "the ledger has stood still at slot {slot} for {} s; its validator may have ended, and says above why",
+                STANDSTILL.as_secs()
+            );
         }
         if let Some(code) = lab.agents.ended().first() {
             let log = std::fs::read_to_string(lab.agents.log(*code)).unwrap_or_default();
@@ -455,7 +464,8 @@ fn all_well(board: &Board) -> bool {
     all_in_service(board) && board.rows.iter().all(|((kind, _), row)| row.health == ready(*kind))
 }
 
-fn all_current(lab: &Lab) -> bool {
+/// Whether every router is known to run what it is to run.
+pub fn all_current(lab: &Lab) -> bool {
     lab.site.devices.iter().all(|device| is_current(lab, &device.code))
 }
 

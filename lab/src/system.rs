@@ -23,13 +23,13 @@ use crate::{
     args::Args,
     graph::Graph,
     network::{self, HERE, Network, Place},
-    router,
+    priority, router,
 };
 
 /// Routers that are started at once: their daemons wait more than they compute.
 const STARTED_AT_ONCE: usize = 4;
 /// Devices for which one second of sampling is enough work for two cores.
-const DEVICES_PER_SECOND: u64 = 8;
+const DEVICES_PER_SECOND: u64 = 12;
 /// Time between polls of the controller; a change is announced sooner.
 const POLL: Duration = Duration::from_secs(10);
 
@@ -37,9 +37,13 @@ const POLL: Duration = Duration::from_secs(10);
 const SLOT_MS: u64 = 400;
 /// Least that anything takes, in units of one second of sampling.
 const SLOWEST_FACTOR: u64 = 2;
-/// Packets of BFD a second that the routers of one machine may send: a packet takes both ends 0.5 ms of two busy cores, as
-/// measured; with 1 900 a second the ledger beside them fell to a third of its pace.
-const BFD_PACKETS_PER_S: u64 = 1_200;
+/// What routing may take of a small machine, in packets of BFD a second: each takes 0.6 ms of a core (25 routers, 57 links,
+/// FRR 8.4: 0.72 of a core for 1 140 a second). More, and the ledger beside them falls behind.
+const ROUTING_PACKETS_PER_S: u64 = 1_100;
+/// What IS-IS takes at each end of a link, in packets of BFD a second (there: 0.128 of a core for 114 ends).
+const ISIS_PACKETS_PER_S: u64 = 2;
+/// Packets of BFD a second that are left to the largest network.
+const LEAST_BFD_PACKETS_PER_S: u64 = 400;
 /// Ends of a link.
 const ENDS: u64 = 2;
 
@@ -60,7 +64,9 @@ pub fn pace(devices: usize, links: usize) -> (Duration, Pace) {
         config_grace_ms: seconds.config_grace_ms * factor,
         ..seconds
     };
-    let apart = (links as u64 * ENDS * 1_000).div_ceil(BFD_PACKETS_PER_S);
+    let ends = links as u64 * ENDS;
+    let packets = ROUTING_PACKETS_PER_S.saturating_sub(ends * ISIS_PACKETS_PER_S).max(LEAST_BFD_PACKETS_PER_S);
+    let apart = (ends * 1_000).div_ceil(packets);
     let bfd_interval_ms = u16::try_from(apart.next_multiple_of(10)).unwrap_or(u16::MAX).max(BFD_INTERVAL_MS);
     let pace = Pace { slot_ms: SLOT_MS, bfd_interval_ms, burn_in_slots: slots, max_age_slots: slots, rules };
     (Duration::from_secs(factor), pace)
@@ -103,7 +109,8 @@ impl Lab {
     pub async fn start(args: &Args, topology: &str, text: &str, screen: &mut Screen) -> anyhow::Result<Self> {
         let platform = Platform::Frr;
         let imported = Backbone::import(topology, text, platform, screen)?;
-        let (sample, pace) = pace(imported.0.devices.len(), imported.0.links.len());
+        let (sample, mut pace) = pace(imported.0.devices.len(), imported.0.links.len());
+        pace.bfd_interval_ms = args.bfd_interval_ms.unwrap_or(pace.bfd_interval_ms);
         let setup = Setup { oracles: args.oracles, pace, address: HERE };
         let places = network::places(&imported.0, std::process::id())?;
         let network = Network::build(&imported.0, &places, std::process::id()).await?;
@@ -126,6 +133,7 @@ impl Lab {
             places.len()
         ));
         let mut backbone = Backbone::start(setup, imported, screen).await?;
+        priority::of_ledger().await?;
         let mut agents = Agents::new(args.agent.clone(), &mut backbone, sample, POLL)?;
         for (code, place) in &places {
             agents.start(*code, place)?;

@@ -21,16 +21,23 @@ const RING: &str = r#"graph [
   edge [ source 1 target 3 ]
 ]"#;
 
-/// Longest outage of a pair by a cut link, on a machine that has other work.
-const BUSY_MS: f64 = 1_000.0;
+/// Milliseconds between BFD packets. This machine may have other work, and a router that waits for its turn for three of
+/// them loses its links: that would be told as a loss by what was planned.
+const BFD_INTERVAL_MS: &str = "400";
+/// Longest outage of a pair by a cut link, and by its return, on such a machine.
+const BUSY_MS: f64 = 2_000.0;
+/// The same by what was planned. Routers hear of a new metric one after the other, and between one that knows and one that
+/// doesn't yet packets may go round: on such a machine for some milliseconds. A session that is lost costs far more.
+const ROUND_MS: f64 = 50.0;
 
 #[test]
-fn real_routers_come_into_service_and_are_maintained_without_loss() {
+fn real_routers_come_into_service_are_maintained_and_heal() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Ring.gml");
     std::fs::write(&file, RING).unwrap();
     let mut lab = command("causeway-lab").unwrap();
-    lab.arg("--topology").arg(&file).args(["--exit-when-done", "--json", "--pairs", "3", "--per-second", "100"]);
+    lab.arg("--topology").arg(&file).args(["--exit-when-done", "--json", "--pairs", "3", "--per-second", "300"]);
+    lab.args(["--bfd-interval-ms", BFD_INTERVAL_MS]);
     lab.args(["--steps", "link-maintenance,controller-restart,agent-restart,link-cut"]);
     lab.env("CAUSEWAY_AGENT_PROGRAM", binary("causeway-agent").unwrap());
     lab.env("CAUSEWAY_STEADY_PROGRAM", binary("causeway-steady").unwrap());
@@ -55,9 +62,10 @@ fn real_routers_come_into_service_and_are_maintained_without_loss() {
     assert_eq!(names, expected, "{last}");
     assert!(events.iter().all(|(_, probes)| *probes > 500), "{last}");
     for event in json["events"].as_array().unwrap() {
-        // What somebody wanted loses nothing. How long a fault lasts is measured by a lab that has its machine for itself;
-        // on one that runs tests it ends, and soon.
-        let allowed_ms = if event["planned"] == true { 0.0 } else { BUSY_MS };
+        // How much is lost, and that it is nothing where somebody wanted it, is measured by a lab that has its machine for
+        // itself, and decides on its exit code; on one that runs tests it ends, and soon.
+        let fault = event["planned"] == false || event["event"] == "link-back";
+        let allowed_ms = if fault { BUSY_MS } else { ROUND_MS };
         assert!(event["outage_ms"].as_f64().unwrap() <= allowed_ms, "{event}\n{}", said.stderr);
     }
 }

@@ -23,6 +23,14 @@ pub const OF_PROGRAM: Floors = &[
     ("fuzz inputs replayed", 100),
 ];
 
+/// What the tests of jobs have to try at least.
+pub const OF_JOBS: Floors = &[
+    // Of five kinds, each with what can go wrong at every step, and stories that are hit at every event.
+    ("cases of jobs", 4_000),
+    // Four of a dry run, ten with the way back of three kinds, eleven of a change of the network.
+    ("steps of jobs hit in every way", 45),
+];
+
 /// What the end-to-end tests have to try at least.
 pub const OF_E2E: Floors = &[
     // A minute of them; CAUSEWAY_KILLS asks for more.

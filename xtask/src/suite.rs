@@ -132,7 +132,7 @@ pub fn run(workspace: &Workspace, only: &[Part], with_lint: bool) -> Result<Exit
         tally.add(tests(command, program.as_deref())?);
     }
     let asked = |part| everything || only.contains(&part);
-    let promised = [(Part::Program, counts::OF_PROGRAM), (Part::E2e, counts::OF_E2E)];
+    let promised = [(Part::Program, counts::OF_PROGRAM), (Part::Jobs, counts::OF_JOBS), (Part::E2e, counts::OF_E2E)];
     let floors: Vec<_> = promised.into_iter().filter(|(part, _)| asked(*part)).map(|(_, floors)| floors).collect();
     let (counted, findings) = counts::end(&counts, &floors)?;
     if !floors.is_empty() {
