@@ -59,7 +59,19 @@ pub fn batch(running: &Tree, target: &Tree) -> Batch {
     batch
 }
 
-/// The same for sections that could not be brought there line by line: `router` sections that differ go as a whole and
+/// Of a batch, the commands that take addresses from interfaces, by themselves.
+pub fn unaddressing(batch: &Batch) -> Batch {
+    let takes = |line: &String| ["no ip address ", "no ipv6 address "].iter().any(|start| line.starts_with(start));
+    let of = |group: &Vec<String>| {
+        let [enter, header, commands @ ..] = group.as_slice() else { return None };
+        let taken: Vec<String> = commands.iter().filter(|line| takes(line)).cloned().collect();
+        (header.starts_with("interface ") && !taken.is_empty())
+            .then(|| [vec![enter.clone(), header.clone()], taken, vec!["end".to_owned()]].concat())
+    };
+    batch.iter().filter_map(of).collect()
+}
+
+/// Makes `target` of `running`, for sections that could not be brought there line by line: `router` sections that differ go as a whole and
 /// are made anew.
 pub fn rebuild(running: &Tree, target: &Tree) -> Batch {
     let differing: BTreeSet<&String> = running

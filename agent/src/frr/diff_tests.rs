@@ -53,6 +53,17 @@ fn from_nothing_the_protocol_comes_before_its_interfaces() {
 }
 
 #[test]
+fn addresses_that_are_taken_stand_by_themselves_too() {
+    let to = BASE.replace("10.0.0.0/31", "10.0.0.2/31").replace("isis metric 4000", "isis metric 9");
+    let all = batch(&Tree::parse(BASE), &Tree::parse(&to));
+    let expected = ["configure terminal", "interface eth0", "no ip address 10.0.0.0/31", "end"];
+    assert_eq!(unaddressing(&all), [expected.map(str::to_owned).to_vec()]);
+    assert!(unaddressing(&batch(&Tree::default(), &Tree::parse(BASE))).is_empty());
+    let whole = batch(&Tree::parse(BASE), &Tree::default());
+    assert_eq!(unaddressing(&whole), [expected.map(str::to_owned).to_vec()]);
+}
+
+#[test]
 fn a_changed_value_is_set_in_place() {
     for (old, new) in [
         ("isis metric 4000", "isis metric 1000000"),

@@ -82,6 +82,19 @@ impl Talk {
         }
         String::from_utf8(words).map_err(|_| unreachable(&self.socket, &"the answer is not UTF-8"))
     }
+
+    /// Until all commands are answered, whatever the daemon says to each: for those of which only what runs tells whether they
+    /// were done.
+    ///
+    /// # Errors
+    /// [`DriverError::Unreachable`], as of [`ask`].
+    pub fn answered(mut self) -> Result<(), DriverError> {
+        let mut read = Vec::new();
+        for _ in &self.commands {
+            next_answer(&mut self.stream, &mut read, self.deadline).map_err(|e| unreachable(&self.socket, &e))?;
+        }
+        Ok(())
+    }
 }
 
 fn unreachable(socket: &Path, why: &dyn std::fmt::Display) -> DriverError {
@@ -179,6 +192,18 @@ mod tests {
         assert!(matches!(last(&[b"% Unknown\0\0\0\x02words\0\0\0\0"]), Err(DriverError::Refused(_))));
         assert!(matches!(last(&[b"\0\0\0\0"]), Err(DriverError::Unreachable(_))), "the second is missing");
         assert!(matches!(last(&[b"a\0b\0\0\0\0"]), Err(DriverError::Unreachable(_))));
+    }
+
+    #[test]
+    fn what_is_refused_is_answered_too() {
+        let all = |pieces| {
+            let folder = fake_daemon(pieces);
+            Talk::begin(&folder.path().join("d.vty"), &["show x", "show y"], Duration::from_millis(300))
+                .unwrap()
+                .answered()
+        };
+        all(&[b"% Unknown\0\0\0\x02\0\0\0\x0d"]).unwrap();
+        assert!(matches!(all(&[b"\0\0\0\x0d"]), Err(DriverError::Unreachable(_))), "the second is missing");
     }
 
     #[test]

@@ -23,7 +23,18 @@ const PEERS: usize = 24;
 /// Far more than they need on a machine that does nothing else, which is 15 s.
 const LIMIT: Duration = Duration::from_secs(200);
 
+/// Links of each, somewhat more than on average there.
+const LINKS: usize = 5;
+
 fn large() -> String {
+    let links: String = (0..LINKS)
+        .map(|n| {
+            format!(
+                "interface x{n}\n description link-{n}\n ip address 10.1.{n}.0/31\n ip router isis 1\n \
+                 isis circuit-type level-2-only\n isis metric 4000\n isis network point-to-point\nexit\n"
+            )
+        })
+        .collect();
     let peers: String = (0..PEERS)
         .map(|n| {
             format!(
@@ -32,7 +43,7 @@ fn large() -> String {
             )
         })
         .collect();
-    text(1, 4000).replace(" timers bgp 1 3\n", &format!(" timers bgp 1 3\n{peers}"))
+    text(1, 4000).replace(" timers bgp 1 3\n", &format!(" timers bgp 1 3\n{peers}")) + &links
 }
 
 /// Folders of checks in a folder, each of a running one.
