@@ -47,6 +47,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a read is repeated while the node is behind what has been read before, and the pause between: two
 /// seconds in all, the lag that nodes of one pool have on each other.
 const BEHIND: (u32, Duration) = (10, Duration::from_millis(200));
+/// How many of these may be for a node that can't be reached: one that closed a connection just when it was used again, or was
+/// too busy to take one.
+const UNREACHED: u32 = 2;
 
 /// Which accounts of one type to list. Each field is compared by the RPC node with the byte in the account's header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,18 +172,21 @@ impl Ledger {
         }
     }
 
-    /// Reads once the node is where this client has been.
+    /// Reads once the node is where this client has been. What only reads can be asked again.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         request: RpcRequest,
         params: &Value,
     ) -> Result<T, LedgerError> {
         let (tries, pause) = BEHIND;
+        let mut unreached = 0;
         for _ in 1..tries {
             match self.bounded(self.rpc.send(request, params.clone())).await {
-                Err(LedgerError::Behind { .. }) => tokio::time::sleep(pause).await,
+                Err(LedgerError::Behind { .. }) => {}
+                Err(LedgerError::Unreachable { .. }) if unreached < UNREACHED => unreached += 1,
                 other => return other,
             }
+            tokio::time::sleep(pause).await;
         }
         self.bounded(self.rpc.send(request, params.clone())).await
     }
@@ -407,6 +413,29 @@ mod tests {
         let ledger = Ledger::new("http://127.0.0.1:1", Pubkey::new_from_array([1; 32]));
         let error = ledger.snapshot().await.unwrap_err();
         assert_eq!(error.code(), "CW-RPC-UNREACHABLE", "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_closed_is_made_again() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let fake_node = tokio::spawn(async move {
+            for _ in 0..UNREACHED {
+                drop(listener.accept().await.unwrap());
+            }
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            let answer = r#"{"jsonrpc":"2.0","id":0,"result":7}"#;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
+            stream.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        let ledger = Ledger::new(&url, Pubkey::new_from_array([1; 32]));
+        let slot: u64 = ledger.read(RpcRequest::GetSlot, &json!([])).await.unwrap();
+        assert_eq!(slot, 7);
+        fake_node.await.unwrap();
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ use solana_sdk::{
 use super::{
     memory::{Memory, MemoryError},
     plan::{self, Action, Bounds, MAX_TABLES},
-    table::{AUTHORITY_OFFSET, PROGRAM, Table, account_bytes},
+    table::{AUTHORITY_OFFSET, PROGRAM, SLOT_HASHES, Table, account_bytes, oldest_slot},
 };
 use crate::{
     client::{Ledger, account_data},
@@ -210,19 +210,31 @@ impl LookupTables {
     }
 
     /// Deactivates tables of which nothing is wanted, and closes those that were deactivated long enough ago, about four
-    /// minutes; their rent comes back to the authority. Returns how many were deactivated or closed.
+    /// minutes, as the ledger sees it; their rent comes back to the authority. Returns how many were deactivated or closed.
     ///
     /// # Errors
     /// See [`LookupError`]; whatever is left is done by the next call.
     pub async fn retire(&mut self, wanted: &BTreeSet<Pubkey>) -> Result<usize, LookupError> {
         self.read().await?;
-        let actions = plan::retire(&self.tables, wanted, self.slot);
+        let oldest =
+            if self.tables.iter().any(|table| table.deactivated_at.is_some()) { self.oldest().await? } else { 0 };
+        let actions = plan::retire(&self.tables, wanted, oldest);
         let count = actions.len();
         if count > 0 {
             self.carry_out(actions).await?;
             self.read().await?;
         }
         Ok(count)
+    }
+
+    /// The oldest slot whose hash the ledger keeps.
+    async fn oldest(&self) -> Result<u64, LedgerError> {
+        let ledger = self.sender.ledger();
+        let hashes = ledger.bounded(ledger.rpc().get_account_data(&SLOT_HASHES)).await?;
+        oldest_slot(&hashes).ok_or_else(|| LedgerError::Malformed {
+            url: ledger.url(),
+            message: format!("{} bytes that are not the hashes of slots", hashes.len()),
+        })
     }
 
     /// Lamports that the ledger asks for a table with so many addresses. They come back when it is closed.

@@ -17,8 +17,8 @@ use crate::pack::{self, MAX_TRANSACTION_BYTES};
 /// Tables that one key keeps at most: 2 048 addresses. A batch whose subjects lie in all of them still fits a
 /// transaction (34 bytes for each table), and the rent bounds what a defect could cost.
 pub const MAX_TABLES: usize = 8;
-/// Slots after which a deactivated table can be closed: the ledger keeps the hashes of the last 512 slots, and closes
-/// a table whose slot of deactivation is no longer among them.
+/// The ledger keeps the hashes of so many slots, and closes a deactivated table once its slot of deactivation is no longer among
+/// them. Slots without a block have no hash: it takes so many slots and as many more as were skipped.
 pub const COOL_DOWN_SLOTS: u64 = 512;
 
 /// How much one step may do.
@@ -118,11 +118,12 @@ pub fn plan(tables: &[Table], wanted: &BTreeSet<Pubkey>, bounds: &Bounds) -> Pla
     Plan { actions, left_out: missing.collect() }
 }
 
-/// What to do about tables of which nothing is wanted: deactivated first, and closed once that is long enough ago.
+/// What to do about tables of which nothing is wanted: deactivated first, and closed once that was before `oldest`, the oldest
+/// slot whose hash the ledger keeps.
 #[must_use]
-pub fn retire(tables: &[Table], wanted: &BTreeSet<Pubkey>, now: u64) -> Vec<Action> {
+pub fn retire(tables: &[Table], wanted: &BTreeSet<Pubkey>, oldest: u64) -> Vec<Action> {
     let action = |table: &Table| match table.deactivated_at {
-        Some(slot) if now > slot.saturating_add(COOL_DOWN_SLOTS) => Some(Action::Close { table: table.address }),
+        Some(slot) if slot < oldest => Some(Action::Close { table: table.address }),
         Some(_) => None,
         None if table.addresses.iter().any(|address| wanted.contains(address)) => None,
         None => Some(Action::Deactivate { table: table.address }),
@@ -261,12 +262,13 @@ mod tests {
             ("in use", table(0, keys(0..9)), 100, vec![]),
             ("nothing wanted", table(0, keys(5..9)), 100, deactivate(0)),
             ("an empty one", table(0, vec![]), 100, deactivate(0)),
-            ("cooling", gone(0, 100), 612, vec![]),
-            ("cooled", gone(0, 100), 613, close(0)),
+            ("cooling", gone(0, 100), 100, vec![]),
+            ("cooled", gone(0, 100), 101, close(0)),
+            ("on a young ledger", gone(0, 0), 0, vec![]),
         ];
         let wanted = keys(0..3).into_iter().collect();
-        for (name, table, now, expected) in cases {
-            assert_eq!(retire(&[table], &wanted, now), expected, "{name}");
+        for (name, table, oldest, expected) in cases {
+            assert_eq!(retire(&[table], &wanted, oldest), expected, "{name}");
         }
     }
 

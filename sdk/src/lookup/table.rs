@@ -6,6 +6,8 @@ use solana_address_lookup_table_interface::{
 };
 use solana_sdk::{message::AddressLookupTableAccount, pubkey::Pubkey};
 
+use super::plan::COOL_DOWN_SLOTS;
+
 /// The program that owns lookup tables.
 pub const PROGRAM: Pubkey = program::ID;
 /// Addresses that one table holds at most: an index is one byte.
@@ -15,6 +17,24 @@ pub const MAX_ADDRESSES: usize = LOOKUP_TABLE_MAX_ADDRESSES;
 pub const AUTHORITY_OFFSET: usize = 4 + 8 + 8 + 1;
 /// The slot of deactivation of a table that has not been deactivated.
 const NEVER: u64 = u64::MAX;
+/// Where the ledger keeps the hashes of its last slots.
+pub const SLOT_HASHES: Pubkey = Pubkey::from_str_const("SysvarS1otHashes111111111111111111111111111");
+/// A slot and its hash, newest first, after their number.
+const SLOT_HASH_BYTES: usize = 8 + 32;
+
+/// The oldest slot of those hashes; 0 while there are fewer of them than the ledger keeps, and nothing if the bytes are not such
+/// hashes.
+#[must_use]
+pub fn oldest_slot(hashes: &[u8]) -> Option<u64> {
+    let (count, entries) = hashes.split_first_chunk()?;
+    let count = u64::from_le_bytes(*count);
+    let entries = entries.get(..usize::try_from(count).ok()?.checked_mul(SLOT_HASH_BYTES)?)?;
+    if count < COOL_DOWN_SLOTS {
+        return Some(0);
+    }
+    let last = entries.get(entries.len().checked_sub(SLOT_HASH_BYTES)?..)?;
+    Some(u64::from_le_bytes(*last.first_chunk()?))
+}
 
 /// Why an account is not used as a lookup table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +179,20 @@ mod tests {
         let new = LookupTableMeta { last_extended_slot_start_index: 0, ..meta() };
         let table = read(PROGRAM, &bytes(new, &[key(2)])).unwrap();
         assert_eq!(table.usable(50), None, "a table with nothing to look up is none");
+    }
+
+    #[test]
+    fn the_oldest_slot_is_the_last_of_all_that_are_kept() {
+        let hashes = |count: u64, entries: u64| {
+            let entry = |n: u64| [(9_000 - 2 * n).to_le_bytes().to_vec(), vec![7; 32]].concat();
+            [count.to_le_bytes().to_vec(), (0..entries).flat_map(entry).collect()].concat()
+        };
+        assert_eq!(oldest_slot(&hashes(512, 512)), Some(9_000 - 2 * 511));
+        assert_eq!(oldest_slot(&hashes(511, 511)), Some(0));
+        assert_eq!(oldest_slot(&hashes(0, 512)), Some(0));
+        for bad in [vec![], vec![0; 7], hashes(512, 511), hashes(u64::MAX, 3)] {
+            assert_eq!(oldest_slot(&bad), None);
+        }
     }
 
     #[test]
