@@ -25,7 +25,7 @@ const MAX_DEVICES: usize = 1_000;
 const NEIGHBOURS: &str = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
 /// Room for each router: itself, its links, management, the internet, and what its agent talks to.
 const NEIGHBOURS_PER_DEVICE: usize = 64;
-/// Routers whose routes may have real-time priority: 25 were tried, and 158 were too many.
+/// Routers whose routes, and beside whom the ledger's clock, may have real-time priority: 25 were tried, and 158 were too many.
 const MAX_HURRIED: usize = 50;
 /// Real-time priority of a fault: before every daemon, for a plug does not wait for its turn.
 const AT_ONCE: &str = "20";
@@ -41,7 +41,8 @@ pub struct Place {
     pub management: Ipv4Addr,
     /// Its public address.
     pub public: Ipv4Addr,
-    /// The network is so small that all its routers may install routes at once before anything else is done.
+    /// The network is so small that all its routers may install routes at once, and the ledger's clock go on, before anything
+    /// else is done.
     pub hurried: bool,
     /// Interface of the management network.
     management_port: Option<String>,

@@ -133,7 +133,7 @@ impl Lab {
             places.len()
         ));
         let mut backbone = Backbone::start(setup, imported, screen).await?;
-        priority::of_ledger().await?;
+        priority::of_ledger(places.values().all(|place| place.hurried)).await?;
         let mut agents = Agents::new(args.agent.clone(), &mut backbone, sample, POLL)?;
         for (code, place) in &places {
             agents.start(*code, place)?;
