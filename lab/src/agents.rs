@@ -9,9 +9,9 @@ use tokio::process::{Child, Command};
 
 use crate::{command, network::Place};
 
-/// Agents, and the checks that they start, give way to routing, to what they are measured with, and to the ledger. Each is a
-/// session of its own, so that a terminal's signals don't reach it.
-const NICENESS: &str = "10";
+/// Agents give way to routing and to what they are measured with. Each is a session of its own: Linux shares processors out
+/// by session (`sched_autogroup`), and in the lab's they would wait for the ledger and for each other.
+const NICENESS: &str = "5";
 /// Longest wait for a killed agent to be gone.
 const GONE: Duration = Duration::from_secs(10);
 

@@ -51,7 +51,6 @@ fn lab(args: &Args) -> anyhow::Result<bool> {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let (topology, text) = args.topology_text()?;
-    let _flat = priority::Flat::set()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let mut screen = Screen::new(stdout.try_clone().context("standard output")?, args.json);
     let finished = runtime.block_on(async {

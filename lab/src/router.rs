@@ -12,7 +12,8 @@ use anyhow::{Context, bail};
 use crate::{command::run, network::Place};
 
 /// In the order in which they are started, with the real-time priority of those that a link is lost by when they wait for
-/// a core.
+/// a core. A nicer number would not do: Linux weighs by it only within a session, and each daemon is one of its own
+/// (`sched_autogroup`).
 const DAEMONS: [(&str, Option<&str>); 5] =
     [("zebra", Some("5")), ("staticd", None), ("isisd", Some("5")), ("bgpd", None), ("bfdd", Some("10"))];
 /// Has none in a large network: what it has to do grows with that, and 158 of them took both cores for good. In a small one

@@ -38,8 +38,9 @@ const SLOT_MS: u64 = 400;
 /// Least that anything takes, in units of one second of sampling.
 const SLOWEST_FACTOR: u64 = 2;
 /// What routing may take of a small machine, in packets of BFD a second: each takes 0.6 ms of a core (25 routers, 57 links,
-/// FRR 8.4: 0.72 of a core for 1 140 a second). More, and the ledger beside them falls behind.
-const ROUTING_PACKETS_PER_S: u64 = 1_100;
+/// FRR 8.4: 0.72 of a core for 1 140 a second, 0.55 for 930). More, and with 5 100 probes a second beside them nothing is left
+/// of two cores for what applies configurations.
+const ROUTING_PACKETS_PER_S: u64 = 700;
 /// What IS-IS takes at each end of a link, in packets of BFD a second (there: 0.128 of a core for 114 ends).
 const ISIS_PACKETS_PER_S: u64 = 2;
 /// Packets of BFD a second that are left to the largest network.
