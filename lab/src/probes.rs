@@ -71,11 +71,41 @@ pub struct Window {
     /// Of them, lost.
     pub lost: u64,
     /// Pairs that lost any.
-    pub pairs_hit: usize,
-    /// Most that one pair lost.
-    pub most_lost: u64,
+    pub hit: Vec<Hit>,
     /// When the last lost one was sent, in ms since the window began.
     pub last_loss_ms: Option<u64>,
+}
+
+/// What a pair lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// From and to.
+    pub pair: (Code, Code),
+    /// Sent.
+    pub probes: u64,
+    /// Of them, lost.
+    pub lost: u64,
+    /// Of them, those that the sender's machine did not let out.
+    pub unsent: u64,
+}
+
+impl Window {
+    /// Most that one pair lost.
+    #[must_use]
+    pub fn most_lost(&self) -> u64 {
+        self.hit.iter().map(|hit| hit.lost).max().unwrap_or(0)
+    }
+
+    /// Which pairs lost what, in words; empty where nothing was lost.
+    #[must_use]
+    pub fn hits(&self) -> String {
+        let words = |hit: &Hit| {
+            let Hit { pair: (a, z), probes, lost, unsent } = hit;
+            let unsent = if *unsent > 0 { format!(", {unsent} not let out") } else { String::new() };
+            format!("{a} to {z} {lost} of {probes}{unsent}")
+        };
+        self.hit.iter().map(words).collect::<Vec<_>>().join("; ")
+    }
 }
 
 impl Probes {
@@ -151,17 +181,18 @@ impl Probes {
 fn window(from: &Moment, to: &Moment, known: &Moment) -> Window {
     let mut window = Window::default();
     for (pair, end) in &to.standings {
-        let before = from.standings.get(pair).map_or(0, |s| s.sent);
-        window.probes += end.sent.saturating_sub(before);
+        let since = |of: fn(&Standing) -> u64| of(end).saturating_sub(from.standings.get(pair).map_or(0, of));
+        let probes = since(|s| s.sent);
+        window.probes += probes;
         let losses = known.standings.get(pair).map(|s| s.losses_unix_ns.as_slice()).unwrap_or_default();
         let lost: Vec<u64> =
             losses.iter().copied().filter(|at| (from.at_unix_ns..to.at_unix_ns).contains(at)).collect();
-        let count = lost.len() as u64;
-        window.lost += count;
-        window.pairs_hit += usize::from(count > 0);
-        window.most_lost = window.most_lost.max(count);
-        let last = lost.last().map(|at| (at - from.at_unix_ns) / 1_000_000);
-        window.last_loss_ms = window.last_loss_ms.max(last);
+        if let Some(last) = lost.last() {
+            let lost = lost.len() as u64;
+            window.lost += lost;
+            window.hit.push(Hit { pair: *pair, probes, lost, unsent: since(|s| s.unsent) });
+            window.last_loss_ms = window.last_loss_ms.max(Some((last - from.at_unix_ns) / 1_000_000));
+        }
     }
     window
 }
@@ -194,9 +225,13 @@ mod tests {
         let (from, to) =
             (moment(1_000_000, [(10, &[900_000]), (10, &[])]), moment(9_000_000, [(20, &[900_000]), (21, &[])]));
         let known = moment(19_000_000, [(30, &[900_000, 2_000_000, 8_500_000, 9_500_000]), (31, &[])]);
-        let expected = Window { probes: 21, lost: 2, pairs_hit: 1, most_lost: 2, last_loss_ms: Some(7) };
+        let first = ("a0".parse().unwrap(), "z".parse().unwrap());
+        let hit = vec![Hit { pair: first, probes: 10, lost: 2, unsent: 0 }];
+        let expected = Window { probes: 21, lost: 2, hit, last_loss_ms: Some(7) };
         assert_eq!(window(&from, &to, &known), expected);
+        assert_eq!((expected.most_lost(), expected.hits().as_str()), (2, "a0 to z 2 of 10"));
         let quiet = window(&from, &to, &moment(19_000_000, [(30, &[900_000]), (31, &[])]));
         assert_eq!(quiet, Window { probes: 21, ..Window::default() });
+        assert_eq!((quiet.most_lost(), quiet.hits().as_str()), (0, ""));
     }
 }

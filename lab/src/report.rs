@@ -20,6 +20,8 @@ pub struct Event {
     pub lost: u64,
     /// Pairs that lost any.
     pub pairs_hit: usize,
+    /// Which pairs lost what; empty where nothing was lost.
+    pub hits: String,
     /// Most that one pair lost, in ms of its probes.
     pub outage_ms: f64,
     /// Planned: from the ledger's word to applied and verified on every router that it concerns. Unplanned: from the fault to
@@ -37,14 +39,15 @@ impl Event {
         per_second: u32,
         converged_ms: u64,
     ) -> Self {
-        let outage_ms = window.most_lost as f64 * 1_000.0 / f64::from(per_second.max(1));
+        let outage_ms = window.most_lost() as f64 * 1_000.0 / f64::from(per_second.max(1));
         Self {
             event,
             on,
             planned,
             probes: window.probes,
             lost: window.lost,
-            pairs_hit: window.pairs_hit,
+            pairs_hit: window.hit.len(),
+            hits: window.hits(),
             outage_ms: (outage_ms * 10.0).round() / 10.0,
             converged_ms,
         }
@@ -174,6 +177,7 @@ pub fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probes::Hit;
 
     #[test]
     fn percentiles_are_of_the_nearest_rank() {
@@ -187,8 +191,13 @@ mod tests {
 
     #[test]
     fn a_planned_loss_and_an_outage_over_the_limit_are_problems() {
-        let window =
-            |most_lost| Window { probes: 10_000, lost: most_lost, pairs_hit: 1, most_lost, last_loss_ms: None };
+        let pair = ("a".parse().unwrap(), "z".parse().unwrap());
+        let window = |lost| Window {
+            probes: 10_000,
+            lost,
+            hit: vec![Hit { pair, probes: 1_000, lost, unsent: 0 }],
+            last_loss_ms: None,
+        };
         let event = |name, lost| Event::new(name, String::new(), true, &window(lost), 500, 0);
         let of = |events| Report { devices: 1, devices_activated: 1, events, ..Report::default() }.problems().len();
         assert_eq!(of(vec![event("soft-drain", 0), event("link-cut", 100), event("router-crash", 500)]), 0);

@@ -128,8 +128,8 @@ impl<'a> Script<'a> {
                 self.screen.say(&format!("{} probes, none lost.", window.probes));
                 return Ok(());
             }
-            last = format!("{} of {} probes of {} pairs", window.lost, window.probes, window.pairs_hit);
-            self.screen.say(&format!("{last} lost; it has not settled yet."));
+            last = format!("{} of {} probes", window.lost, window.probes);
+            self.screen.say(&format!("{last} lost, it has not settled yet: {}.", window.hits()));
         }
         bail!("{last} were lost before anything was done, and some in each of the {QUIETS} looks before")
     }
@@ -167,11 +167,14 @@ impl<'a> Script<'a> {
     }
 
     fn ended(&mut self, event: Event) {
-        let Event { event: name, on, probes, lost, outage_ms, converged_ms, .. } = &event;
+        let Event { event: name, on, probes, lost, outage_ms, converged_ms, hits, .. } = &event;
         let on = if on.is_empty() { String::new() } else { format!(" of {on}") };
         self.screen.say(&format!(
             "{name}{on}: {lost} of {probes} probes lost, {outage_ms} ms at most; converged in {converged_ms} ms."
         ));
+        if *lost > 0 {
+            self.screen.say(&format!("  {hits}"));
+        }
         self.events.push(event);
     }
 
