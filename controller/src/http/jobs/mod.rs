@@ -395,13 +395,7 @@ pub async fn job_logs(
     Asked(query): Asked<LogsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (lines, _) = told::read::<Job>(jobs_of(&shared)?, number(&id)?).await?;
-    let lines: Vec<LogLine> =
-        lines.into_iter().filter(|line| query.after.is_none_or(|after| line.seq > after)).collect();
-    if wants_text(&headers) {
-        return Ok(lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_response());
-    }
-    Ok(Json(lines).into_response())
+    told::answer::<Job>(jobs_of(&shared)?, number(&id)?, query.after, &headers).await
 }
 
 /// What a job would change or has changed, of each device from what ran. With `Accept: text/plain` the differences alone.

@@ -1,5 +1,12 @@
 //! What happened to a job or a rollout, line by line, from the events that are kept.
 
+use std::fmt::Display;
+
+use axum::{
+    Json,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
 use causeway_jobs::{
     Job,
     desk::AskError,
@@ -13,12 +20,12 @@ use serde::Serialize;
 
 use super::{LogLine, store_error};
 use crate::{
-    http::{error::ApiError, rollouts::RolloutLine},
+    http::{error::ApiError, rollouts::RolloutLine, routes::wants_text},
     jobs::Jobs,
 };
 
 /// A line about an event.
-pub trait Line: Serialize + Send + Sync + 'static {
+pub trait Line: Serialize + Display + Send + Sync + 'static {
     /// Number of the event.
     fn seq(&self) -> Seq;
     /// Name of the event.
@@ -150,4 +157,22 @@ pub async fn read<T: Told>(jobs: &Jobs, id: JobId) -> Result<(Vec<T::Line>, T), 
             });
         }
     }
+}
+
+/// What happened since an event, oldest first; as lines of text where that is asked for.
+///
+/// # Errors
+/// As of [`read`].
+pub async fn answer<T: Told>(
+    jobs: &Jobs,
+    id: JobId,
+    after: Option<Seq>,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    let (mut lines, _) = read::<T>(jobs, id).await?;
+    lines.retain(|line| after.is_none_or(|after| line.seq() > after));
+    if wants_text(headers) {
+        return Ok(lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_response());
+    }
+    Ok(Json(lines).into_response())
 }

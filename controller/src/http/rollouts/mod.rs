@@ -35,7 +35,6 @@ use super::{
     error::{ApiError, ErrorBody},
     extract::{Asked, Named},
     jobs::{LogsQuery, jobs_of, number, store_error, stream::follow, told},
-    routes::wants_text,
 };
 use crate::{daemon::Peer, jobs::Jobs, operators::Actor, shared::Shared};
 
@@ -300,13 +299,7 @@ pub async fn rollout_logs(
     Asked(query): Asked<LogsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (lines, _) = told::read::<Rollout>(jobs_of(&shared)?, number(&id)?).await?;
-    let lines: Vec<RolloutLine> =
-        lines.into_iter().filter(|line| query.after.is_none_or(|after| line.seq > after)).collect();
-    if wants_text(&headers) {
-        return Ok(lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_response());
-    }
-    Ok(Json(lines).into_response())
+    told::answer::<Rollout>(jobs_of(&shared)?, number(&id)?, query.after, &headers).await
 }
 
 /// What happens to a rollout, as it happens: first what has happened since `after`. Ends when the rollout is over.
