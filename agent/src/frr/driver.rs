@@ -321,7 +321,7 @@ impl<P: Prober> Driver for FrrDriver<P> {
         }
         self.blocking(move |inner| {
             let summary = inner.device.vtysh.json("bgpd", "show bgp summary json")?;
-            let routes = inner.device.vtysh.json("zebra", "show ip route json")?;
+            let routes = inner.device.kernel.host_routes()?;
             Ok(observe::reach(&wanted, &summary, &routes))
         })
         .await

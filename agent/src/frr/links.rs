@@ -1,7 +1,7 @@
 //! The kernel's side of interfaces, which FRR doesn't set: MTUs, and interfaces that a text asks for and that can be
 //! made (VLANs of an interface that is there, loopbacks by name). Everything else is the operator's.
 
-use std::{collections::BTreeSet, process::Command, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, process::Command, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -200,8 +200,7 @@ impl Kernel {
     /// [`DriverError::Unreachable`]: `ip` fails.
     pub fn read(&self) -> Result<Vec<Link>, DriverError> {
         let text = self.ip(&["-json", "-stats", "-stats", "-details", "link", "show"])?;
-        serde_json::from_str(&text)
-            .map_err(|error| DriverError::Unreachable(format!("what ip shows can not be read: {error}")))
+        serde_json::from_str(&text).map_err(unreadable)
     }
 
     /// Carries changes out, in order.
@@ -225,6 +224,15 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// Addresses that packets are forwarded to by a route of their own, in the main table. It is the kernel's word and not
+    /// zebra's, which takes a route for installed that the kernel removed with a next hop (FRRouting/frr issue 23295).
+    ///
+    /// # Errors
+    /// [`DriverError::Unreachable`]: `ip` fails.
+    pub fn host_routes(&self) -> Result<BTreeSet<Ipv4Addr>, DriverError> {
+        host_routes(&self.ip(&["-json", "-4", "route", "show"])?).map_err(unreadable)
     }
 
     /// Takes changes back, the last one first. What is no longer there needs nothing; goes on after a failure.
@@ -285,10 +293,35 @@ impl Kernel {
     }
 }
 
+fn unreadable(error: serde_json::Error) -> DriverError {
+    DriverError::Unreachable(format!("what ip shows can not be read: {error}"))
+}
+
 fn is_namespace(name: &str) -> bool {
     let sound = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
     first && name.len() <= MAX_NAMESPACE_BYTES && name.bytes().all(sound)
+}
+
+/// A route as the kernel shows it.
+#[derive(Debug, Deserialize)]
+struct Route {
+    dst: String,
+    /// Absent where packets are forwarded; else what becomes of them, such as `blackhole`.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// The kernel knows that its interface is dead, and does not use it.
+    #[serde(default)]
+    flags: Vec<String>,
+}
+
+fn host_routes(told: &str) -> serde_json::Result<BTreeSet<Ipv4Addr>> {
+    let routes: Vec<Route> = serde_json::from_str(told)?;
+    let forwards = |route: &&Route| {
+        route.kind.as_deref().is_none_or(|kind| kind == "unicast") && !route.flags.iter().any(|flag| flag == "dead")
+    };
+    // A host's is shown without its length.
+    Ok(routes.iter().filter(forwards).filter_map(|route| route.dst.parse().ok()).collect())
 }
 
 /// Counters of every interface, by name.
@@ -322,6 +355,21 @@ mod tests {
 
     fn link(name: &str, mtu: u32, max_mtu: u32) -> Link {
         Link { name: name.to_owned(), mtu, max_mtu, ..Link::default() }
+    }
+
+    #[test]
+    fn a_host_is_reached_by_a_route_of_its_own_that_forwards() {
+        // The shape of iproute2 6.1's answer.
+        let told = r#"[{"dst":"default","gateway":"10.0.0.1","dev":"eth0","flags":[]},
+            {"dst":"1.1.1.1","nhid":42,"gateway":"10.0.0.1","dev":"eth0","protocol":"isis","metric":20,"flags":[]},
+            {"dst":"2.2.2.2","nhid":43,"protocol":"isis","metric":20,"flags":[],
+             "nexthops":[{"gateway":"10.0.0.1","dev":"eth0","weight":1,"flags":[]}]},
+            {"dst":"3.3.3.0/31","dev":"eth0","protocol":"kernel","scope":"link","flags":[]},
+            {"type":"blackhole","dst":"4.4.4.4","flags":[]},
+            {"dst":"5.5.5.5","gateway":"10.0.1.1","dev":"eth1","flags":["dead","linkdown"]}]"#;
+        let hosts = host_routes(told).unwrap();
+        assert_eq!(hosts, BTreeSet::from([Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(2, 2, 2, 2)]));
+        assert!(host_routes("").is_err() && host_routes("{}").is_err() && host_routes("[{}]").is_err());
     }
 
     fn of(text: &str, links: &[Link]) -> Vec<LinkChange> {

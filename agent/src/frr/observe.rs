@@ -1,4 +1,4 @@
-//! What FRR says of neighbours, sessions and routes, read from its JSON. Pure.
+//! What FRR says of neighbours and sessions, read from its JSON. Pure.
 //!
 //! Answers of a kind that is not known are read as nothing: not observed is not up.
 
@@ -73,24 +73,18 @@ pub fn wanted_peers(text: &Tree) -> BTreeSet<Ipv4Addr> {
     wanted
 }
 
-/// Which of the wanted neighbours have a session in any family, and a route; from `show bgp summary json` and
-/// `show ip route json`.
-pub fn reach(wanted: &BTreeSet<Ipv4Addr>, summary: &Value, routes: &Value) -> Reach {
+/// Which of the wanted neighbours have a session in any family, from `show bgp summary json`, and which are among the hosts
+/// that the kernel has a route to.
+pub fn reach(wanted: &BTreeSet<Ipv4Addr>, summary: &Value, routed: &BTreeSet<Ipv4Addr>) -> Reach {
     let established = |address: &&Ipv4Addr| {
         let name = address.to_string();
         let state =
             |family: &Value| family.get("peers")?.get(&name)?.get("state")?.as_str().map(|s| s == "Established");
         summary.as_object().is_some_and(|families| families.values().any(|family| state(family) == Some(true)))
     };
-    let routed = |address: &&Ipv4Addr| {
-        let entries = routes.get(format!("{address}/32")).and_then(Value::as_array);
-        entries.is_some_and(|entries| {
-            entries.iter().any(|entry| entry.get("installed").and_then(Value::as_bool) == Some(true))
-        })
-    };
     Reach {
         sessions: wanted.iter().filter(established).copied().collect(),
-        routes: wanted.iter().filter(routed).copied().collect(),
+        routes: wanted.intersection(routed).copied().collect(),
     }
 }
 
@@ -157,7 +151,7 @@ mod tests {
         assert_eq!(wanted.len(), 2);
         let summary = json!({"ipv4Unicast":{"peers":{"1.1.1.1":{"state":"Active"},"9.9.9.9":{"state":"Established"}}},
             "ipv4Vpn":{"peers":{"1.1.1.1":{"state":"Established"}}}});
-        let routes = json!({"2.2.2.2/32":[{"installed":true}],"1.1.1.1/32":[{"selected":true}]});
+        let routes = BTreeSet::from([Ipv4Addr::new(2, 2, 2, 2), Ipv4Addr::new(7, 7, 7, 7)]);
         let found = reach(&wanted, &summary, &routes);
         assert_eq!(found.sessions, BTreeSet::from([Ipv4Addr::new(1, 1, 1, 1)]));
         assert_eq!(found.routes, BTreeSet::from([Ipv4Addr::new(2, 2, 2, 2)]));
