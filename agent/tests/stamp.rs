@@ -227,6 +227,7 @@ async fn ten_steady_pairs_lose_nothing_and_tell_each_loss_with_its_time() {
             target: SocketAddrV4::new(Ipv4Addr::new(127, 0, 2, host), reflectors[n].address().port()),
             per_second: 500,
             patience: Duration::from_millis(500),
+            wait: Duration::from_millis(500),
             opener: opener(),
         })
         .unwrap()

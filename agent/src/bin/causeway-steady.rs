@@ -39,9 +39,12 @@ struct Options {
     /// Probes a second to each
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     per_second: u32,
-    /// Longest wait for an answer in ms
+    /// Longest way there and back in ms
     #[arg(long, default_value_t = 1_000)]
     patience_ms: u64,
+    /// Longest wait for an answer to be read, in ms
+    #[arg(long, default_value_t = 3_000)]
+    wait_ms: u64,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -70,6 +73,7 @@ async fn run(options: &Options) -> anyhow::Result<()> {
             target: SocketAddrV4::new(*target, options.port),
             per_second: options.per_second,
             patience: Duration::from_millis(options.patience_ms),
+            wait: Duration::from_millis(options.wait_ms),
             opener: socket::opener(),
         })
     };

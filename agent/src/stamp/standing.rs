@@ -13,6 +13,8 @@ pub struct Standing {
     pub lost: u64,
     /// Of them, those that the machine could not send.
     pub unsent: u64,
+    /// Of the lost, those that were answered after all, too late.
+    pub late: u64,
     /// When the lost ones were sent, in unix nanoseconds, in order.
     pub losses_unix_ns: Vec<u64>,
 }
@@ -20,6 +22,6 @@ pub struct Standing {
 impl From<SteadyReport> for Standing {
     fn from(report: SteadyReport) -> Self {
         let losses_unix_ns = report.losses.iter().map(|loss| loss.sent_unix_ns).collect();
-        Self { sent: report.sent, lost: report.lost, unsent: report.unsent, losses_unix_ns }
+        Self { sent: report.sent, lost: report.lost, unsent: report.unsent, late: report.late, losses_unix_ns }
     }
 }

@@ -34,8 +34,11 @@ pub struct SteadySettings {
     pub target: SocketAddrV4,
     /// Packets a second; at least 1.
     pub per_second: u32,
-    /// Longest wait for an answer.
+    /// Longest way there and back, by the kernel's time of arrival and without what the reflector held: what took longer counts
+    /// as lost.
     pub patience: Duration,
+    /// Longest wait for an answer to be read, which a busy machine does later than it came. Not less than the patience.
+    pub wait: Duration,
     /// Makes its socket.
     pub opener: Opener,
 }
@@ -64,7 +67,7 @@ pub struct SteadyReport {
     pub losses: Vec<Loss>,
     /// Answers to packets that had been answered.
     pub duplicates: u64,
-    /// Answers to packets that had been given up.
+    /// Answers to packets that are lost, because they took too long or had been given up.
     pub late: u64,
     /// Packets that are no answer to anything.
     pub foreign: u64,
@@ -99,6 +102,7 @@ struct Ledger {
     next: u32,
     ssid: u16,
     patience_ns: u64,
+    wait_ns: u64,
 }
 
 impl Ledger {
@@ -128,6 +132,13 @@ impl Ledger {
         }
         let elapsed_ns = now_ns.saturating_sub(sent.at_ns);
         let rtt_ns = round_trip_ns(sent.unix_ns, received_unix_ns, elapsed_ns, packet.residence_ns());
+        if rtt_ns > self.patience_ns {
+            let loss = Loss { sequence: packet.sender_sequence, sent_unix_ns: sent.unix_ns };
+            self.waiting.remove(&loss.sequence);
+            self.lose(loss);
+            self.report.late += 1;
+            return;
+        }
         let report = &mut self.report;
         report.rtt_min_ns = if report.answered == 0 { rtt_ns } else { report.rtt_min_ns.min(rtt_ns) };
         report.rtt_max_ns = report.rtt_max_ns.max(rtt_ns);
@@ -138,14 +149,20 @@ impl Ledger {
     /// Gives up what has waited too long.
     fn expire(&mut self, now_ns: u64) {
         while let Some(first) = self.waiting.first_entry() {
-            if now_ns.saturating_sub(first.get().at_ns) <= self.patience_ns {
+            if now_ns.saturating_sub(first.get().at_ns) <= self.wait_ns {
                 break;
             }
             let (sequence, sent) = first.remove_entry();
-            self.report.lost += 1;
-            if self.report.losses.len() < MAX_LOSSES {
-                self.report.losses.push(Loss { sequence, sent_unix_ns: sent.unix_ns });
-            }
+            self.lose(Loss { sequence, sent_unix_ns: sent.unix_ns });
+        }
+    }
+
+    fn lose(&mut self, loss: Loss) {
+        self.report.lost += 1;
+        let losses = &mut self.report.losses;
+        if losses.len() < MAX_LOSSES {
+            // One that took too long is known before an older one is given up.
+            losses.insert(losses.partition_point(|known| known.sequence < loss.sequence), loss);
         }
     }
 }
@@ -164,7 +181,7 @@ impl Desk {
 /// A steady prober of one pair; dropped, it stops.
 pub struct Steady {
     desk: Arc<Desk>,
-    patience: Duration,
+    wait: Duration,
     sender: JoinHandle<()>,
     reader: JoinHandle<()>,
 }
@@ -177,15 +194,18 @@ impl Steady {
     pub fn start(settings: SteadySettings) -> io::Result<Self> {
         let want = Want { local: SocketAddrV4::new(settings.source, 0), interface: None };
         let socket = Arc::new(socket::prepare((settings.opener)(&want)?)?);
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let wait = settings.wait.max(settings.patience);
         let ledger = Ledger {
             ssid: rand::random::<u16>().max(1),
-            patience_ns: u64::try_from(settings.patience.as_nanos()).unwrap_or(u64::MAX),
+            patience_ns: ns(settings.patience),
+            wait_ns: ns(wait),
             ..Ledger::default()
         };
         let desk = Arc::new(Desk { ledger: Mutex::new(ledger), clock: Steadily::new() });
         let sender = tokio::spawn(send(socket.clone(), desk.clone(), settings.target, settings.per_second));
         let reader = tokio::spawn(read(socket, desk.clone(), settings.target));
-        Ok(Self { desk, patience: settings.patience, sender, reader })
+        Ok(Self { desk, wait, sender, reader })
     }
 
     /// How it stands.
@@ -200,7 +220,7 @@ impl Steady {
     /// Sends no more, waits for what is on the way, and says how it ended: nothing is still waited for.
     pub async fn stop(self) -> SteadyReport {
         self.sender.abort();
-        let until = tokio::time::Instant::now() + self.patience;
+        let until = tokio::time::Instant::now() + self.wait;
         let mut report = self.report();
         while report.waiting > 0 && tokio::time::Instant::now() < until {
             tokio::time::sleep(READ_PAUSE).await;
@@ -268,7 +288,7 @@ mod tests {
 
     #[test]
     fn each_packet_is_answered_lost_or_waited_for_and_each_loss_has_its_time() {
-        let mut ledger = Ledger { ssid: 5, patience_ns: 100, ..Ledger::default() };
+        let mut ledger = Ledger { ssid: 5, patience_ns: 100, wait_ns: 100, ..Ledger::default() };
         let probes: Vec<Probe> = (0..6).map(|n| ledger.send(1_000 + n, n * 10)).collect();
         ledger.arrived(&reflected(&probes[1]), 1_030, 40);
         ledger.arrived(&reflected(&probes[1]), 1_030, 41);
@@ -284,5 +304,22 @@ mod tests {
         assert_eq!(losses, [(0, 1_000), (2, 1_002)]);
         assert_eq!((report.lost_between(0, 1_002), report.lost_between(1_002, 1_003)), (1, 1));
         assert_eq!((report.rtt_min_ns, report.rtt_max_ns), (19, 19));
+    }
+
+    #[test]
+    fn what_the_network_had_in_time_is_answered_however_late_it_is_read() {
+        let mut ledger = Ledger { ssid: 5, patience_ns: 100, wait_ns: 1_000, ..Ledger::default() };
+        let probes: Vec<Probe> = (0..4).map(|n| ledger.send(1_000 + n, n)).collect();
+        // Held by the reflector for 10, and in the kernel at 1 090: read at 900 all the same.
+        ledger.arrived(&reflected(&probes[0]), 1_090, 900);
+        // In the kernel too late: known at once, and before an older one is given up.
+        ledger.arrived(&reflected(&probes[3]), 1_200, 901);
+        assert_eq!((ledger.report.answered, ledger.report.rtt_max_ns), (1, 80));
+        assert_eq!((ledger.report.lost, ledger.report.late, ledger.waiting.len()), (1, 1, 2));
+        ledger.arrived(&reflected(&probes[2]), 1_050, 1_002);
+        ledger.arrived(&reflected(&probes[1]), 1_050, 1_002);
+        let losses: Vec<u32> = ledger.report.losses.iter().map(|loss| loss.sequence).collect();
+        assert_eq!((losses, ledger.report.late), (vec![1, 3], 2), "one that was given up");
+        assert_eq!((ledger.report.answered, ledger.waiting.len()), (2, 0));
     }
 }
