@@ -6,8 +6,14 @@ use anyhow::Context;
 use causeway_controller::render::timers::BFD_INTERVALS_MS;
 use clap::{Parser, ValueEnum};
 
+use crate::network::MAX_HURRIED;
+
 /// Intervals of BFD that the controller takes.
 const BFD_MS: std::ops::RangeInclusive<i64> = *BFD_INTERVALS_MS.start() as i64..=*BFD_INTERVALS_MS.end() as i64;
+/// Probes a second of each pair, where nothing is said.
+const PER_SECOND: u32 = 510;
+/// The same in a large network.
+const PER_SECOND_AFAR: u32 = 100;
 /// The default topology.
 const ATT_MPLS: &str = include_str!("../../topologies/AttMpls.gml");
 
@@ -28,9 +34,9 @@ pub struct Args {
     /// Pairs of far ends that probe each other all the time
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub pairs: u16,
-    /// Probes a second of each pair
-    #[arg(long, default_value_t = 510, value_parser = clap::value_parser!(u32).range(1..=5_000))]
-    pub per_second: u32,
+    /// Probes a second of each pair; where nothing is said 510, and 100 above 50 devices, whose ends are far from each other
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    per_second: Option<u32>,
     /// Milliseconds between BFD packets on links; where nothing is said, as few as the machine can send for so many links.
     /// A machine with other work needs more: three that come late are a link that is lost
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u16).range(BFD_MS))]
@@ -101,6 +107,14 @@ impl Args {
     /// What is done, in the order asked for.
     pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
         self.steps.iter().copied().filter(|step| *step != Step::None)
+    }
+
+    /// Probes a second of each pair, in a network of so many devices. Each is forwarded by every router on its way there and back:
+    /// 25 routers forward 40 000 packets a second at the usual rate, and 158, some forty hops apart, would forward 350 000.
+    #[must_use]
+    pub fn per_second(&self, devices: usize) -> u32 {
+        let usual = if devices <= MAX_HURRIED { PER_SECOND } else { PER_SECOND_AFAR };
+        self.per_second.unwrap_or(usual)
     }
 
     /// Name and text of the topology.

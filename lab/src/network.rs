@@ -20,13 +20,19 @@ const MANAGEMENT_LEN: u8 = 16;
 const INTERNET_LEN: u8 = 15;
 /// Devices that the management network has addresses for, with room to spare.
 const MAX_DEVICES: usize = 1_000;
-/// The kernel keeps one table of neighbours for all namespaces, and refuses more than so many (arp(7)): 1 024 unless somebody
-/// said otherwise, which 158 routers fill.
-const NEIGHBOURS: &str = "/proc/sys/net/ipv4/neigh/default/gc_thresh3";
+/// The kernel keeps one table of neighbours for all namespaces (arp(7)), and refuses more than the first of these: 1 024 unless
+/// somebody said otherwise, which 158 routers fill. From the second one on it looks for what to forget whenever one is added,
+/// and below the third it forgets none. Each is so many parts of the first.
+const NEIGHBOURS: [(&str, usize); 3] = [
+    ("/proc/sys/net/ipv4/neigh/default/gc_thresh3", 1),
+    ("/proc/sys/net/ipv4/neigh/default/gc_thresh2", 2),
+    ("/proc/sys/net/ipv4/neigh/default/gc_thresh1", 4),
+];
 /// Room for each router: itself, its links, management, the internet, and what its agent talks to.
 const NEIGHBOURS_PER_DEVICE: usize = 64;
-/// Routers whose routes, and beside whom the ledger's clock, may have real-time priority: 25 were tried, and 158 were too many.
-const MAX_HURRIED: usize = 50;
+/// Routers whose routes may have real-time priority, and beside whom everything else keeps its usual pace: 25 were tried, and 158
+/// were too many.
+pub const MAX_HURRIED: usize = 50;
 /// Real-time priority of a fault: before every daemon, for a plug does not wait for its turn.
 const AT_ONCE: &str = "20";
 /// Names of all labs begin so.
@@ -224,15 +230,14 @@ struct Plan {
     inside: Vec<(String, String)>,
 }
 
-/// Raises the kernel's limit where it is lower. It stays so: it is a limit and no reservation, and nobody knows who else
-/// has come to need it. In a container it is the machine's, and not to be seen: a small lab does without.
+/// Raises the kernel's limits where they are lower. They stay so: they are limits and no reservation, and nobody knows who else
+/// has come to need them. In a container they are the machine's, and not to be seen: a small lab does without.
 fn room_for_neighbours(wanted: usize) -> anyhow::Result<()> {
-    if !Path::new(NEIGHBOURS).exists() {
-        return Ok(());
-    }
-    let limit: usize = std::fs::read_to_string(NEIGHBOURS).context(NEIGHBOURS)?.trim().parse().context(NEIGHBOURS)?;
-    if limit < wanted {
-        std::fs::write(NEIGHBOURS, wanted.to_string()).context(NEIGHBOURS)?;
+    for (path, parts) in NEIGHBOURS.iter().filter(|(path, _)| Path::new(path).exists()) {
+        let limit: usize = std::fs::read_to_string(path).context(*path)?.trim().parse().context(*path)?;
+        if limit < wanted / parts {
+            std::fs::write(path, (wanted / parts).to_string()).context(*path)?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the ledger's threads may take of the machine, beside everything that is measured.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context;
 
@@ -10,11 +10,8 @@ use crate::command::run;
 /// it a processor of its own; among sixty busy threads of one session it waited so long for its turn that a slot took 1.3 s instead
 /// of 0.4.
 const CLOCK: &str = "solPohTickProd";
-/// What is done to it in a network that leaves the machine time.
-const HURRIED: (&str, &[&str]) = ("chrt", &["--rr", "--pid", "1"]);
-/// What is done to it in another. A clock that is on time whatever the rest of the validator has done by then ended it once
-/// by an assertion, with 158 routers on two cores: it was to lead a slot whose predecessor was not finished.
-const PREFERRED: (&str, &[&str]) = ("renice", &["-n", "-5", "-p"]);
+/// What is done to it.
+const ON_TIME: (&str, &[&str]) = ("chrt", &["--rr", "--pid", "1"]);
 /// The thread that looks for transactions without a pause while the ledger's only validator leads, which is always.
 const RESTLESS: &str = "solBnkTxSched";
 /// What is done to it.
@@ -24,10 +21,9 @@ const LAST: (&str, &[&str]) = ("renice", &["-n", "19", "-p"]);
 ///
 /// # Errors
 /// There is no such thread, which another release of the validator could name otherwise, or it can't be done.
-pub async fn of_ledger(hurried: bool) -> anyhow::Result<()> {
+pub async fn of_ledger() -> anyhow::Result<()> {
     let threads = threads().context("this process' threads can't be listed")?;
-    let clock = if hurried { HURRIED } else { PREFERRED };
-    for (name, (program, arguments)) in [(CLOCK, clock), (RESTLESS, LAST)] {
+    for (name, (program, arguments)) in [(CLOCK, ON_TIME), (RESTLESS, LAST)] {
         let of = threads.get(name).with_context(|| format!("the ledger has no thread of the name {name}"))?;
         for thread in of {
             let thread = thread.to_string();
@@ -35,6 +31,42 @@ pub async fn of_ledger(hurried: bool) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where it is said how nice a session is, if this kernel shares processors out by session (sched(7)).
+const SESSION: &str = "/proc/self/autogroup";
+/// How nice this process' is among those of some hundred agents and a thousand daemons. At 0 they left the ledger, the controller
+/// and the oracles 0.2 of a core, which take 0.8 where they get it (158 routers, two cores).
+const AMONG_MANY: &str = "-3";
+
+/// The session goes before others until this is dropped: it is perhaps a shell's, and lives on.
+pub struct Ahead {
+    before: Option<String>,
+}
+
+impl Ahead {
+    /// From now on; where sessions are nothing to the kernel, nothing changes.
+    ///
+    /// # Errors
+    /// What the kernel says can't be read, or it refuses.
+    pub fn of_others() -> anyhow::Result<Self> {
+        if !Path::new(SESSION).exists() {
+            return Ok(Self { before: None });
+        }
+        let told = fs::read_to_string(SESSION).context(SESSION)?;
+        // "/autogroup-14 nice 0"
+        let before = told.split_whitespace().last().context(SESSION)?.to_owned();
+        fs::write(SESSION, AMONG_MANY).context(SESSION)?;
+        Ok(Self { before: Some(before) })
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            let _ = fs::write(SESSION, before);
+        }
+    }
 }
 
 /// Ids of this process' threads, by name.

@@ -195,7 +195,7 @@ mod tests {
         let window = |lost| Window {
             probes: 10_000,
             lost,
-            hit: vec![Hit { pair, probes: 1_000, lost, unsent: 0 }],
+            hit: vec![Hit { pair, probes: 1_000, lost, unsent: 0, late: 0 }],
             last_loss_ms: None,
         };
         let event = |name, lost| Event::new(name, String::new(), true, &window(lost), 500, 0);

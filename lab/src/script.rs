@@ -60,7 +60,8 @@ const CHANGE_NS: u64 = 1_000;
 /// # Errors
 /// Something did not come to be within its time; the message says what is still missing and why.
 pub async fn tell(lab: &mut Lab, args: &Args, topology: &str, screen: &mut Screen) -> anyhow::Result<Report> {
-    let mut report = Report { topology: topology.to_owned(), per_second: args.per_second, ..Report::default() };
+    let per_second = args.per_second(lab.site.devices.len());
+    let mut report = Report { topology: topology.to_owned(), per_second, ..Report::default() };
     // Known before anything takes its time.
     let none = "no link or device can be taken out without cutting somebody off: this topology has no second way";
     let steps: Vec<Step> = args.steps().collect();
@@ -97,7 +98,7 @@ struct Script<'a> {
 impl<'a> Script<'a> {
     async fn start(lab: &'a mut Lab, cast: Cast, args: &Args, screen: &'a mut Screen) -> anyhow::Result<Self> {
         let Cast { pairs, link, device } = cast;
-        let per_second = args.per_second;
+        let per_second = args.per_second(lab.site.devices.len());
         screen.chapter(&format!(
             "Traffic: {} pairs of far ends probe each other {per_second} times a second",
             pairs.len()

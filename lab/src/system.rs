@@ -22,8 +22,9 @@ use crate::{
     agents::Agents,
     args::Args,
     graph::Graph,
-    network::{self, HERE, Network, Place},
-    priority, router,
+    network::{self, HERE, MAX_HURRIED, Network, Place},
+    priority::{self, Ahead},
+    router,
 };
 
 /// Routers that are started at once: their daemons wait more than they compute.
@@ -35,6 +36,10 @@ const POLL: Duration = Duration::from_secs(10);
 
 /// Milliseconds of a slot: Solana's own. Shorter ones cost the machine more than anything else of the ledger.
 const SLOT_MS: u64 = 400;
+/// Milliseconds of a slot beside many routers. With 158 of them on two cores one of 400 took 2 000, and burn-ins, which are
+/// counted in slots, five times their time. With a clock on time, the ledger's validator once was to lead a slot before it
+/// had finished the one before, and ended by an assertion: four times the time to finish it in leaves room for that.
+const LONG_SLOT_MS: u64 = 1_600;
 /// Least that anything takes, in units of one second of sampling.
 const SLOWEST_FACTOR: u64 = 2;
 /// What routing may take of a small machine, in packets of BFD a second: each takes 0.6 ms of a core (25 routers, 57 links,
@@ -54,7 +59,8 @@ const ENDS: u64 = 2;
 pub fn pace(devices: usize, links: usize) -> (Duration, Pace) {
     let factor = (devices as u64).div_ceil(DEVICES_PER_SECOND).max(SLOWEST_FACTOR);
     let seconds = Rules::seconds();
-    let slots = 10_000 * factor / SLOT_MS;
+    let slot_ms = if devices <= MAX_HURRIED { SLOT_MS } else { LONG_SLOT_MS };
+    let slots = 10_000 * factor / slot_ms;
     let rules = Rules {
         bucket_ms: seconds.bucket_ms * factor,
         max_gap_ms: seconds.max_gap_ms * factor,
@@ -69,7 +75,7 @@ pub fn pace(devices: usize, links: usize) -> (Duration, Pace) {
     let packets = ROUTING_PACKETS_PER_S.saturating_sub(ends * ISIS_PACKETS_PER_S).max(LEAST_BFD_PACKETS_PER_S);
     let apart = (ends * 1_000).div_ceil(packets);
     let bfd_interval_ms = u16::try_from(apart.next_multiple_of(10)).unwrap_or(u16::MAX).max(BFD_INTERVAL_MS);
-    let pace = Pace { slot_ms: SLOT_MS, bfd_interval_ms, burn_in_slots: slots, max_age_slots: slots, rules };
+    let pace = Pace { slot_ms, bfd_interval_ms, burn_in_slots: slots, max_age_slots: slots, rules };
     (Duration::from_secs(factor), pace)
 }
 
@@ -86,6 +92,8 @@ pub struct Lab {
     /// Milliseconds between BFD packets on links.
     pub bfd_interval_ms: u16,
     network: Network,
+    // Held: dropped, the session is as nice as it was.
+    _ahead: Option<Ahead>,
 }
 
 impl Deref for Lab {
@@ -115,9 +123,12 @@ impl Lab {
         let setup = Setup { oracles: args.oracles, pace, address: HERE };
         let places = network::places(&imported.0, std::process::id())?;
         let network = Network::build(&imported.0, &places, std::process::id()).await?;
+        let many = places.len() > MAX_HURRIED;
+        let ahead = many.then(Ahead::of_others).transpose()?;
         let (backbone, places, agents) = Self::start_in(args, &setup, imported, sample, places, screen).await?;
         let graph = Graph::of(&backbone.site);
-        Ok(Self { backbone, places, agents, graph, bfd_interval_ms: setup.pace.bfd_interval_ms, network })
+        let bfd_interval_ms = setup.pace.bfd_interval_ms;
+        Ok(Self { backbone, places, agents, graph, bfd_interval_ms, network, _ahead: ahead })
     }
 
     async fn start_in(
@@ -134,7 +145,7 @@ impl Lab {
             places.len()
         ));
         let mut backbone = Backbone::start(setup, imported, screen).await?;
-        priority::of_ledger(places.values().all(|place| place.hurried)).await?;
+        priority::of_ledger().await?;
         let mut agents = Agents::new(args.agent.clone(), &mut backbone, sample, POLL)?;
         for (code, place) in &places {
             agents.start(*code, place)?;
