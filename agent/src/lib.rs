@@ -28,6 +28,7 @@ mod shared;
 pub mod sim;
 pub mod stamp;
 pub mod state;
+pub mod stops;
 pub mod telemetry;
 pub mod trust;
 

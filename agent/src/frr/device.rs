@@ -3,13 +3,20 @@
 //! Whoever changes what runs holds the lock `acting`, and so does the `vtysh` that it starts: if one of them is killed,
 //! nobody else begins before that `vtysh` has ended.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, chown},
+    path::Path,
+    time::Duration,
+};
 
 use super::{
+    diff,
     engine::{self, Goal, Manner, converge},
     links::{self, Kernel},
     memory::{BootTime, MemoryFile, Pending},
-    scope,
+    passage, scope,
     tree::Tree,
     vtysh::{CONFIGURE_LIMIT, Vtysh},
 };
@@ -92,6 +99,7 @@ impl Device {
         let now = BootTime::now()?;
         let id: u64 = rand::random();
         let links = links::plan(&candidate.text, &self.kernel.read()?)?;
+        let now_runs = back.clone();
         let lead_ms = milliseconds(candidate.lead(links.len(), revert_after));
         let pending = Pending {
             id,
@@ -117,7 +125,43 @@ impl Device {
             return Err(error);
         }
         self.kernel.apply(&changes)?;
-        converge(&self.vtysh, Some(&running), &goal, Manner::Strict, Some(&held))
+        let mut known = Some(&running);
+        if self.stop_on_the_way(&now_runs, &candidate.target, &held)? {
+            known = None;
+        }
+        if let Some(between) = passage::still_overloaded(&now_runs, &candidate.target) {
+            let first = Goal { target: &between, owned: &memory.owned };
+            converge(&self.vtysh, known.take(), &first, Manner::Strict, Some(&held))?;
+            if !passage::await_routes(&self.vtysh, &self.kernel, &candidate.target) {
+                tracing::warn!("not all routes are there; the overload bit goes all the same");
+            }
+        }
+        converge(&self.vtysh, known, &goal, Manner::Strict, Some(&held))
+    }
+
+    /// Where one link's metric changes, goes through the stops of that change. Says whether there were any. Not knowing them is no
+    /// reason not to change: then it is done in one step.
+    fn stop_on_the_way(&self, now: &Tree, target: &Tree, held: &fs::File) -> Result<bool, DriverError> {
+        let Some(change) = passage::metric_change(now, target) else { return Ok(false) };
+        let found = self.vtysh.database().map_err(|error| error.to_string());
+        let stops = match found.and_then(|known| passage::stops_of(&change, &known).map_err(|error| error.to_string()))
+        {
+            Ok(stops) => stops,
+            Err(error) => {
+                tracing::warn!(%error, "the metric changes in one step");
+                return Ok(false);
+            }
+        };
+        let pause = passage::pause(stops.len());
+        let mut runs = now.clone();
+        for metric in &stops {
+            let next = passage::at_stop(&runs, &change, *metric);
+            self.vtysh.configure(&diff::batch(&runs, &next), Some(held))?;
+            tracing::info!(metric, ?pause, "a stop on the way to the new metric");
+            runs = next;
+            std::thread::sleep(pause);
+        }
+        Ok(!stops.is_empty())
     }
 
     /// Keeps what the last commit brought.
@@ -200,19 +244,53 @@ impl Device {
         })
     }
 
-    /// Makes what runs what FRR starts with.
+    /// Makes what runs what FRR starts with, but overloaded: a router that has lost its power is reached as soon as it has neighbours, and
+    /// crossed only once its agent has seen that it has routes.
     ///
     /// # Errors
     /// FRR's words. Its exit code says nothing: it is 0 also when no file could be written.
     pub fn save_startup(&self) -> Result<(), DriverError> {
         let words = self.vtysh.show(&["write memory"])?;
         let bad = words.lines().find(|line| ["Can't", "Error", "Failed"].iter().any(|sign| line.contains(sign)));
-        match bad {
-            None if words.contains("saved to") => Ok(()),
-            None => Err(DriverError::State(format!("FRR does not say that it saved: {}", super::run::quoted(&words)))),
-            Some(line) => Err(DriverError::State(format!("FRR can not save what runs: {line}"))),
+        if let Some(line) = bad {
+            return Err(DriverError::State(format!("FRR can not save what runs: {line}")));
         }
+        let saved: Vec<&Path> = words
+            .lines()
+            .filter_map(|line| line.split_once(" saved to "))
+            .map(|(_, path)| Path::new(path.trim()))
+            .collect();
+        if saved.is_empty() {
+            let words = super::run::quoted(&words);
+            return Err(DriverError::State(format!("FRR does not say that it saved: {words}")));
+        }
+        for path in saved {
+            make_startup(path).map_err(|error| {
+                let path = path.display();
+                DriverError::State(format!("{path}, where FRR saved what runs, can not be changed: {error}"))
+            })?;
+        }
+        Ok(())
     }
+}
+
+/// Makes of what FRR saved what it can start with, whole or not at all. Its owner and who may read it stay as they are.
+fn make_startup(path: &Path) -> io::Result<()> {
+    let saved = fs::read_to_string(path)?;
+    let startup = passage::for_startup(&saved);
+    if startup == saved {
+        return Ok(());
+    }
+    let was = fs::metadata(path)?;
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(was.mode()).open(&beside)?;
+    chown(&beside, Some(was.uid()), Some(was.gid()))?;
+    // What was there before, of an agent that was killed, keeps its mode when it is opened.
+    file.set_permissions(was.permissions())?;
+    file.write_all(startup.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -12,6 +12,7 @@
 //! What it does not do: start, stop or restart FRR's daemons; give interfaces names, VRFs or port channels.
 
 pub mod daemons;
+pub mod database;
 pub mod device;
 pub mod diff;
 pub mod driver;
@@ -19,6 +20,7 @@ pub mod engine;
 pub mod links;
 pub mod memory;
 pub mod observe;
+pub mod passage;
 pub mod run;
 pub mod scope;
 pub mod shadow;

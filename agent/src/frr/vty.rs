@@ -68,9 +68,17 @@ impl Talk {
     ///
     /// # Errors
     /// As of [`ask`], for any of them.
-    pub fn last_words(mut self) -> Result<String, DriverError> {
+    pub fn last_words(self) -> Result<String, DriverError> {
+        Ok(self.words()?.pop().unwrap_or_default())
+    }
+
+    /// The answers, in order, once all are there.
+    ///
+    /// # Errors
+    /// As of [`ask`], for any of them.
+    pub fn words(mut self) -> Result<Vec<String>, DriverError> {
         let mut read = Vec::new();
-        let mut words = Vec::new();
+        let mut all = Vec::new();
         for command in &self.commands {
             let (answer, status) =
                 next_answer(&mut self.stream, &mut read, self.deadline).map_err(|e| unreachable(&self.socket, &e))?;
@@ -78,9 +86,9 @@ impl Talk {
                 let words = String::from_utf8_lossy(&answer).trim().to_owned();
                 return Err(DriverError::Refused(format!("{command:?} ended with {status}: {words}")));
             }
-            words = answer;
+            all.push(String::from_utf8(answer).map_err(|_| unreachable(&self.socket, &"the answer is not UTF-8"))?);
         }
-        String::from_utf8(words).map_err(|_| unreachable(&self.socket, &"the answer is not UTF-8"))
+        Ok(all)
     }
 
     /// Until all commands are answered, whatever the daemon says to each: for those of which only what runs tells whether they
@@ -192,6 +200,9 @@ mod tests {
         assert!(matches!(last(&[b"% Unknown\0\0\0\x02words\0\0\0\0"]), Err(DriverError::Refused(_))));
         assert!(matches!(last(&[b"\0\0\0\0"]), Err(DriverError::Unreachable(_))), "the second is missing");
         assert!(matches!(last(&[b"a\0b\0\0\0\0"]), Err(DriverError::Unreachable(_))));
+        let folder = fake_daemon(&[b"a\n\0\0\0\0words\n\0\0\0\x01"]);
+        let all = Talk::begin(&folder.path().join("d.vty"), &["show x", "show y"], Duration::from_millis(300));
+        assert_eq!(all.unwrap().words().unwrap(), ["a\n", "words\n"]);
     }
 
     #[test]

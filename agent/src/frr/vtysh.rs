@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{daemons, diff::Batch, run, tree::Tree, vty};
+use super::{daemons, database::Database, diff::Batch, run, tree::Tree, vty};
 use crate::driver::DriverError;
 
 /// For a question: the largest running configuration takes a second.
@@ -142,6 +142,19 @@ impl Vtysh {
         };
         serde_json::from_str(&text)
             .map_err(|error| DriverError::Unreachable(format!("the answer to {command:?} is not JSON: {error}")))
+    }
+
+    /// What IS-IS knows of the network.
+    ///
+    /// # Errors
+    /// isisd does not answer over its socket, or not in time, or its answers make no sense.
+    pub fn database(&self) -> Result<Database, DriverError> {
+        let socket = self.folder().join("isisd.vty");
+        Database::read(|commands| {
+            let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+            let talk = vty::Talk::begin(&socket, &commands, SHOW_LIMIT);
+            talk.map_err(|error| DriverError::Unreachable(format!("{}: {error}", socket.display())))?.words()
+        })
     }
 
     /// What runs, and in which daemons: of the daemons themselves where they can be asked.

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::Path};
 
-use causeway_agent::driver::{Driver, DriverError};
+use causeway_agent::{
+    driver::{Driver, DriverError},
+    frr::tree::Tree,
+};
 
 use crate::{
     LONG, applied,
@@ -69,8 +72,8 @@ async fn a_line_that_frr_refuses_changes_nothing() {
 }
 
 #[tokio::test]
-async fn every_text_of_the_controller_follows_every_other_and_goes_again() {
-    let router = Router::new("g", &ALL);
+async fn every_text_of_the_controller_follows_every_other_comes_back_after_a_loss_of_power_and_goes_again() {
+    let mut router = Router::new("g", &ALL);
     let driver = router.driver();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../controller/tests/golden");
     let mut seen = 0;
@@ -80,6 +83,15 @@ async fn every_text_of_the_controller_follows_every_other_and_goes_again() {
         // Linux takes names of 15 bytes; this one is for the renderer's sake.
         let text = fs::read_to_string(path).unwrap().replace("Port-Channel", "pc");
         applied(&driver, &text).await;
+        driver.save_startup().await.unwrap();
+        let before = Tree::parse(&router.running());
+        router.lose_power();
+        let bit = ["router isis 1", "set-overload-bit"].map(str::to_owned);
+        let after = Tree::parse(&router.running());
+        let has_isis = before.contains(&bit[..1]);
+        assert_eq!(after.contains(&bit), has_isis, "{}", path.display());
+        let rest = |tree: &Tree| tree.filtered(|line| line.as_slice() != bit.as_slice()).text();
+        assert_eq!(rest(&after), rest(&before), "{}", path.display());
         seen += 1;
     }
     assert!(seen >= 10, "{seen} golden texts");

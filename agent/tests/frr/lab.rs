@@ -138,6 +138,18 @@ impl Router {
         must("setsid", &all)
     }
 
+    /// Kills every daemon and starts it again, by what FRR starts with.
+    pub fn lose_power(&mut self) {
+        let daemons: Vec<String> = self.children.iter().map(|(daemon, _)| daemon.clone()).collect();
+        for daemon in &daemons {
+            self.crash(daemon);
+        }
+        for daemon in &daemons {
+            self.start(daemon);
+        }
+        must("setsid", &["timeout", "20", "vtysh", "-N", &self.name, "-b"]);
+    }
+
     /// All that runs, the operator's part too.
     pub fn running(&self) -> String {
         self.vtysh(&["show running-config"])

@@ -11,6 +11,7 @@ mod failures;
 mod killed;
 mod lab;
 mod left;
+mod passage;
 mod speed;
 mod what_runs;
 
