@@ -177,6 +177,9 @@ fn busiest(uses: impl Iterator<Item = Code>, fits: impl Fn(&Code) -> bool) -> Op
 
 #[cfg(test)]
 mod tests {
+    use causeway_agent::stops::{Change, Link, MAX_STOPS, Network, Router, stops};
+    use causeway_controller::plan::DRAINED_METRIC;
+
     use super::*;
 
     fn code(text: &str) -> Code {
@@ -240,5 +243,51 @@ mod tests {
         assert!(cast.pairs.iter().all(|(a, z)| *a != cast.device && *z != cast.device), "{cast:?}");
         let ways = ring.ways_of(&cast.pairs);
         assert!(ways.iter().any(|way| way.links.contains(&cast.link)), "{cast:?}");
+    }
+
+    /// Directed links of each backbone that are tried, evenly spread over it.
+    const TRIED: usize = 40;
+
+    /// A drain of any link of a real backbone goes by stops, and by few: what the agents rely on.
+    #[test]
+    fn a_drain_takes_few_stops_in_real_backbones() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../topologies");
+        for name in ["Abilene", "AttMpls", "Geant2012", "Cogentco", "UsCarrier"] {
+            let text = std::fs::read(folder.join(format!("{name}.gml"))).unwrap();
+            let (text, _) = causeway_cli::import::gml::decode(&text);
+            let options = causeway_cli::import::ImportOptions::default();
+            let site = causeway_cli::import::site_from_gml(&text, &options).unwrap().site;
+            let network = directed(&Graph::of(&site), site.devices.iter().map(|device| device.code).collect());
+            let every = (network.links.len() / TRIED).max(1);
+            let mut counts: Vec<usize> = (0..network.links.len())
+                .step_by(every)
+                .map(|link| stops(&network, Change { link, metric: DRAINED_METRIC }).unwrap().len())
+                .collect();
+            counts.sort_unstable();
+            let at =
+                |percent| crate::report::percentile(&counts.iter().map(|c| *c as u64).collect::<Vec<_>>(), percent);
+            eprintln!(
+                "{name}: {} routers, {} of {} links need stops; median, nine of ten, most: {:?} {:?} {:?}",
+                network.routers.len(),
+                counts.iter().filter(|count| **count > 0).count(),
+                counts.len(),
+                at(50),
+                at(90),
+                at(100)
+            );
+            assert!(counts.iter().all(|count| *count < MAX_STOPS), "{name}: {counts:?}");
+        }
+    }
+
+    /// Both directions of every link, as IS-IS has them.
+    fn directed(graph: &Graph, devices: std::collections::BTreeSet<Code>) -> Network {
+        let places: Vec<Code> = devices.into_iter().collect();
+        let place = |code: &Code| places.binary_search(code).unwrap();
+        let links = graph.edges.iter().flat_map(|edge| {
+            let [a, z] = edge.ends.map(|code| place(&code));
+            let metric = u32::try_from(edge.metric).unwrap();
+            [Link { from: a, to: z, metric }, Link { from: z, to: a, metric }]
+        });
+        Network::new(vec![Router { is_destination: true, overloaded: false }; places.len()], links)
     }
 }

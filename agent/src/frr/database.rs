@@ -19,6 +19,8 @@ use crate::{
 const AT_ONCE: usize = 64;
 /// A neighbour at this metric is for other purposes than routes (RFC 5305, 3).
 const NOT_FOR_ROUTES: u32 = 16_777_215;
+/// How long a word holds (ISO 10589, 7.3.21, MaxAge), which no text of ours changes.
+const LIFETIME_S: u32 = 1_200;
 /// Where the words of level 2 begin, and those of another level.
 const LEVELS: [&str; 2] = ["IS-IS Level-2 link-state database", "link-state database"];
 
@@ -30,6 +32,8 @@ pub type NodeId = String;
 pub struct Said {
     /// It asks not to be crossed.
     pub overloaded: bool,
+    /// How long its word holds if it does not say it again, in seconds.
+    pub holds_s: u32,
     /// Neighbours, with metrics; one that is reached by two links is there twice.
     pub neighbors: Vec<(NodeId, u32)>,
     /// Addresses and networks.
@@ -79,7 +83,9 @@ impl Database {
                 // What doesn't fit one packet goes on in the next.
                 open.extend(part.checked_add(1).map(|next| (node.clone(), next)));
                 let whole = said.entry(node).or_default();
-                whole.overloaded |= part == 0 && part_said.overloaded;
+                if part == 0 {
+                    (whole.overloaded, whole.holds_s) = (part_said.overloaded, part_said.holds_s);
+                }
                 whole.neighbors.extend(part_said.neighbors);
                 whole.prefixes.extend(part_said.prefixes);
             }
@@ -106,6 +112,14 @@ impl Database {
             })
         });
         (Network::new(routers.collect(), links), names)
+    }
+
+    /// How many there are, and how many others have said something within so many seconds: something new, or, about every quarter of an hour,
+    /// the same again.
+    pub fn spoke_within(&self, seconds: u32) -> (usize, usize) {
+        let young = |said: &Said| (LIFETIME_S.saturating_sub(seconds)..=LIFETIME_S).contains(&said.holds_s);
+        let others = self.said.iter().filter(|(name, said)| **name != self.own && young(said));
+        (self.said.len(), others.count())
     }
 
     /// Place of the link that this router has on an interface with an address and a metric. None where no neighbour there tells of
@@ -179,7 +193,7 @@ fn parse(words: &str) -> Result<Option<Said>, String> {
             heads = true;
         } else if !line.starts_with(' ') {
             if heads && !line.trim_end().ends_with("LSPs") {
-                said = head(line)?.map(|overloaded| Said { overloaded, ..Said::default() });
+                said = head(line)?.map(|(overloaded, holds_s)| Said { overloaded, holds_s, ..Said::default() });
             }
         } else if let Some(said) = &mut said {
             let bad = || line.to_owned();
@@ -195,9 +209,9 @@ fn parse(words: &str) -> Result<Option<Said>, String> {
     Ok(said)
 }
 
-/// Of `NAME.00-00 * 112 0x00000003 0x1831 1142 0/0/0`, the last of the three bits; nothing of one that is only there to say that
-/// it is gone.
-fn head(line: &str) -> Result<Option<bool>, String> {
+/// Of `NAME.00-00 * 112 0x00000003 0x1831 1142 0/0/0`, the last of the three bits and for how long it holds; nothing of one that is only
+/// there to say that it is gone.
+fn head(line: &str) -> Result<Option<(bool, u32)>, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [.., lives, bits] = words.as_slice() else { return Err(line.to_owned()) };
     let overloaded = match bits.split('/').collect::<Vec<_>>().as_slice() {
@@ -206,7 +220,8 @@ fn head(line: &str) -> Result<Option<bool>, String> {
         _ => return Err(line.to_owned()),
     };
     // A dead one's age is in brackets.
-    Ok(lives.parse::<u32>().is_ok_and(|seconds| seconds > 0).then_some(overloaded))
+    let holds_s = lives.parse().ok().filter(|seconds| *seconds > 0);
+    Ok(holds_s.map(|holds_s| (overloaded, holds_s)))
 }
 
 /// `WORD (Metric: NUMBER)`, whatever follows.
@@ -278,6 +293,24 @@ mod tests {
     }
 
     #[test]
+    fn who_spoke_just_now_is_told_by_how_long_it_holds() {
+        let database = |holds: &'static str| {
+            let words = |commands: &[String]| {
+                let mut answers = fake_isisd(commands)?;
+                for answer in answers.iter_mut().filter(|answer| answer.contains("198.18.0.3/32")) {
+                    *answer = answer.replace("1142", holds);
+                }
+                Ok(answers)
+            };
+            Database::read(words).unwrap()
+        };
+        assert_eq!(database("1198").spoke_within(5), (3, 1));
+        assert_eq!(database("1194").spoke_within(5), (3, 0));
+        assert_eq!(database("65000").spoke_within(5), (3, 0), "of another lifetime nothing is known");
+        assert_eq!(database("1194").spoke_within(60), (3, 2), "itself not counted");
+    }
+
+    #[test]
     fn a_link_that_one_end_only_tells_of_is_none() {
         let database = Database::read(|commands| {
             let mut answers = fake_isisd(commands)?;
@@ -315,7 +348,7 @@ mod tests {
         let one = "IS-IS Level-1 link-state database:\nLSP ID x\nvm.00-00 30 0x1 0x1 900 0/0/1\n";
         assert_eq!(parse(one), Ok(None));
         let level_2 = one.replace("Level-1", "Level-2");
-        assert_eq!(parse(&level_2), Ok(Some(Said { overloaded: true, ..Said::default() })));
+        assert_eq!(parse(&level_2), Ok(Some(Said { overloaded: true, holds_s: 900, ..Said::default() })));
         for line in [
             "  Extended Reachability: c612.0001.0000.00\n",
             "  Extended Reachability: vm.00 (Metric: 3)\n",

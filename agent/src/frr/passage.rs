@@ -17,13 +17,22 @@ use super::{
     tree::{Path, Tree},
     vtysh::Vtysh,
 };
-use crate::{driver::DriverError, stops};
+use crate::{
+    driver::DriverError,
+    stops::{self, NoStops},
+};
 
 /// Between two stops: a generation of link-state packets (1 s) and two computations of routes (200 ms each) of a router that was
 /// changed just before, and as much again for packets and processors that are slow.
 const STOP: Duration = Duration::from_secs(2);
 /// For all stops of a change together; a third of a verb's time.
 const STOPS: Duration = Duration::from_secs(20);
+/// A network in which more than a few others have said something for so long is one in which more changes than one link: as where a
+/// backbone comes into service. Stops would mean nothing there, and each is work for every router.
+const SETTLED_S: u32 = 5;
+/// The other end of the link, and who happens to say the same again, which a router does about every 800 s.
+const FEW: usize = 4;
+const ONE_IN: usize = 50;
 /// Longest wait for a router's routes before its overload bit goes all the same: a link that stays away must not keep it out.
 const ROUTES_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks at a router's routes. What isn't complete yet is told by the network's own pace.
@@ -70,15 +79,30 @@ fn metric(tree: &Tree, header: &str) -> Option<u32> {
     said.map_or(Some(DEFAULT_METRIC), |digits| digits.parse().ok())
 }
 
+/// Why a metric changes in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InOneStep {
+    /// There are no stops.
+    #[error(transparent)]
+    NoStops(#[from] NoStops),
+    /// More is changing than this.
+    #[error("{0} other routers have changed something just now, and stops are known for one change at a time")]
+    Unsettled(usize),
+}
+
 /// Where a change of a metric stops, in a network as IS-IS knows it. None where the link isn't known to it, because nothing uses it
 /// then.
 ///
 /// # Errors
-/// See [`stops::NoStops`].
-pub fn stops_of(change: &MetricChange, database: &Database) -> Result<Vec<u32>, stops::NoStops> {
+/// See [`InOneStep`].
+pub fn stops_of(change: &MetricChange, database: &Database) -> Result<Vec<u32>, InOneStep> {
+    let (routers, spoke) = database.spoke_within(SETTLED_S);
+    if spoke > FEW + routers / ONE_IN {
+        return Err(InOneStep::Unsettled(spoke));
+    }
     let (network, names) = database.network();
     match database.link_at(&network, &names, change.address, change.from) {
-        Some(link) => stops::stops(&network, stops::Change { link, metric: change.to }),
+        Some(link) => Ok(stops::stops(&network, stops::Change { link, metric: change.to })?),
         None => Ok(Vec::new()),
     }
 }
