@@ -308,6 +308,10 @@ impl<D: Driver> Applier<D> {
                 }
                 Ok((up, mut warnings)) => {
                     warnings.extend(wanted.difference(&up).map(|name| format!("no adjacency on {name} yet")));
+                    match self.bounded(self.driver.concerns(&bundle.text)).await {
+                        Ok(concerns) => warnings.extend(concerns),
+                        Err(failure) => warnings.push(format!("{}: {}", failure.code, failure.message)),
+                    }
                     gathered.warnings = warnings;
                     return Ok(());
                 }

@@ -180,6 +180,11 @@ pub trait Driver: Send + Sync + 'static {
         async { Ok(Reach::default()) }
     }
 
+    /// What a person should know of the device, although it does what a text says. Nothing of a device that can't tell.
+    fn concerns(&self, _text: &str) -> impl Future<Output = Result<Vec<String>, DriverError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
     /// Sends `count` probes to every target; one outcome each, in order. No answer is an outcome, not an error.
     fn probe(
         &self,

@@ -589,5 +589,8 @@ async fn the_first_device_of_a_network_is_registered_although_nothing_is_served_
     tokio::time::timeout(common::PATIENCE, read).await.expect("the ledger is read");
     let (after, body) = status().await;
     assert_eq!((after, body["state"].as_str()), (200, Some("sign")), "{body}");
+    let listed = Client::new().get(format!("http://{}/api/v1/devices", handle.http_addr)).send().await.unwrap();
+    let (status, body) = (listed.status().as_u16(), listed.json::<Value>().await.unwrap());
+    assert_eq!((status, body["code"].as_str()), (503, Some("CW-CONTROLLER-LEDGER-EMPTY")), "what is so is said");
     handle.shutdown().await;
 }

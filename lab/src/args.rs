@@ -28,9 +28,10 @@ pub struct Args {
     /// Oracles; the quorum is the smallest that is allowed for them
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=7))]
     pub oracles: u8,
-    /// What is done once everything is in service, separated by commas; the first eight where nothing is said
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Step::ALL)]
-    steps: Vec<Step>,
+    /// What is done once everything is in service, separated by commas; where nothing is said the first eight, and only the
+    /// link's maintenance above 50 devices
+    #[arg(long, value_enum, value_delimiter = ',')]
+    steps: Option<Vec<Step>>,
     /// Pairs of far ends that probe each other all the time
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub pairs: u16,
@@ -84,7 +85,7 @@ pub enum Step {
 
 impl Step {
     /// What is done where nothing is said, in this order. Steps of jobs change who provisions the routers, and are asked for.
-    pub const ALL: [Self; 8] = [
+    const USUAL: [Self; 8] = [
         Self::LinkMaintenance,
         Self::DeviceMaintenance,
         Self::Changes,
@@ -94,19 +95,17 @@ impl Step {
         Self::LinkSilent,
         Self::RouterCrash,
     ];
-}
-
-impl std::fmt::Display for Step {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = self.to_possible_value();
-        f.write_str(value.as_ref().map_or("", |v| v.get_name()))
-    }
+    /// The same in a large network, where each step takes many minutes of a machine that is busy with all of its routers.
+    const AFAR: [Self; 1] = [Self::LinkMaintenance];
 }
 
 impl Args {
-    /// What is done, in the order asked for.
-    pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
-        self.steps.iter().copied().filter(|step| *step != Step::None)
+    /// What is done in a network of so many devices, in the order asked for.
+    #[must_use]
+    pub fn steps(&self, devices: usize) -> Vec<Step> {
+        let usual = if devices <= MAX_HURRIED { Step::USUAL.as_slice() } else { Step::AFAR.as_slice() };
+        let steps = self.steps.as_deref().unwrap_or(usual);
+        steps.iter().copied().filter(|step| *step != Step::None).collect()
     }
 
     /// Probes a second of each pair, in a network of so many devices. Each is forwarded by every router on its way there and back:
@@ -130,5 +129,22 @@ impl Args {
         let (text, _) = causeway_cli::import::gml::decode(&bytes);
         let name = path.file_stem().map_or_else(|| "topology".into(), |n| n.to_string_lossy().into_owned());
         Ok((name, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_network_is_given_less_to_do_unless_somebody_asks() {
+        let steps = |said: &[&str], devices| {
+            let program = ["lab", "--agent", "a", "--steady", "s"];
+            Args::try_parse_from(program.iter().chain(said)).unwrap().steps(devices)
+        };
+        assert_eq!(steps(&[], 25), Step::USUAL);
+        assert_eq!(steps(&[], 158), [Step::LinkMaintenance]);
+        assert_eq!(steps(&["--steps", "link-cut,changes"], 158), [Step::LinkCut, Step::Changes]);
+        assert!(steps(&["--steps", "none"], 25).is_empty());
     }
 }

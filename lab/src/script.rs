@@ -64,7 +64,7 @@ pub async fn tell(lab: &mut Lab, args: &Args, topology: &str, screen: &mut Scree
     let mut report = Report { topology: topology.to_owned(), per_second, ..Report::default() };
     // Known before anything takes its time.
     let none = "no link or device can be taken out without cutting somebody off: this topology has no second way";
-    let steps: Vec<Step> = args.steps().collect();
+    let steps = args.steps(lab.site.devices.len());
     let cast = if steps.is_empty() { None } else { Some(lab.graph.cast(usize::from(args.pairs)).context(none)?) };
     screen.chapter("Into service: configured, measured, attested through the burn-in");
     let devices = u32::try_from(lab.site.devices.len()).unwrap_or(u32::MAX);

@@ -327,6 +327,25 @@ impl<P: Prober> Driver for FrrDriver<P> {
         .await
     }
 
+    async fn concerns(&self, text: &str) -> Result<Vec<String>, DriverError> {
+        let wanted = observe::wanted_adjacencies(&Tree::of_text(text)?);
+        // Who has one link is crossed by nobody.
+        if wanted.len() < 2 {
+            return Ok(Vec::new());
+        }
+        self.blocking(move |inner| {
+            let still: Vec<String> = inner.device.kernel.not_forwarding()?.intersection(&wanted).cloned().collect();
+            if still.is_empty() {
+                return Ok(Vec::new());
+            }
+            let names = still.join(", ");
+            Ok(vec![format!(
+                "the kernel forwards nothing that comes in at {names}: set net.ipv4.ip_forward (sysctl) for good"
+            )])
+        })
+        .await
+    }
+
     async fn probe(&self, targets: &[Target], count: u32) -> Result<Vec<ProbeOutcome>, DriverError> {
         self.prober.probe(targets, count).await
     }

@@ -235,6 +235,14 @@ impl Kernel {
         host_routes(&self.ip(&["-json", "-4", "route", "show"])?).map_err(unreadable)
     }
 
+    /// Interfaces whose packets for others the kernel throws away.
+    ///
+    /// # Errors
+    /// [`DriverError::Unreachable`]: `ip` fails.
+    pub fn not_forwarding(&self) -> Result<BTreeSet<String>, DriverError> {
+        not_forwarding(&self.ip(&["-json", "-4", "netconf", "show"])?).map_err(unreadable)
+    }
+
     /// Takes changes back, the last one first. What is no longer there needs nothing; goes on after a failure.
     ///
     /// # Errors
@@ -324,6 +332,18 @@ fn host_routes(told: &str) -> serde_json::Result<BTreeSet<Ipv4Addr>> {
     Ok(routes.iter().filter(forwards).filter_map(|route| route.dst.parse().ok()).collect())
 }
 
+/// An interface's settings as the kernel shows them; `all` and `default` have no name.
+#[derive(Debug, Deserialize)]
+struct Settings {
+    interface: Option<String>,
+    forwarding: bool,
+}
+
+fn not_forwarding(told: &str) -> serde_json::Result<BTreeSet<String>> {
+    let all: Vec<Settings> = serde_json::from_str(told)?;
+    Ok(all.into_iter().filter(|settings| !settings.forwarding).filter_map(|settings| settings.interface).collect())
+}
+
 /// Counters of every interface, by name.
 pub fn counters(links: Vec<Link>) -> Vec<InterfaceCounters> {
     let mut all: Vec<InterfaceCounters> = links.into_iter().map(counted).collect();
@@ -370,6 +390,15 @@ mod tests {
         let hosts = host_routes(told).unwrap();
         assert_eq!(hosts, BTreeSet::from([Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(2, 2, 2, 2)]));
         assert!(host_routes("").is_err() && host_routes("{}").is_err() && host_routes("[{}]").is_err());
+    }
+
+    #[test]
+    fn who_does_not_forward_is_named() {
+        // The shape of iproute2 6.1's answer.
+        let told = r#"[{"family":"inet","forwarding":true},{"family":"inet","interface":"lo","forwarding":true,"rp_filter":"off"},
+            {"family":"inet","interface":"eth1","forwarding":false,"rp_filter":"off"}]"#;
+        assert_eq!(not_forwarding(told).unwrap(), BTreeSet::from(["eth1".to_owned()]));
+        assert!(not_forwarding("").is_err() && not_forwarding("[{}]").is_err());
     }
 
     fn of(text: &str, links: &[Link]) -> Vec<LinkChange> {

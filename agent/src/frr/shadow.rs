@@ -124,8 +124,28 @@ impl Shadow {
             shadow.children.push((daemon, child));
         }
         shadow.wait(&failed)?;
-        shadow.baseline = shadow.vtysh.running()?.tree;
+        shadow.baseline = shadow.first_words()?;
         Ok(shadow)
+    }
+
+    /// What all of them say before they are told anything. A daemon's socket is there a moment before it listens, and one that is left out here
+    /// would seem to say later, because of a text, what it says of itself: `no ip forwarding`, which a device must never be given.
+    fn first_words(&self) -> Result<Tree, DriverError> {
+        let deadline = Instant::now() + UP_WITHIN;
+        loop {
+            match self.all_say() {
+                Ok(tree) => return Ok(tree),
+                Err(_) if Instant::now() < deadline => thread::sleep(LOOK_EVERY),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What all of them run. One that is missing is an error: what it runs would seem not to be wanted.
+    fn all_say(&self) -> Result<Tree, DriverError> {
+        let running = self.vtysh.running()?;
+        Vtysh::require(&running, &self.children.iter().map(|(name, _)| *name).collect())?;
+        Ok(running.tree)
     }
 
     fn daemon(&self, daemons: &Path, name: &str) -> std::io::Result<Child> {
@@ -163,7 +183,7 @@ impl Shadow {
     }
 
     fn now(&self) -> Result<Tree, DriverError> {
-        Ok(self.vtysh.running()?.tree.filtered(|path| !self.baseline.contains(path)))
+        Ok(self.all_say()?.filtered(|path| !self.baseline.contains(path)))
     }
 
     /// From one form to another, each as FRR shows it.
@@ -202,6 +222,10 @@ impl Shadow {
         if shown.is_empty() {
             return Err(DriverError::Refused("FRR takes the text and shows nothing of it".to_owned()));
         }
+        if let Some(line) = unsaid(&shown, text) {
+            let words = format!("the FRR that checks the configuration shows {line:?}, of which the text says nothing");
+            return Err(DriverError::State(words));
+        }
         Ok(shown)
     }
 
@@ -230,6 +254,13 @@ impl Drop for Shadow {
         }
         remove(&self.folder);
     }
+}
+
+/// A line at the top of what is shown whose kind of command no line at the top of the text is: it comes from somewhere else.
+fn unsaid<'a>(shown: &'a Tree, text: &Tree) -> Option<&'a str> {
+    let kind = |path: &super::tree::Path| path.first().and_then(|line| line.split(' ').next()).map(str::to_owned);
+    let said: BTreeSet<Option<String>> = text.paths().map(kind).collect();
+    shown.paths().find(|path| !said.contains(&kind(path)))?.first().map(String::as_str)
 }
 
 /// Removes a check's folder.
@@ -336,4 +367,18 @@ pub fn rehearse(
     let running = scope::managed(running, &target, owned);
     let way_back = shadow.there_and_back(&target, &running)?;
     Ok(Rehearsed { target, running, way_back })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_text_says_nothing_of_is_seen() {
+        let text = Tree::parse("interface a\n mtu 9\nrouter isis 1\n net x\nip route 1.0.0.0/8 blackhole\n");
+        let shown = |more: &str| Tree::parse(&format!("interface a\n mtu 9\nrouter isis 1\n is-type x\n{more}"));
+        assert_eq!(unsaid(&shown(""), &text), None);
+        assert_eq!(unsaid(&shown("ip route 1.0.0.0/8 blackhole 255\n"), &text), None);
+        assert_eq!(unsaid(&shown("no ip forwarding\n"), &text), Some("no ip forwarding"));
+    }
 }

@@ -176,3 +176,48 @@ async fn what_changes_beside_the_check_is_not_overwritten_blindly() {
     assert!(drift.diff.contains("- isis metric 77") && drift.diff.contains("+ isis metric 4000"), "{}", drift.diff);
     applied(&driver, &text(1, 5000)).await;
 }
+
+/// A zebra whose socket is there long before anybody listens, as on a machine that is busy with two hundred routers.
+const LATE_ZEBRA: &str = "#!/bin/sh\nbefore=\nfor word in \"$@\"; do\n  [ \"$before\" = --vty_socket ] && : > \"$word/zebra.vty\"\n  \
+                          before=$word\ndone\nsleep 1\nexec /usr/lib/frr/zebra \"$@\"\n";
+
+#[tokio::test]
+async fn what_a_check_says_of_itself_is_not_given_to_the_router() {
+    let a = Router::new("f", &crate::lab::ALL);
+    a.forward();
+    let folder = tempfile::Builder::new().prefix("cw").tempdir_in("/run").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for daemon in ["isisd", "bgpd", "bfdd", "staticd"] {
+        std::os::unix::fs::symlink(format!("/usr/lib/frr/{daemon}"), folder.path().join(daemon)).unwrap();
+    }
+    let zebra = folder.path().join("zebra");
+    fs::write(&zebra, LATE_ZEBRA).unwrap();
+    fs::set_permissions(&zebra, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = causeway_agent::frr::FrrOptions { daemons: folder.path().to_owned(), ..a.options() };
+    let driver = FrrDriver::open(&options, NoProber).unwrap();
+    applied(&driver, &text(1, 4000)).await;
+    assert!(a.forwards() && !a.running().contains("no ip forwarding"), "{}", a.running());
+}
+
+#[tokio::test]
+async fn a_router_that_others_cross_and_that_forwards_nothing_is_told_of() {
+    let a = Router::new("n", &crate::lab::ALL);
+    let one = text(1, 4000);
+    let two = one.replace(
+        "router bgp",
+        "interface eth2\n description one-three\n ip address 10.0.8.0/31\n \
+         ip router isis 1\n isis circuit-type level-2-only\n isis network point-to-point\nexit\n!\nrouter bgp",
+    );
+    for port in ["eth1", "eth2"] {
+        crate::lab::must(
+            "ip",
+            &["-n", &a.name, "link", "add", port, "type", "veth", "peer", "name", &format!("{port}x")],
+        );
+    }
+    let driver = a.driver();
+    assert_eq!(driver.concerns(&one).await.unwrap(), Vec::<String>::new(), "nobody crosses it");
+    let told = driver.concerns(&two).await.unwrap();
+    assert!(told.len() == 1 && told[0].contains("eth1, eth2") && told[0].contains("ip_forward"), "{told:?}");
+    a.forward();
+    assert_eq!(driver.concerns(&two).await.unwrap(), Vec::<String>::new());
+}

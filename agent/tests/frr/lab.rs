@@ -173,6 +173,15 @@ impl Router {
         self.vtysh(&["show isis neighbor json"]).contains("\"state\":\"Up\"")
     }
 
+    /// Lets its kernel forward packets.
+    pub fn forward(&self) {
+        must("ip", &["netns", "exec", &self.name, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
+    }
+
+    pub fn forwards(&self) -> bool {
+        must("ip", &["netns", "exec", &self.name, "cat", "/proc/sys/net/ipv4/ip_forward"]).trim() == "1"
+    }
+
     pub fn mtu(&self, interface: &str) -> String {
         let shown = must("ip", &["-n", &self.name, "-json", "link", "show", "dev", interface]);
         let value: serde_json::Value = serde_json::from_str(&shown).unwrap();

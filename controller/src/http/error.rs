@@ -8,7 +8,10 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::codes::{self, Entry};
+use crate::{
+    codes::{self, Entry},
+    store::Store,
+};
 
 /// The body of every refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -35,6 +38,13 @@ impl ErrorBody {
     #[must_use]
     pub fn short(name: &str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { code: codes::full(name), cause: cause.into(), remedy: remedy.into(), job: None }
+    }
+
+    /// Of a ledger that is not acted on.
+    #[must_use]
+    pub fn unreadable((name, cause): &(&'static str, String)) -> Self {
+        let remedy = codes::of(name).map_or("Check the RPC address and the program id.", |entry| entry.remedy);
+        Self::short(name, cause.clone(), remedy)
     }
 }
 
@@ -86,6 +96,12 @@ impl ApiError {
     pub fn not_ready() -> Self {
         let cause = "the controller has not read the ledger yet";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, codes::LEDGER_NOT_READ, cause)
+    }
+
+    /// Nothing is served, and why where that is known: of a ledger that was read and is not acted on.
+    pub fn not_served(store: &Store) -> Self {
+        let unreadable = store.unreadable().map(ErrorBody::unreadable);
+        unreadable.map_or_else(Self::not_ready, |body| Self::with(StatusCode::SERVICE_UNAVAILABLE, body))
     }
 
     /// A request that can't be meant.

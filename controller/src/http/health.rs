@@ -56,14 +56,9 @@ pub async fn ready(State(shared): State<Arc<Shared>>) -> Result<Json<Readiness>,
 
 fn readiness(shared: &Shared, now_ms: u64) -> Result<Readiness, ApiError> {
     let store = shared.store();
-    let unreadable = store.unreadable().map(|(code, cause)| {
-        let remedy = codes::of(code).map_or("Check the RPC address and the program id.", |entry| entry.remedy);
-        ErrorBody::short(code, cause.clone(), remedy)
-    });
+    let unreadable = store.unreadable().map(ErrorBody::unreadable);
     if store.effective().is_none() {
-        return Err(
-            unreadable.map_or_else(ApiError::not_ready, |body| ApiError::with(StatusCode::SERVICE_UNAVAILABLE, body))
-        );
+        return Err(ApiError::not_served(&store));
     }
     let age_ms = now_ms.saturating_sub(shared.heard_unix_ms());
     if age_ms > STALE_MS {

@@ -35,7 +35,7 @@ const GENERATION: HeaderName = HeaderName::from_static("causeway-generation");
 const SHA256: HeaderName = HeaderName::from_static("causeway-sha256");
 
 pub(super) fn served(store: &Store) -> Result<&Arc<Snapshot>, ApiError> {
-    store.effective().ok_or_else(ApiError::not_ready)
+    store.effective().ok_or_else(|| ApiError::not_served(store))
 }
 
 pub(super) fn device_code(store: &Store, text: &str) -> Result<Code, ApiError> {

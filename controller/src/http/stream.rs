@@ -58,18 +58,26 @@ pub async fn events(
     })?;
     let header = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     let last = header.or(query.after);
+    // Before the caller is answered: what happens from then on is in the stream.
+    let resumed = shared.events.resume(last);
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(feed(shared, last, sender, room));
+    tokio::spawn(feed(shared, last, resumed, sender, room));
     Ok(Stream::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
 
 /// Feeds one stream until its reader goes or the controller stops; then its room is free again.
-async fn feed(shared: Arc<Shared>, mut last: Option<u64>, sender: Sender, _room: OwnedSemaphorePermit) {
+async fn feed(
+    shared: Arc<Shared>,
+    mut last: Option<u64>,
+    mut resumed: Resumed,
+    sender: Sender,
+    _room: OwnedSemaphorePermit,
+) {
     let mut stopping = shared.stopping.clone();
     loop {
-        let Resumed { lost, past, mut live } = shared.events.resume(last);
+        let Resumed { lost, past, mut live } = resumed;
         if lost && sender.send(Ok(Sse::default().event("lost").data("{}"))).await.is_err() {
             return;
         }
@@ -97,6 +105,7 @@ async fn feed(shared: Arc<Shared>, mut last: Option<u64>, sender: Sender, _room:
                 Err(RecvError::Closed) => return,
             }
         }
+        resumed = shared.events.resume(last);
     }
 }
 

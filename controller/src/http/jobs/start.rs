@@ -18,6 +18,7 @@ use crate::{
     http::{
         approvals,
         error::{ApiError, ErrorBody},
+        routes::served,
     },
     jobs::{Jobs, port},
     operators,
@@ -271,7 +272,7 @@ pub async fn started(
     proposer: Option<Key>,
 ) -> Result<Started, ApiError> {
     let order = asked.order()?;
-    let snapshot: Arc<Snapshot> = shared.store().effective().cloned().ok_or_else(ApiError::not_ready)?;
+    let snapshot: Arc<Snapshot> = served(&shared.store())?.clone();
     let devices = asked.choice().choose(&snapshot, MAX_BULK)?;
     drop(snapshot);
     let targets: Vec<Target> =

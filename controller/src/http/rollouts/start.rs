@@ -25,6 +25,7 @@ use crate::{
             refusal,
             start::{Choice, MODES, TRANSPORTS, TRIGGERS, invalid, one_of, target},
         },
+        routes::served,
     },
     jobs::{Jobs, health::SLOT_MS, policy::minute_of_week},
     operators,
@@ -278,7 +279,7 @@ pub async fn started(
     asked: &RolloutStart,
     proposer: Option<Key>,
 ) -> Result<RolloutStarted, ApiError> {
-    let snapshot: Arc<Snapshot> = shared.store().effective().cloned().ok_or_else(ApiError::not_ready)?;
+    let snapshot: Arc<Snapshot> = served(&shared.store())?.clone();
     let devices = asked.choice().choose(&snapshot, MAX_DEVICES)?;
     let transport = match asked.transport.as_deref() {
         Some(_) => Some(one_of("transport", asked.transport.as_deref(), &TRANSPORTS)?),
@@ -304,7 +305,7 @@ pub async fn again(
     if !matches!(rollout.phase, causeway_jobs::rollout::Phase::Ended(_)) {
         return Err(refusal(StatusCode::CONFLICT, error::NOT_NOW, "the rollout is not over"));
     }
-    let snapshot: Arc<Snapshot> = shared.store().effective().cloned().ok_or_else(ApiError::not_ready)?;
+    let snapshot: Arc<Snapshot> = served(&shared.store())?.clone();
     let targets: Vec<Target> = left(&rollout);
     if targets.is_empty() {
         return Err(refusal(StatusCode::CONFLICT, error::NOT_NOW, "every device runs what the rollout was to bring"));
