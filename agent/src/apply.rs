@@ -39,7 +39,7 @@ impl Default for ApplyLimits {
     fn default() -> Self {
         Self {
             verb: Duration::from_secs(60),
-            load: Duration::from_secs(300),
+            load: Duration::from_secs(600),
             verify: Duration::from_secs(30),
             // The first two reckonings of routes after a change, 0.2 s apart at most, and their way to the kernel; fivefold.
             settle: Duration::from_secs(1),

@@ -125,18 +125,28 @@ impl Device {
             return Err(error);
         }
         self.kernel.apply(&changes)?;
-        let mut known = Some(&running);
-        if self.stop_on_the_way(&now_runs, &candidate.target, &held)? {
+        let (mut known, mut now) = (Some(&running), now_runs);
+        let overloaded = passage::still_overloaded(&now, &candidate.target);
+        let target = overloaded.as_ref().unwrap_or(&candidate.target);
+        let reach = |known: Option<&Tree>, target: &Tree| {
+            converge(&self.vtysh, known, &Goal { target, owned: &memory.owned }, Manner::Strict, Some(&held))
+        };
+        if let Some(change) = passage::link_that_comes(&now, target) {
+            let first = passage::at_first(target, &change);
+            reach(known.take(), &first)?;
+            passage::await_link(&self.vtysh, &change);
+            now = first;
+        }
+        if self.stop_on_the_way(&now, target, &held)? {
             known = None;
         }
-        if let Some(between) = passage::still_overloaded(&now_runs, &candidate.target) {
-            let first = Goal { target: &between, owned: &memory.owned };
-            converge(&self.vtysh, known.take(), &first, Manner::Strict, Some(&held))?;
+        if let Some(overloaded) = &overloaded {
+            reach(known.take(), overloaded)?;
             if !passage::await_routes(&self.vtysh, &self.kernel, &candidate.target) {
                 tracing::warn!("not all routes are there; the overload bit goes all the same");
             }
         }
-        converge(&self.vtysh, known, &goal, Manner::Strict, Some(&held))
+        reach(known, &candidate.target)
     }
 
     /// Where one link's metric changes, goes through the stops of that change. Says whether there were any. Not knowing them is no

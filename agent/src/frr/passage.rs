@@ -35,6 +35,10 @@ const FEW: usize = 4;
 const ONE_IN: usize = 50;
 /// Longest wait for a router's routes before its overload bit goes all the same: a link that stays away must not keep it out.
 const ROUTES_WITHIN: Duration = Duration::from_secs(20);
+/// Longest wait for both ends of a link that comes: its adjacency takes a second or two, if the other end has it as well.
+const LINK_WITHIN: Duration = Duration::from_secs(10);
+/// The metric of a link that nobody uses who has another way; the controller's of one that is drained.
+const AS_DRAINED: u32 = 1_000_000;
 /// Between two looks at a router's routes. What isn't complete yet is told by the network's own pace.
 const LOOK: Duration = Duration::from_millis(500);
 /// Looks in a row that have to find the same, complete.
@@ -110,6 +114,39 @@ pub fn stops_of(change: &MetricChange, database: &Database) -> Result<Vec<u32>, 
 /// How long each of so many stops takes.
 pub fn pause(stops: usize) -> Duration {
     STOP.min(STOPS / u32::try_from(stops.max(1)).unwrap_or(u32::MAX))
+}
+
+/// The one link that comes, on a router that has others already: it comes with the metric of a drained one, and goes to its own by stops from
+/// there. None where several do, or where it is a drained one's that it is to have.
+pub fn link_that_comes(now: &Tree, target: &Tree) -> Option<MetricChange> {
+    let forms = |tree: &Tree, name: &str| metric(tree, &format!("interface {name}")).is_some();
+    let mut coming = target.interfaces().into_iter().filter(|name| forms(target, name) && !forms(now, name));
+    let (only, others) = (coming.next()?, coming.next());
+    let has_others = target.interfaces().into_iter().any(|name| forms(target, name) && forms(now, name));
+    let header = format!("interface {only}");
+    let to = metric(target, &header).filter(|to| *to < AS_DRAINED)?;
+    let address = target.section(&header).find_map(|line| line.strip_prefix("ip address ")?.parse().ok())?;
+    (others.is_none() && has_others).then_some(MetricChange { header, address, from: AS_DRAINED, to })
+}
+
+/// Waits until both ends tell everybody of a link. Says whether it came to that within the time; the other end may not have it yet.
+pub fn await_link(vtysh: &Vtysh, change: &MetricChange) -> bool {
+    let deadline = Instant::now() + LINK_WITHIN;
+    loop {
+        let known = vtysh.database().is_ok_and(|database| {
+            let (network, names) = database.network();
+            database.link_at(&network, &names, change.address, change.from).is_some()
+        });
+        if known || Instant::now() + LOOK >= deadline {
+            return known;
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// Where a change begins: a configuration with the change's first metric.
+pub fn at_first(target: &Tree, change: &MetricChange) -> Tree {
+    at_stop(target, change, change.from)
 }
 
 /// What runs, with one metric changed.
@@ -237,6 +274,21 @@ mod tests {
             assert_eq!(change(NOW, &NOW.replace("isis metric 400", other)), None, "{other}");
         }
         assert_eq!(change(NOW, &drained.replace(" ip router isis 1\n isis metric 1000000\n", "")), None);
+    }
+
+    #[test]
+    fn a_link_that_comes_to_a_router_with_others_comes_as_a_drained_one() {
+        let without = NOW.replace(" ip router isis 1\n isis metric 400\n", "");
+        let come = |now: &str, target: &str| {
+            let (now, target) = (Tree::parse(now), Tree::parse(target));
+            link_that_comes(&now, &target).map(|change| at_first(&target, &change).text())
+        };
+        let first = Tree::parse(&NOW.replace("400", "1000000")).text();
+        assert_eq!(come(&without, NOW), Some(first));
+        assert_eq!(come(NOW, NOW), None);
+        assert_eq!(come(NOW, &without), None, "it goes");
+        assert_eq!(come(&without, &NOW.replace("400", "1000000")), None, "it is drained");
+        assert_eq!(come("interface lo\n ip address 1.1.1.1/32\n", NOW), None, "the router comes");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Packets of a round go out evenly, target after target, and again from the first; so that a burst on one link loses
 //! one packet of many targets and not many of one. A round ends when every packet is answered, or the patience with the
-//! last is over.
+//! last is over and what came in time has had time to be read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,8 +43,10 @@ pub struct ProberSettings {
     pub port: u16,
     /// Time between the packets to one target; longer where there are too many targets for it.
     pub gap: Duration,
-    /// Longest wait for an answer. What comes later counts as lost.
+    /// Longest that an answer may be on its way, by the kernel's word for when it came. What takes longer counts as lost.
     pub patience: Duration,
+    /// Longest wait beyond that for what came in time to be read, which a busy machine does later.
+    pub grace: Duration,
     /// Makes sockets.
     pub opener: Opener,
 }
@@ -58,6 +60,7 @@ impl Default for ProberSettings {
             port: PORT,
             gap: Duration::from_millis(50),
             patience: Duration::from_secs(1),
+            grace: Duration::from_secs(1),
             opener: socket::opener(),
         }
     }
@@ -183,7 +186,7 @@ impl Prober {
                 self.desk.complete.notified().await;
             }
         };
-        let _ = tokio::time::timeout(patience, answered).await;
+        let _ = tokio::time::timeout(patience + self.settings.grace, answered).await;
         Ok(self.desk.book().0.outcomes())
     }
 

@@ -84,7 +84,7 @@ impl Book {
         }
     }
 
-    /// Begins a round, and with it ends the one before. Answers that take longer than `patience_ns` are late.
+    /// Begins a round, and with it ends the one before. Answers that are on their way for longer than `patience_ns` are late.
     pub fn begin(&mut self, paths: &[Path], count: usize, patience_ns: u64) {
         let mut times: HashMap<Path, u16> = HashMap::new();
         // Targets of one path are told apart by the identifier: it grows with each that is like one before.
@@ -149,12 +149,13 @@ impl Book {
             return Arrival::Duplicate;
         }
         let elapsed_ns = now_ns.saturating_sub(sent.at_ns);
-        if elapsed_ns > self.patience_ns {
+        let rtt_ns = round_trip_ns(sent.unix_ns, received_unix_ns, elapsed_ns, packet.residence_ns());
+        // What counts is how long it was on the way: a busy machine reads late what came in time.
+        if rtt_ns > self.patience_ns {
             return Arrival::Late;
         }
         sent.answered = true;
         self.open -= 1;
-        let rtt_ns = round_trip_ns(sent.unix_ns, received_unix_ns, elapsed_ns, packet.residence_ns());
         session.rtt_min_ns = if session.received == 0 { rtt_ns } else { session.rtt_min_ns.min(rtt_ns) };
         session.rtt_max_ns = session.rtt_max_ns.max(rtt_ns);
         session.rtt_sum_ns = session.rtt_sum_ns.saturating_add(rtt_ns);

@@ -9,12 +9,15 @@ fn path(address: u32) -> Path {
     Path { lane: 0, address: Ipv4Addr::from_bits(address) }
 }
 
-/// As a reflector that holds the packet for 100 ns would answer.
+/// How long the reflector holds a packet.
+const HELD: u64 = 100;
+
+/// As a reflector that holds the packet for [`HELD`] ns would answer.
 fn reflected(probe: &Probe) -> Reflection {
     let packet = probe.encode();
     let source = "10.0.0.1:40000".parse().unwrap();
     let arrived = Arrived { packet: &packet, source, destination: None, ttl: Some(1), at_unix_ns: 10_000 };
-    Reflection::decode(&answer(probe, &arrived, 10_100)).unwrap()
+    Reflection::decode(&answer(probe, &arrived, 10_000 + HELD)).unwrap()
 }
 
 #[test]
@@ -37,11 +40,23 @@ fn an_answer_counts_once_in_time_and_from_where_it_was_asked() {
     }
     assert_eq!(book.arrived(path(1), &first, 6_000, 1_100), Arrival::Counted);
     assert_eq!(book.arrived(path(1), &first, 6_000, 1_100), Arrival::Duplicate);
-    assert_eq!(book.arrived(path(1), &reflected(&probes[1]), 6_000, 51 + PATIENCE), Arrival::Late);
+    let too_long = 5_001 + PATIENCE + HELD + 1;
+    assert_eq!(book.arrived(path(1), &reflected(&probes[1]), too_long, 51 + 2 * PATIENCE), Arrival::Late);
     book.unsend(0, 2);
     assert_eq!(book.open(), 1);
     let expected = ProbeOutcome { sent: 2, received: 1, rtt_min_ns: 900, rtt_avg_ns: 900, rtt_max_ns: 900 };
     assert_eq!(book.outcomes(), [expected, ProbeOutcome::default()]);
+}
+
+#[test]
+fn an_answer_that_came_in_time_counts_however_late_it_is_read() {
+    let mut book = Book::new(7);
+    book.begin(&[path(1)], 2, PATIENCE);
+    let probes: Vec<Probe> = (0..2).map(|n| book.send(0, n, 5_000, 50).unwrap()).collect();
+    assert_eq!(book.arrived(path(1), &reflected(&probes[0]), 6_000, 50 + 2 * PATIENCE), Arrival::Counted);
+    // A wall clock that was set says nothing; then only the time of reading is left.
+    assert_eq!(book.arrived(path(1), &reflected(&probes[1]), 4_000, 50 + 2 * PATIENCE), Arrival::Late);
+    assert_eq!((book.outcomes()[0].received, book.outcomes()[0].rtt_max_ns), (1, 900));
 }
 
 #[test]
@@ -100,8 +115,9 @@ proptest! {
                 }
                 2 => {
                     let Some((probe, state)) = model.get_mut(&key) else { continue };
-                    let now = if late { PATIENCE + 1 } else { 1_000 };
-                    let found = book.arrived(paths[target], &reflected(probe), 2_000, now);
+                    let stamp = u64::from(sequence) + 100 * target as u64;
+                    let (received, now) = if late { (stamp + PATIENCE + HELD + 1, 2 * PATIENCE) } else { (2_000, 1_000) };
+                    let found = book.arrived(paths[target], &reflected(probe), received, now);
                     let expected = match (*state, late) {
                         ("open", false) => { *state = "answered"; Arrival::Counted }
                         ("open", true) => Arrival::Late,

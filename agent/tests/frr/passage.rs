@@ -117,6 +117,21 @@ fn a_drain_that_could_send_packets_round_goes_by_a_stop_and_so_does_the_way_back
     assert!((METRIC..METRIC + 4 * METRIC).contains(&stop), "{stop}");
     let (seen, ()) = watched(&routers[2], 0, || change(&routers[0], 0, METRIC));
     assert_eq!(seen, [DRAINED, stop, METRIC]);
+    // The link goes, and comes back: as a drained one, and then by the same stop.
+    let header = format!("interface {}\n description x-y\n ip address 10.0.0.0/31\n", port(0));
+    let without = text(0, METRIC).replace(
+        &format!(
+            "{header} ip router isis 1\n isis circuit-type level-2-only\n isis hello-interval 1\n isis metric {METRIC}\n \
+             isis network point-to-point\n"
+        ),
+        &header,
+    );
+    assert_ne!(without, text(0, METRIC));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(applied(&routers[0].driver(), &without));
+    eventually("the link is gone", || routes(&routers[0]) == RING - 1 && routes(&routers[2]) == RING - 1);
+    let (seen, ()) = watched(&routers[2], 0, || change(&routers[0], 0, METRIC));
+    assert_eq!(seen.last_chunk(), Some(&[DRAINED, stop, METRIC]), "{seen:?}");
 }
 
 #[tokio::test]
