@@ -227,7 +227,10 @@ impl Device {
             let due = pending.filter(|pending| pending.reverting || pending.is_overdue(&now));
             Ok(due.map(|pending| pending.reverting = true).is_some())
         })?;
-        if due { self.go_back() } else { Ok(false) }
+        if due {
+            self.finish_going_back(commit)?;
+        }
+        Ok(due)
     }
 
     /// Returns to what ran before a pending commit; says whether there was one. After this is begun it can't be confirmed.
@@ -235,22 +238,30 @@ impl Device {
     /// # Errors
     /// FRR does not answer or refuses the way back; the commit stays pending, to be tried again.
     pub fn go_back(&self) -> Result<bool, DriverError> {
-        let marked = self
-            .memory
-            .change(|memory| Ok(memory.pending.as_mut().map(|pending| pending.reverting = true).is_some()))?;
-        if !marked {
-            return Ok(false);
+        let marked = self.memory.change(|memory| {
+            Ok(memory.pending.as_mut().map(|pending| {
+                pending.reverting = true;
+                pending.id
+            }))
+        })?;
+        if let Some(commit) = marked {
+            self.finish_going_back(commit)?;
         }
-        let held = self.memory.lock("acting", ACTING_WITHIN)?;
+        Ok(marked.is_some())
+    }
+
+    /// The way back itself. Agent and watchdog may both be on it: whoever is second leaves as soon as the first has done it, and
+    /// never touches the commit that may have come after.
+    fn finish_going_back(&self, commit: u64) -> Result<(), DriverError> {
+        let Some(held) = self.memory.lock_while_pending("acting", ACTING_WITHIN, commit)? else { return Ok(()) };
         let memory = self.memory.read()?;
         let owned = memory.ours();
-        // Someone else was first.
-        let Some(pending) = memory.pending else { return Ok(true) };
+        let Some(pending) = memory.pending.filter(|pending| pending.id == commit) else { return Ok(()) };
         converge(&self.vtysh, None, &Goal { target: &pending.back, owned: &owned }, Manner::Insistent, Some(&held))?;
         self.kernel.undo(&pending.links)?;
         self.memory.change(|memory| {
-            memory.pending = memory.pending.take().filter(|now| now.id != pending.id);
-            Ok(true)
+            memory.pending = memory.pending.take().filter(|now| now.id != commit);
+            Ok(())
         })
     }
 
@@ -314,7 +325,9 @@ fn turns_at(now_ms: u64, revert_after: Duration, lead_ms: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{collections::BTreeSet, time::Instant};
+
+    use super::{super::vtysh::Instance, *};
 
     #[test]
     fn the_way_back_begins_early_enough_and_never_takes_more_than_its_share() {
@@ -329,5 +342,46 @@ mod tests {
         assert_eq!(candidate(700).lead(50, limit), Duration::from_millis(300 + 500 + 1_400));
         assert_eq!(candidate(700_000).lead(0, limit), limit / 2);
         assert_eq!(candidate(1).lead(usize::MAX, limit), limit / 2);
+    }
+
+    #[test]
+    fn who_is_second_on_the_way_back_leaves_and_lets_the_next_commit_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = folder.path().join("m.json");
+        let no_frr = Vtysh::new(&folder.path().join("none"), Instance::Machine);
+        let device = Device::new(no_frr, Kernel::new(None).unwrap(), &memory);
+        let commit = |id, reverting| Pending {
+            id,
+            reverting,
+            boot: BootTime::now().unwrap().boot,
+            deadline_ms: u64::MAX,
+            lead_ms: 0,
+            back: Tree::default(),
+            owned_after: BTreeSet::new(),
+            named: BTreeSet::new(),
+            links: Vec::new(),
+        };
+        let pending = |next: Option<Pending>| {
+            device.memory.change(|memory| {
+                memory.pending = next;
+                Ok(())
+            })
+        };
+        pending(Some(commit(1, true))).unwrap();
+        // The first is on its way back, and what comes next begins before the second has looked again.
+        let acting = device.memory.lock("acting", Duration::ZERO).unwrap();
+        let second = std::thread::spawn({
+            let device = device.clone();
+            move || device.go_back_if_due(1)
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        assert!(!second.is_finished(), "it waits while the first is on its way");
+        pending(Some(commit(2, false))).unwrap();
+        let began = Instant::now();
+        assert!(second.join().unwrap().unwrap());
+        assert!(began.elapsed() < Duration::from_secs(5), "the next commit waits for it: {:?}", began.elapsed());
+        drop(acting);
+        assert!(!device.go_back_if_due(1).unwrap());
+        assert_eq!(device.memory.read().unwrap().pending, Some(commit(2, false)));
     }
 }

@@ -180,24 +180,63 @@ impl MemoryFile {
     /// # Errors
     /// Someone else holds it, for longer than `within`.
     pub fn lock(&self, name: &str, within: Duration) -> Result<File, DriverError> {
+        let lock = self.beside(name, within)?;
+        while !lock.is_taken()? {
+            thread::sleep(TRY_EVERY);
+        }
+        Ok(lock.file)
+    }
+
+    /// The same where a commit is still pending by then; nothing as soon as it is not, whoever holds the lock.
+    ///
+    /// # Errors
+    /// As of [`MemoryFile::lock`] and [`MemoryFile::read`].
+    pub fn lock_while_pending(&self, name: &str, within: Duration, commit: u64) -> Result<Option<File>, DriverError> {
+        let lock = self.beside(name, within)?;
+        let mut seen = None;
+        while !lock.is_taken()? {
+            let version = self.version();
+            if version != seen && self.read()?.pending.is_none_or(|pending| pending.id != commit) {
+                return Ok(None);
+            }
+            seen = version;
+            thread::sleep(TRY_EVERY);
+        }
+        Ok(Some(lock.file))
+    }
+
+    fn beside(&self, name: &str, within: Duration) -> Result<Lock, DriverError> {
         let mut path = self.path.as_os_str().to_owned();
         path.push(".");
         path.push(name);
         let path = PathBuf::from(path);
-        let failed = |error: &dyn std::fmt::Display| {
-            DriverError::State(format!("{} can not be locked: {error}", path.display()))
-        };
-        let file =
-            File::options().create(true).truncate(false).write(true).read(true).open(&path).map_err(|e| failed(&e))?;
-        let deadline = Instant::now() + within;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(TRY_EVERY),
-                Err(error) => return Err(failed(&error)),
-            }
+        match File::options().create(true).truncate(false).write(true).read(true).open(&path) {
+            Ok(file) => Ok(Lock { path, file, deadline: Instant::now() + within }),
+            Err(error) => Err(not_locked(&path, &error)),
         }
     }
+}
+
+/// A lock that is waited for.
+struct Lock {
+    path: PathBuf,
+    file: File,
+    deadline: Instant,
+}
+
+impl Lock {
+    /// Tries; fails once the deadline has passed.
+    fn is_taken(&self) -> Result<bool, DriverError> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) if Instant::now() < self.deadline => Ok(false),
+            Err(error) => Err(not_locked(&self.path, &error)),
+        }
+    }
+}
+
+fn not_locked(path: &Path, error: &dyn std::fmt::Display) -> DriverError {
+    DriverError::State(format!("{} can not be locked: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -31,10 +31,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Tries: an hour and more. After that the next start of the agent takes it up.
 const MAX_TRIES: u32 = 3600;
-/// For a new process to say that it watches; its predecessor has ended by then.
-const ARMED_WITHIN: Duration = Duration::from_secs(10);
-/// For the predecessor to end.
-const PREDECESSOR_WITHIN: Duration = Duration::from_secs(5);
+/// For a new process to say that it watches; its predecessor has ended by then. Nothing has been changed yet: patience costs
+/// nothing, and a busy machine needs it.
+const ARMED_WITHIN: Duration = Duration::from_secs(30);
+/// For the predecessor to end; it looks every [`LOOK_EVERY`].
+const PREDECESSOR_WITHIN: Duration = Duration::from_secs(20);
 /// What it says when it watches.
 const ARMED: &str = "armed";
 /// How often an agent starts a watchdog again for one commit.
@@ -122,13 +123,13 @@ impl Kennel {
                 let _ = sender.send(line);
             });
         }
-        match said.recv_timeout(ARMED_WITHIN) {
-            Ok(line) if line.trim() == ARMED => Ok(child),
-            Ok(_) | Err(_) => {
-                run::kill(&mut child);
-                Err(failed(&"the watchdog does not say that it watches"))
-            }
-        }
+        let why = match said.recv_timeout(ARMED_WITHIN) {
+            Ok(line) if line.trim() == ARMED => return Ok(child),
+            Ok(_) => "the watchdog has ended; the log has its words",
+            Err(_) => "the watchdog does not say in time that it watches",
+        };
+        run::kill(&mut child);
+        Err(failed(&why))
     }
 }
 
