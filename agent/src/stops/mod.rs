@@ -88,10 +88,8 @@ pub fn stops(network: &Network, change: Change) -> Result<Vec<u32>, NoStops> {
 struct Ways {
     /// Per router: whether it is among them, and how far it is with the link and without.
     routers: Vec<Way>,
-    /// Links between two of them, or from one to a router that is not.
-    links: Vec<Link>,
-    /// The changing link's place among these.
-    changing: usize,
+    /// Links between two of them, and whether it is the one that changes.
+    links: Vec<(Link, bool)>,
 }
 
 #[derive(Clone, Copy)]
@@ -110,8 +108,7 @@ impl Way {
 
 impl Ways {
     fn to(network: &Network, changing: usize, destination: usize) -> Option<Self> {
-        let all = |_: usize| true;
-        let with = network.distances(destination, all);
+        let with = network.distances(destination, |_| true);
         let link = network.links[changing];
         let leads = network.crosses(link.to, destination)
             && with[link.to] != UNREACHED
@@ -123,39 +120,28 @@ impl Ways {
         let moving = network.upstream(link.from, destination, &with);
         let way = |router: usize| Way { moves: moving[router], with: with[router], without: without[router] };
         let routers: Vec<Way> = (0..network.routers.len()).map(way).collect();
-        let mut links = Vec::new();
-        let mut place = 0;
-        for (index, link) in network.links.iter().enumerate() {
-            if index == changing {
-                place = links.len();
-            }
-            if index == changing || (moving[link.from] && network.crosses(link.to, destination)) {
-                links.push(*link);
-            }
-        }
-        Some(Self { routers, links, changing: place })
+        // A circle is among those that move: the others send to none of them.
+        let among = |link: &Link| moving[link.from] && moving[link.to] && network.crosses(link.to, destination);
+        let links = network.links.iter().enumerate().filter(|(_, link)| among(link));
+        Some(Self { routers, links: links.map(|(index, link)| (*link, index == changing)).collect() })
     }
 
     /// Whether a link is on a shortest way while the metric is so much higher than at its lowest.
-    fn used(&self, index: usize, link: &Link, higher: u32) -> bool {
+    fn used(&self, (link, changes): &(Link, bool), higher: u32) -> bool {
         let (from, to) = (self.routers[link.from].at(higher), self.routers[link.to].at(higher));
-        let more = if index == self.changing { higher } else { 0 };
+        let more = if *changes { higher } else { 0 };
         to != UNREACHED && from == u64::from(link.metric) + u64::from(more) + to
     }
 
-    /// Whether packets can go round while some routers know of one metric and some of the other. Routers that don't move send to none that
-    /// does, so that only those that do can be on a circle.
+    /// Whether packets can go round while some routers know of one metric and some of the other.
     fn can_go_round(&self, from: u32, to: u32) -> bool {
         let mut leaving = vec![0_usize; self.routers.len()];
         let mut coming: Vec<Vec<usize>> = vec![Vec::new(); self.routers.len()];
         let mut left = 0;
-        for (index, link) in self.links.iter().enumerate() {
-            let among = self.routers[link.from].moves && self.routers[link.to].moves;
-            if among && (self.used(index, link, from) || self.used(index, link, to)) {
-                leaving[link.from] += 1;
-                coming[link.to].push(link.from);
-                left += 1;
-            }
+        for (link, _) in self.links.iter().filter(|link| self.used(link, from) || self.used(link, to)) {
+            leaving[link.from] += 1;
+            coming[link.to].push(link.from);
+            left += 1;
         }
         // Whoever sends to nobody that is left is on no circle.
         let mut ends: Vec<usize> = (0..self.routers.len()).filter(|router| leaving[*router] == 0).collect();
