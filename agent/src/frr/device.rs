@@ -3,20 +3,14 @@
 //! Whoever changes what runs holds the lock `acting`, and so does the `vtysh` that it starts: if one of them is killed,
 //! nobody else begins before that `vtysh` has ended.
 
-use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt, chown},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use super::{
-    diff,
+    arrival, diff,
     engine::{self, Goal, Manner, converge},
     links::{self, Kernel},
     memory::{BootTime, MemoryFile, Pending},
-    passage, scope,
+    passage, scope, startup,
     tree::Tree,
     vtysh::{CONFIGURE_LIMIT, Vtysh},
 };
@@ -132,9 +126,9 @@ impl Device {
             converge(&self.vtysh, known, &Goal { target, owned: &memory.owned }, Manner::Strict, Some(&held))
         };
         if let Some(change) = passage::link_that_comes(&now, target) {
-            let first = passage::at_first(target, &change);
+            let first = passage::at_stop(target, &change, change.from);
             reach(known.take(), &first)?;
-            passage::await_link(&self.vtysh, &change);
+            arrival::await_link(&self.vtysh, &change);
             now = first;
         }
         if self.stop_on_the_way(&now, target, &held)? {
@@ -142,7 +136,7 @@ impl Device {
         }
         if let Some(overloaded) = &overloaded {
             reach(known.take(), overloaded)?;
-            if !passage::await_routes(&self.vtysh, &self.kernel, &candidate.target) {
+            if !arrival::await_routes(&self.vtysh, &self.kernel, &candidate.target) {
                 tracing::warn!("not all routes are there; the overload bit goes all the same");
             }
         }
@@ -286,32 +280,13 @@ impl Device {
             return Err(DriverError::State(format!("FRR does not say that it saved: {words}")));
         }
         for path in saved {
-            make_startup(path).map_err(|error| {
+            startup::put_in_order(path).map_err(|error| {
                 let path = path.display();
                 DriverError::State(format!("{path}, where FRR saved what runs, can not be changed: {error}"))
             })?;
         }
         Ok(())
     }
-}
-
-/// Makes of what FRR saved what it can start with, whole or not at all. Its owner and who may read it stay as they are.
-fn make_startup(path: &Path) -> io::Result<()> {
-    let saved = fs::read_to_string(path)?;
-    let startup = passage::for_startup(&saved);
-    if startup == saved {
-        return Ok(());
-    }
-    let was = fs::metadata(path)?;
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(was.mode()).open(&beside)?;
-    chown(&beside, Some(was.uid()), Some(was.gid()))?;
-    // What was there before, of an agent that was killed, keeps its mode when it is opened.
-    file.set_permissions(was.permissions())?;
-    file.write_all(startup.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -306,12 +306,7 @@ impl<P: Prober> Driver for FrrDriver<P> {
     }
 
     async fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
-        self.blocking(|inner| {
-            let interfaces = inner.device.vtysh.json("isisd", "show isis interface detail json")?;
-            let neighbors = inner.device.vtysh.json("isisd", "show isis neighbor json")?;
-            Ok(observe::adjacencies(&interfaces, &neighbors))
-        })
-        .await
+        self.blocking(|inner| inner.device.vtysh.adjacencies()).await
     }
 
     async fn reach(&self, text: &str) -> Result<Reach, DriverError> {

@@ -11,6 +11,7 @@
 //!
 //! What it does not do: start, stop or restart FRR's daemons; give interfaces names, VRFs or port channels.
 
+pub mod arrival;
 pub mod daemons;
 pub mod database;
 pub mod device;
@@ -24,6 +25,7 @@ pub mod passage;
 pub mod run;
 pub mod scope;
 pub mod shadow;
+pub mod startup;
 pub mod tree;
 pub mod values;
 pub mod vty;

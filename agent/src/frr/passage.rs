@@ -1,26 +1,18 @@
 //! The way from what runs to a text on which no packet goes round and none is sent to a router that can't forward it yet.
 //!
 //! Two changes have a way of their own: one link's metric goes by stops ([`crate::stops`]), and a router's overload bit goes last,
-//! once it has all routes. Everything else is one step. What is decided here is pure; [`super::device`] does it.
+//! once it has all routes ([`super::arrival`]). Everything else is one step. Pure; [`super::device`] does it.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use ipnet::Ipv4Net;
 
 use super::{
     database::Database,
-    links::Kernel,
-    observe,
     tree::{Path, Tree},
-    vtysh::Vtysh,
+    values::{DEFAULT_METRIC, METRIC},
 };
-use crate::{
-    driver::DriverError,
-    stops::{self, NoStops},
-};
+use crate::stops::{self, NoStops};
 
 /// Between two stops: a generation of link-state packets (1 s) and two computations of routes (200 ms each) of a router that was
 /// changed just before, and as much again for packets and processors that are slow.
@@ -33,29 +25,21 @@ const SETTLED_S: u32 = 5;
 /// The other end of the link, and who happens to say the same again, which a router does about every 800 s.
 const FEW: usize = 4;
 const ONE_IN: usize = 50;
-/// Longest wait for a router's routes before its overload bit goes all the same: a link that stays away must not keep it out.
-const ROUTES_WITHIN: Duration = Duration::from_secs(20);
-/// Longest wait for both ends of a link that comes: its adjacency takes a second or two, if the other end has it as well.
-const LINK_WITHIN: Duration = Duration::from_secs(10);
 /// The metric of a link that nobody uses who has another way; the controller's of one that is drained.
 const AS_DRAINED: u32 = 1_000_000;
-/// Between two looks at a router's routes. What isn't complete yet is told by the network's own pace.
-const LOOK: Duration = Duration::from_millis(500);
-/// Looks in a row that have to find the same, complete.
-const LOOKS: u32 = 2;
 /// The overload bit.
-const OVERLOAD: [&str; 2] = ["router isis 1", "set-overload-bit"];
-/// What an interface's metric is said by, and what it is unless it is said.
-const METRIC: &str = "isis metric ";
-const DEFAULT_METRIC: u32 = 10;
-
+pub(super) const OVERLOAD: [&str; 2] = ["router isis 1", "set-overload-bit"];
 /// A link whose metric changes, as this router has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricChange {
-    header: String,
-    address: Ipv4Net,
-    from: u32,
-    to: u32,
+    /// What begins the interface's section.
+    pub header: String,
+    /// This end's address, and the link's network.
+    pub address: Ipv4Net,
+    /// The metric at first.
+    pub from: u32,
+    /// The metric that is to be.
+    pub to: u32,
 }
 
 /// The one link whose metric changes between two configurations. Where several do, or the link itself comes or goes, there is none:
@@ -129,27 +113,7 @@ pub fn link_that_comes(now: &Tree, target: &Tree) -> Option<MetricChange> {
     (others.is_none() && has_others).then_some(MetricChange { header, address, from: AS_DRAINED, to })
 }
 
-/// Waits until both ends tell everybody of a link. Says whether it came to that within the time; the other end may not have it yet.
-pub fn await_link(vtysh: &Vtysh, change: &MetricChange) -> bool {
-    let deadline = Instant::now() + LINK_WITHIN;
-    loop {
-        let known = vtysh.database().is_ok_and(|database| {
-            let (network, names) = database.network();
-            database.link_at(&network, &names, change.address, change.from).is_some()
-        });
-        if known || Instant::now() + LOOK >= deadline {
-            return known;
-        }
-        std::thread::sleep(LOOK);
-    }
-}
-
-/// Where a change begins: a configuration with the change's first metric.
-pub fn at_first(target: &Tree, change: &MetricChange) -> Tree {
-    at_stop(target, change, change.from)
-}
-
-/// What runs, with one metric changed.
+/// A configuration with another metric on the link.
 pub fn at_stop(now: &Tree, change: &MetricChange, metric: u32) -> Tree {
     let line = |metric: u32| vec![change.header.clone(), format!("{METRIC}{metric}")];
     let old = metric_line(now, &change.header);
@@ -172,81 +136,6 @@ fn in_order(tree: &Tree) -> impl Iterator<Item = Path> {
     let mut lines: Vec<(usize, Path)> = tree.placed().map(|(path, place)| (place, path.clone())).collect();
     lines.sort_unstable_by_key(|(place, _)| *place);
     lines.into_iter().map(|(_, path)| path)
-}
-
-/// What FRR saved, so that a router that has lost its power comes back by it: IS-IS before the interfaces, and with the overload
-/// bit. The same where it is so already, or no IS-IS is in it.
-///
-/// FRR 8.4 writes interfaces first, and at its start refuses each whose metric is above 63, because nothing has said by then that metrics are
-/// wide. The bit comes after the section's timers: before them isisd puts off for half a minute what it says of itself, as its own
-/// default for the timers is.
-pub fn for_startup(saved: &str) -> String {
-    let mut sections: Vec<Vec<&str>> = Vec::new();
-    for line in saved.lines() {
-        match sections.last_mut().filter(|_| line.starts_with(' ') || line.starts_with("exit")) {
-            Some(section) => section.push(line),
-            None => sections.push(vec![line]),
-        }
-    }
-    let begins = |section: &Vec<&str>, with: &str| section.first().is_some_and(|line| line.starts_with(with));
-    let Some(place) = sections.iter().position(|section| section.first().is_some_and(|l| l.trim_end() == OVERLOAD[0]))
-    else {
-        return saved.to_owned();
-    };
-    let bit = format!(" {}", OVERLOAD[1]);
-    let mut isis = sections.remove(place);
-    isis.retain(|line| line.trim_end() != bit);
-    let end = isis.iter().rposition(|line| line.starts_with(' ')).unwrap_or(0) + 1;
-    isis.insert(end, &bit);
-    let first = sections.iter().position(|section| begins(section, "interface ")).unwrap_or(place);
-    sections.insert(first.min(place), isis);
-    let lines: Vec<&str> = sections.into_iter().flatten().collect();
-    lines.join("\n") + "\n"
-}
-
-/// Waits until this router can forward to everybody: each wanted adjacency whose link has a carrier is up, and the kernel has a route to every
-/// host that IS-IS knows of, the same at two looks. Says whether it came to that within the time.
-pub fn await_routes(vtysh: &Vtysh, kernel: &Kernel, target: &Tree) -> bool {
-    let wanted = observe::wanted_adjacencies(target);
-    let deadline = Instant::now() + ROUTES_WITHIN;
-    let (mut last, mut looks) = (0, 0);
-    loop {
-        let looked = complete(vtysh, kernel, &wanted);
-        match looked {
-            Ok(Some(hosts)) if hosts == last || looks == 0 => (last, looks) = (hosts, looks + 1),
-            Ok(Some(hosts)) => (last, looks) = (hosts, 1),
-            Ok(None) => looks = 0,
-            Err(error) => {
-                tracing::debug!(%error, "whether the routes are there is not known");
-                looks = 0;
-            }
-        }
-        if looks >= LOOKS {
-            return true;
-        }
-        if Instant::now() + LOOK >= deadline {
-            return false;
-        }
-        std::thread::sleep(LOOK);
-    }
-}
-
-/// How many hosts there are, once all are routed to.
-fn complete(vtysh: &Vtysh, kernel: &Kernel, wanted: &BTreeSet<String>) -> Result<Option<usize>, DriverError> {
-    let neighbors = vtysh.json("isisd", "show isis neighbor json")?;
-    let interfaces = vtysh.json("isisd", "show isis interface detail json")?;
-    let up: BTreeSet<String> = observe::adjacencies(&interfaces, &neighbors)
-        .into_iter()
-        .filter(|adjacency| adjacency.up)
-        .map(|adjacency| adjacency.interface)
-        .collect();
-    let carried = super::links::counters(kernel.read()?).into_iter().filter(|link| link.oper_up);
-    if carried.map(|link| link.interface).any(|name| wanted.contains(&name) && !up.contains(&name)) {
-        return Ok(None);
-    }
-    let hosts = vtysh.database()?.hosts();
-    let routed = kernel.host_routes()?;
-    Ok(hosts.is_subset(&routed).then_some(hosts.len()))
 }
 
 #[cfg(test)]
@@ -281,7 +170,7 @@ mod tests {
         let without = NOW.replace(" ip router isis 1\n isis metric 400\n", "");
         let come = |now: &str, target: &str| {
             let (now, target) = (Tree::parse(now), Tree::parse(target));
-            link_that_comes(&now, &target).map(|change| at_first(&target, &change).text())
+            link_that_comes(&now, &target).map(|change| at_stop(&target, &change, change.from).text())
         };
         let first = Tree::parse(&NOW.replace("400", "1000000")).text();
         assert_eq!(come(&without, NOW), Some(first));
@@ -317,23 +206,5 @@ mod tests {
         assert_eq!(still_overloaded(&now, &drained), None);
         assert_eq!(still_overloaded(&with, &with), None);
         assert_eq!(still_overloaded(&with, &Tree::parse("interface a\n mtu 9\n")), None, "IS-IS goes as a whole");
-    }
-
-    #[test]
-    fn a_startup_says_is_is_first_with_the_bit_at_its_end_and_loses_nothing() {
-        let isis = "router isis 1\n is-type level-2-only\n net x\n";
-        let links = NOW.strip_suffix(isis).unwrap();
-        let saved = format!("frr version 8.4.4\n!\nvrf m\nexit-vrf\n!\n{links}exit\n!\n{isis}exit\n!\nend\n");
-        let expected = format!(
-            "frr version 8.4.4\n!\nvrf m\nexit-vrf\n!\n{isis} set-overload-bit\nexit\n{links}exit\n!\n!\nend\n"
-        );
-        assert_eq!(for_startup(&saved), expected);
-        assert_eq!(for_startup(&expected), expected, "once");
-        let drained = saved.replace(" net x\n", " set-overload-bit\n net x\n");
-        assert_eq!(for_startup(&drained), expected, "after the timers");
-        for other in ["! nothing\n", "interface a\n ip router isis 1\n", "router isis 2\n net x\n"] {
-            assert_eq!(for_startup(other), other);
-        }
-        assert_eq!(for_startup("router isis 1"), "router isis 1\n set-overload-bit\n");
     }
 }

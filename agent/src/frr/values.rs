@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 
 use super::tree::{Path, Tree};
 
-/// The command.
-const METRIC: &str = "isis metric ";
+/// What says an interface's metric.
+pub(super) const METRIC: &str = "isis metric ";
 /// Numbers that it takes under wide metrics (RFC 5305, 3.7, and FRR's own range).
 const METRICS: std::ops::RangeInclusive<u32> = 1..=16_777_215;
-/// The default, which FRR doesn't show.
-const DEFAULT_METRIC: u32 = 10;
+/// What it is unless it is said, and what FRR doesn't show.
+pub(super) const DEFAULT_METRIC: u32 = 10;
 /// Where wide metrics are said.
 const WIDE: [&str; 2] = ["router isis 1", "metric-style wide"];
 

@@ -12,8 +12,8 @@ use std::{
     time::Duration,
 };
 
-use super::{daemons, database::Database, diff::Batch, run, tree::Tree, vty};
-use crate::driver::DriverError;
+use super::{daemons, database::Database, diff::Batch, observe, run, tree::Tree, vty};
+use crate::driver::{Adjacency, DriverError};
 
 /// For a question: the largest running configuration takes a second.
 pub const SHOW_LIMIT: Duration = Duration::from_secs(10);
@@ -142,6 +142,16 @@ impl Vtysh {
         };
         serde_json::from_str(&text)
             .map_err(|error| DriverError::Unreachable(format!("the answer to {command:?} is not JSON: {error}")))
+    }
+
+    /// IS-IS neighbours, circuit by circuit.
+    ///
+    /// # Errors
+    /// isisd does not answer, or not in time.
+    pub fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
+        let interfaces = self.json("isisd", "show isis interface detail json")?;
+        let neighbors = self.json("isisd", "show isis neighbor json")?;
+        Ok(observe::adjacencies(&interfaces, &neighbors))
     }
 
     /// What IS-IS knows of the network.
