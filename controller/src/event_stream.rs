@@ -7,18 +7,16 @@ use causeway_wire::controller::{
     JobEvent, JobStepEvent, LedgerEvent, RolloutEvent, StatusEvent, WatchEventsRequest, event::What,
     events_server::Events,
 };
-use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
-    events::{Change, Event, Resumed},
+    events::{Change, Event},
+    feed::{self, Told},
     grpc::CODE_METADATA,
     shared::Shared,
 };
 
-/// Events that wait for a slow reader; beyond it, it waits in the log.
-const WAITING: usize = 64;
 /// The short name of `CW-CONTROLLER-STREAMS-FULL`, as agents are told codes.
 const STREAMS_FULL: &str = "streams-full";
 
@@ -44,65 +42,17 @@ impl Events for EventService {
         &self,
         request: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let room = Arc::clone(&self.shared.event_streams).try_acquire_owned().map_err(|_| {
+        let room = feed::room(&self.shared).ok_or_else(|| {
             let mut status = Status::resource_exhausted("as many streams of events are open as the controller serves");
             status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(STREAMS_FULL));
             status
         })?;
         let after = request.into_inner().after;
         let last = (after != 0).then_some(after);
-        // Before the caller is answered: what happens from then on is in the stream.
-        let resumed = self.shared.events.resume(last);
-        let (sender, receiver) = mpsc::channel(WAITING);
-        tokio::spawn(feed(Arc::clone(&self.shared), last, resumed, sender, room));
-        Ok(Response::new(ReceiverStream::new(receiver)))
-    }
-}
-
-type Sender = mpsc::Sender<Result<Message, Status>>;
-
-/// Feeds one stream until its reader goes or the controller stops; then its room is free again.
-async fn feed(
-    shared: Arc<Shared>,
-    mut last: Option<u64>,
-    mut resumed: Resumed,
-    sender: Sender,
-    _room: OwnedSemaphorePermit,
-) {
-    let mut stopping = shared.stopping.clone();
-    loop {
-        let Resumed { lost, past, mut live } = resumed;
-        if lost {
-            let message = Message { id: 0, slot: 0, what: Some(What::Lost(EventsLost {})) };
-            if sender.send(Ok(message)).await.is_err() {
-                return;
-            }
-        }
-        for event in past {
-            last = Some(event.id);
-            if sender.send(Ok(message(&event))).await.is_err() {
-                return;
-            }
-        }
-        loop {
-            let received = tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => return,
-                () = sender.closed() => return,
-                received = live.recv() => received,
-            };
-            match received {
-                Ok(event) => {
-                    last = Some(event.id);
-                    if sender.send(Ok(message(&event))).await.is_err() {
-                        return;
-                    }
-                }
-                // It fell behind: on from the log.
-                Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return,
-            }
-        }
-        resumed = shared.events.resume(last);
+        Ok(Response::new(feed::open(Arc::clone(&self.shared), room, last, |told| match told {
+            Told::Lost => Ok(Message { id: 0, slot: 0, what: Some(What::Lost(EventsLost {})) }),
+            Told::Happened(event) => Ok(message(event)),
+        })))
     }
 }
 

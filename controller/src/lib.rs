@@ -15,6 +15,7 @@ pub mod codes;
 pub mod daemon;
 pub mod event_stream;
 pub mod events;
+pub mod feed;
 pub mod grpc;
 pub mod guards;
 pub mod http;

@@ -1,6 +1,6 @@
 //! Server-sent events, resumable by id.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -11,8 +11,6 @@ use axum::{
     },
 };
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     error::{ApiError, ErrorBody},
@@ -20,12 +18,10 @@ use super::{
 };
 use crate::{
     codes,
-    events::{Event, Resumed},
+    feed::{self, Told},
     shared::Shared,
 };
 
-/// Events that wait for a slow reader; beyond it, it waits in the log.
-const WAITING: usize = 64;
 /// Silence after which a comment is sent, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -52,66 +48,19 @@ pub async fn events(
     Asked(query): Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let room = Arc::clone(&shared.event_streams).try_acquire_owned().map_err(|_| {
+    let room = feed::room(&shared).ok_or_else(|| {
         let cause = "as many streams of events are open as the controller serves";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::STREAMS_FULL, cause)
     })?;
     let header = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    let last = header.or(query.after);
-    // Before the caller is answered: what happens from then on is in the stream.
-    let resumed = shared.events.resume(last);
-    let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(feed(shared, last, resumed, sender, room));
-    Ok(Stream::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let events = feed::open(shared, room, header.or(query.after), message);
+    Ok(Stream::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-type Sender = mpsc::Sender<Result<Sse, Infallible>>;
-
-/// Feeds one stream until its reader goes or the controller stops; then its room is free again.
-async fn feed(
-    shared: Arc<Shared>,
-    mut last: Option<u64>,
-    mut resumed: Resumed,
-    sender: Sender,
-    _room: OwnedSemaphorePermit,
-) {
-    let mut stopping = shared.stopping.clone();
-    loop {
-        let Resumed { lost, past, mut live } = resumed;
-        if lost && sender.send(Ok(Sse::default().event("lost").data("{}"))).await.is_err() {
-            return;
-        }
-        for event in past {
-            last = Some(event.id);
-            if send(&sender, &event).await.is_err() {
-                return;
-            }
-        }
-        loop {
-            let received = tokio::select! {
-                _ = stopping.wait_for(|stop| *stop) => return,
-                () = sender.closed() => return,
-                received = live.recv() => received,
-            };
-            match received {
-                Ok(event) => {
-                    last = Some(event.id);
-                    if send(&sender, &event).await.is_err() {
-                        return;
-                    }
-                }
-                // It fell behind: on from the log.
-                Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return,
-            }
-        }
-        resumed = shared.events.resume(last);
+/// An error ends the stream; plain values under text keys always become JSON.
+fn message(told: Told<'_>) -> Result<Sse, axum::Error> {
+    match told {
+        Told::Lost => Ok(Sse::default().event("lost").data("{}")),
+        Told::Happened(event) => Sse::default().id(event.id.to_string()).event(event.change.kind()).json_data(event),
     }
-}
-
-async fn send(sender: &Sender, event: &Event) -> Result<(), ()> {
-    let message = Sse::default().id(event.id.to_string()).event(event.change.kind());
-    // Plain values under text keys always become JSON.
-    let message = message.json_data(event).map_err(|_| ())?;
-    sender.send(Ok(message)).await.map_err(|_| ())
 }
