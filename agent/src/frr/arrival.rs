@@ -17,17 +17,17 @@ use super::{
 use crate::driver::DriverError;
 
 /// Longest wait for a router's routes before its overload bit goes all the same: a link that stays away must not keep it out.
-const ROUTES_WITHIN: Duration = Duration::from_secs(20);
-/// Longest wait for both ends of a link that comes: its adjacency takes a second or two, if the other end has it as well.
-const LINK_WITHIN: Duration = Duration::from_secs(10);
+pub const ROUTES_WITHIN: Duration = Duration::from_secs(20);
+/// Longest wait for both ends of a link that comes: its adjacency takes a second or two once the other end has it as well, and the other
+/// end's agent has the same text at the same time, but may take longer to check it.
+pub const LINK_WITHIN: Duration = Duration::from_secs(25);
 /// Between two looks at a router's routes. What isn't complete yet is told by the network's own pace.
 const LOOK: Duration = Duration::from_millis(500);
 /// Looks in a row that have to find the same, complete.
 const LOOKS: u32 = 2;
 
-/// Waits until both ends tell everybody of a link. Says whether it came to that within the time; the other end may not have it yet.
-pub fn await_link(vtysh: &Vtysh, change: &MetricChange) -> bool {
-    let deadline = Instant::now() + LINK_WITHIN;
+/// Waits until both ends tell everybody of a link. Says whether it came to that by the deadline; the other end may not have it yet.
+pub fn await_link(vtysh: &Vtysh, change: &MetricChange, deadline: Instant) -> bool {
     loop {
         let known = vtysh.database().is_ok_and(|database| {
             let (network, names) = database.network();
@@ -41,10 +41,9 @@ pub fn await_link(vtysh: &Vtysh, change: &MetricChange) -> bool {
 }
 
 /// Waits until this router can forward to everybody: each wanted adjacency whose link has a carrier is up, and the kernel has a route to every
-/// host that IS-IS knows of, the same at two looks. Says whether it came to that within the time.
-pub fn await_routes(vtysh: &Vtysh, kernel: &Kernel, target: &Tree) -> bool {
+/// host that IS-IS knows of, the same at two looks. Says whether it came to that by the deadline.
+pub fn await_routes(vtysh: &Vtysh, kernel: &Kernel, target: &Tree, deadline: Instant) -> bool {
     let wanted = observe::wanted_adjacencies(target);
-    let deadline = Instant::now() + ROUTES_WITHIN;
     let (mut last, mut looks) = (0, 0);
     loop {
         let looked = complete(vtysh, kernel, &wanted);

@@ -3,10 +3,15 @@
 //! Whoever changes what runs holds the lock `acting`, and so does the `vtysh` that it starts: if one of them is killed,
 //! nobody else begins before that `vtysh` has ended.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use super::{
-    arrival, diff,
+    arrival::{self, LINK_WITHIN, ROUTES_WITHIN},
+    diff,
     engine::{self, Goal, Manner, converge},
     links::{self, Kernel},
     memory::{BootTime, MemoryFile, Pending},
@@ -18,6 +23,8 @@ use crate::driver::DriverError;
 
 /// For whoever acts to end: one invocation that configures and what is around it.
 const ACTING_WITHIN: Duration = Duration::from_secs(2 * CONFIGURE_LIMIT.as_secs());
+/// For all that a commit waits for and stops at on its way to a text: three quarters of a verb's time; the rest is for what it does.
+const PASSAGE: Duration = Duration::from_secs(45);
 /// How much longer the way back may take on the device than in the rehearsal: there are interfaces, neighbours that notice,
 /// and others who use the machine. With this and the next, devices were back 0.3 s and 0.4 s before limits of 8 s and 20 s.
 const WAY_BACK_FACTOR: u32 = 2;
@@ -125,18 +132,21 @@ impl Device {
         let reach = |known: Option<&Tree>, target: &Tree| {
             converge(&self.vtysh, known, &Goal { target, owned: &memory.owned }, Manner::Strict, Some(&held))
         };
+        let until = Instant::now() + PASSAGE;
+        let within = |wait: Duration| until.min(Instant::now() + wait);
         if let Some(change) = passage::link_that_comes(&now, target) {
             let first = passage::at_stop(target, &change, change.from);
             reach(known.take(), &first)?;
-            arrival::await_link(&self.vtysh, &change);
+            let came = arrival::await_link(&self.vtysh, &change, within(LINK_WITHIN));
+            tracing::info!(link = change.header, came, "a link comes as a drained one");
             now = first;
         }
-        if self.stop_on_the_way(&now, target, &held)? {
+        if self.stop_on_the_way(&now, target, &held, until)? {
             known = None;
         }
         if let Some(overloaded) = &overloaded {
             reach(known.take(), overloaded)?;
-            if !arrival::await_routes(&self.vtysh, &self.kernel, &candidate.target) {
+            if !arrival::await_routes(&self.vtysh, &self.kernel, &candidate.target, within(ROUTES_WITHIN)) {
                 tracing::warn!("not all routes are there; the overload bit goes all the same");
             }
         }
@@ -144,8 +154,8 @@ impl Device {
     }
 
     /// Where one link's metric changes, goes through the stops of that change. Says whether there were any. Not knowing them is no
-    /// reason not to change: then it is done in one step.
-    fn stop_on_the_way(&self, now: &Tree, target: &Tree, held: &fs::File) -> Result<bool, DriverError> {
+    /// reason not to change: then it is done in one step. Nor is a device that is slow: from the deadline on it doesn't stop for long.
+    fn stop_on_the_way(&self, now: &Tree, target: &Tree, held: &fs::File, until: Instant) -> Result<bool, DriverError> {
         let Some(change) = passage::metric_change(now, target) else { return Ok(false) };
         let found = self.vtysh.database().map_err(|error| error.to_string());
         let stops = match found.and_then(|known| passage::stops_of(&change, &known).map_err(|error| error.to_string()))
@@ -156,14 +166,15 @@ impl Device {
                 return Ok(false);
             }
         };
-        let pause = passage::pause(stops.len());
+        let pause = passage::pause(stops.len(), until.saturating_duration_since(Instant::now()));
         let mut runs = now.clone();
         for metric in &stops {
+            let leaves = until.min(Instant::now() + pause);
             let next = passage::at_stop(&runs, &change, *metric);
             self.vtysh.configure(&diff::batch(&runs, &next), Some(held))?;
             tracing::info!(metric, ?pause, "a stop on the way to the new metric");
             runs = next;
-            std::thread::sleep(pause);
+            std::thread::sleep(leaves.saturating_duration_since(Instant::now()));
         }
         Ok(!stops.is_empty())
     }
@@ -300,7 +311,7 @@ fn turns_at(now_ms: u64, revert_after: Duration, lead_ms: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Instant};
+    use std::collections::BTreeSet;
 
     use super::{super::vtysh::Instance, *};
 

@@ -17,8 +17,6 @@ use crate::stops::{self, NoStops};
 /// Between two stops: a generation of link-state packets (1 s) and two computations of routes (200 ms each) of a router that was
 /// changed just before, and as much again for packets and processors that are slow.
 const STOP: Duration = Duration::from_secs(2);
-/// For all stops of a change together; a third of a verb's time.
-const STOPS: Duration = Duration::from_secs(20);
 /// A network in which more than a few others have said something for so long is one in which more changes than one link: as where a
 /// backbone comes into service. Stops would mean nothing there, and each is work for every router.
 const SETTLED_S: u32 = 5;
@@ -95,9 +93,9 @@ pub fn stops_of(change: &MetricChange, database: &Database) -> Result<Vec<u32>, 
     }
 }
 
-/// How long each of so many stops takes.
-pub fn pause(stops: usize) -> Duration {
-    STOP.min(STOPS / u32::try_from(stops.max(1)).unwrap_or(u32::MAX))
+/// How long each of so many stops takes, where there is time for them.
+pub fn pause(stops: usize, time: Duration) -> Duration {
+    STOP.min(time / u32::try_from(stops.max(1)).unwrap_or(u32::MAX))
 }
 
 /// The one link that comes, on a router that has others already: it comes with the metric of a drained one, and goes to its own by stops from
@@ -192,8 +190,10 @@ mod tests {
 
     #[test]
     fn all_stops_together_fit_the_time_that_they_have() {
-        assert_eq!((pause(0), pause(1), pause(10)), (STOP, STOP, STOP));
-        assert!(pause(stops::MAX_STOPS) * u32::try_from(stops::MAX_STOPS).unwrap() <= STOPS);
+        let time = STOP * 10;
+        assert_eq!((pause(0, time), pause(1, time), pause(10, time)), (STOP, STOP, STOP));
+        assert_eq!(pause(20, time), STOP / 2);
+        assert_eq!(pause(1, Duration::ZERO), Duration::ZERO);
     }
 
     #[test]

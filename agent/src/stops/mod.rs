@@ -21,7 +21,7 @@ use network::{Distance, UNREACHED};
 /// Most routers of a network in which stops are looked for: every destination that the link leads to takes two computations of
 /// routes. A thousand routers take 1 s.
 pub const MAX_ROUTERS: usize = 1_024;
-/// Most stops of one change. In the backbone of 158 routers the worst link needs 15.
+/// Most stops of one change. The worst link of the real backbones (Cogentco, 197 routers) needs 18.
 pub const MAX_STOPS: usize = 32;
 
 /// A link whose metric is to change, in one direction.
