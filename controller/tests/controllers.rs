@@ -28,7 +28,7 @@ use causeway_interface::{InterfaceKind, InterfaceRole, Prefix};
 use causeway_jobs::{
     event::{Event, Recorded},
     spec::JobId,
-    store::{JobStore, postgres::PostgresStore, postgres::server::Server},
+    store::{JobStore, MAX_PAGE, postgres::PostgresStore, postgres::server::Server},
 };
 use common::{Running, agent_key, config};
 use reqwest::{Client, Method};
@@ -173,7 +173,7 @@ impl Rig {
 
     /// Which of these controllers had a job, one after the other.
     async fn holders(&self, id: i64, of: &[&str]) -> Vec<usize> {
-        let rows = self.store.events(JobId(id), 0).await.unwrap();
+        let rows = self.store.events(JobId(id), 0, MAX_PAGE).await.unwrap();
         let holder =
             |row: &causeway_jobs::store::Row| match Recorded::decode(JobId(id), row.seq, &row.text).unwrap().event {
                 Event::Claimed { holder, .. } => of.iter().position(|name| holder.starts_with(name)),

@@ -121,6 +121,12 @@ impl Rig {
         Agent::start(config, self.fabric.driver(name).unwrap()).unwrap()
     }
 
+    async fn audit(&self, action: &str) -> Vec<Value> {
+        let url = format!("http://{}/api/v1/audit?action={action}", self.running.handle.http_addr);
+        let text = self.client.get(url).bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let url = format!("http://{}/api/v1{path}", self.running.handle.http_addr);
         let mut request = self.client.request(method, url).bearer_auth(TOKEN);
@@ -297,6 +303,8 @@ async fn what_waits_goes_back_when_its_job_is_cancelled() {
     assert!(rig.runs() == rig.wanted() && rig.is_pending().await, "armed until it is confirmed");
     let (status, _) = rig.call(Method::POST, &format!("/jobs/{id}/cancel"), Some(json!({ "reason": "no" }))).await;
     assert_eq!(status, 200);
+    let asked = rig.audit("job.cancel").await;
+    assert_eq!((asked.len(), &asked[0]["before"]["asked"]["reason"]), (2, &json!("no")), "asked and done: {asked:#?}");
     rig.fabric.heal(fault);
     let agent_again = {
         // Its verb hangs for a minute; an agent that is started anew takes back what was not confirmed.

@@ -17,6 +17,7 @@ use causeway_agent::{
 };
 use causeway_controller::{
     daemon::Config,
+    events::Change,
     jobs::{
         JobsConfig, Policy, StoreAt,
         policy::{ApprovalRule, ChangePolicy},
@@ -510,7 +511,7 @@ async fn a_rollout_that_needs_an_approval_begins_when_another_key_agrees() {
     let mut live = events.live;
     let mut acts = Vec::new();
     while let Ok(event) = live.try_recv() {
-        if let causeway_controller::events::Change::Approval { act, key, missing, .. } = &event.change {
+        if let Change::Approval { act, key, missing, .. } = &event.change {
             acts.push((act.clone(), key.clone(), *missing));
         }
     }
@@ -543,6 +544,18 @@ async fn what_nobody_approves_in_time_is_cancelled_and_the_glass_is_broken_by_wh
     assert_eq!(job["state"], "CANCELLED");
     assert!(job["cancelled"]["reason"].as_str().unwrap().contains("CW-JOB-APPROVAL-EXPIRED"), "{job:#}");
     assert!(rig.run().iter().all(String::is_empty), "nobody was touched");
+
+    // Tried again it waits again, and whoever approves is told.
+    let mut live = rig.running.handle.shared().events.resume(None).live;
+    let (status, again) = rig.call(Method::POST, &format!("/jobs/{late}/retry"), Some(json!({}))).await;
+    assert_eq!((status, &again["state"]), (200, &json!("WAITING_FOR_APPROVAL")), "{again}");
+    let mut told = std::iter::from_fn(|| live.try_recv().ok());
+    assert!(
+        told.any(|event| matches!(&event.change, Change::Approval { act, job, .. } if act == "waits" && *job == late))
+    );
+    let (status, _) = rig.call(Method::POST, &format!("/jobs/{late}/cancel"), Some(json!({ "reason": "no" }))).await;
+    assert_eq!(status, 200);
+    rig.until(&format!("/jobs/{late}"), "over", |job| job["over"] == true).await;
 
     // In an emergency: not the owner, whom the policy does not name, but the authority.
     let (_, started) = rig.signed(ANNA, &owner(), "/jobs", &request).await;

@@ -30,8 +30,8 @@ use super::{
     caller::Call,
     error::{ApiError, ErrorBody},
     extract::Named,
-    jobs::{self, JobView, jobs_of, number, refusal, store_error},
-    rollouts::{self, RolloutView},
+    jobs::{JobView, asked::Standing, jobs_of, number, refusal, store_error},
+    rollouts::RolloutView,
 };
 use crate::{
     daemon::Peer,
@@ -183,24 +183,20 @@ pub async fn waiting(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<Waiti
     Ok(Json(waiting))
 }
 
-/// Tells that a job waits, if it does.
+/// Tells that a job or a rollout waits, if it does. Says whether it does.
+pub fn announce(shared: &Shared, id: JobId, is_rollout: bool, approvals: Option<&Approvals>) -> bool {
+    let Some(approvals) = approvals.filter(|approvals| !approvals.is_complete()) else { return false };
+    shared.happened(vec![approval_change(id, is_rollout, approvals, Act::Waits, approvals.need.proposer)]);
+    true
+}
+
+/// The same of a job that was just kept; one that can't be read waits for nobody.
 pub async fn announce_job(shared: &Shared, jobs: &Jobs, id: JobId) -> bool {
     if jobs.changes.approvals.is_empty() {
         return false;
     }
-    // It was just kept; one that can't be read waits for nobody.
-    let Some(approvals) = jobs.desk.job(id).await.ok().and_then(|job| job.approvals) else { return false };
-    let proposer = approvals.need.proposer;
-    shared.happened(vec![approval_change(id, false, &approvals, Act::Waits, proposer)]);
-    !approvals.is_complete()
-}
-
-/// Tells that a rollout waits, if it does.
-pub fn announce_rollout(shared: &Shared, rollout: &Rollout) -> bool {
-    let Some(approvals) = &rollout.approvals else { return false };
-    let proposer = approvals.need.proposer;
-    shared.happened(vec![approval_change(rollout.id, true, approvals, Act::Waits, proposer)]);
-    !approvals.is_complete()
+    let job = jobs.desk.job(id).await.ok();
+    announce(shared, id, false, job.as_ref().and_then(|job| job.approvals.as_ref()))
 }
 
 /// What is agreed to, or done without.
@@ -255,10 +251,10 @@ async fn of_job(
             Act::GlassBroken => jobs.desk.break_glass(id, key, &call.body.reason).await?,
             Act::Approved | Act::Waits => jobs.desk.approve(id, key, &call.body.reason).await?,
         };
-        let after = jobs::standing(&job);
+        let after = job.standing();
         Ok((job, after))
     };
-    let before = before(jobs::standing(&job), &call);
+    let before = before(job.standing(), &call);
     let job = audited(shared, call.actor.clone(), action, id.0.to_string(), before, work).await?;
     tell(shared, id, false, job.approvals.as_ref(), act, key);
     Ok(Json(JobView::of(&job)))
@@ -281,10 +277,10 @@ async fn of_rollout(
             Act::GlassBroken => jobs.desk.break_glass_of_rollout(id, key, &call.body.reason).await?,
             Act::Approved | Act::Waits => jobs.desk.approve_rollout(id, key, &call.body.reason).await?,
         };
-        let after = rollouts::standing(&rollout);
+        let after = rollout.standing();
         Ok((rollout, after))
     };
-    let before = before(rollouts::standing(&rollout), &call);
+    let before = before(rollout.standing(), &call);
     let rollout = audited(shared, call.actor.clone(), action, id.0.to_string(), before, work).await?;
     tell(shared, id, true, rollout.approvals.as_ref(), act, key);
     Ok(Json(RolloutView::of(&rollout)))

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     codes,
-    feed::{self, Told},
+    feed::{self, Room, Told},
     shared::Shared,
 };
 
@@ -48,13 +48,29 @@ pub async fn events(
     Asked(query): Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let room = feed::room(&shared).ok_or_else(|| {
+    let events = feed::open(Arc::clone(&shared), room(&shared)?, last_seen(&headers, query.after), message);
+    Ok(Stream::new(events).keep_alive(keep_alive()))
+}
+
+/// Room for one more reader.
+///
+/// # Errors
+/// As many streams are open as the controller serves.
+pub fn room(shared: &Shared) -> Result<Room, ApiError> {
+    feed::room(shared).ok_or_else(|| {
         let cause = "as many streams of events are open as the controller serves";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::STREAMS_FULL, cause)
-    })?;
-    let header = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    let events = feed::open(shared, room, header.or(query.after), message);
-    Ok(Stream::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    })
+}
+
+/// The last event that a reader saw: what its browser says when it comes back, or what it asked for first.
+pub fn last_seen(headers: &HeaderMap, after: Option<u64>) -> Option<u64> {
+    headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok()).or(after)
+}
+
+/// A comment in silence.
+pub fn keep_alive() -> KeepAlive {
+    KeepAlive::new().interval(KEEP_ALIVE)
 }
 
 /// An error ends the stream; plain values under text keys always become JSON.

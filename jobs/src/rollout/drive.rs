@@ -24,7 +24,7 @@ use crate::{
     kinds::{self, Request},
     runner::{Lease, RunError, Runner, read},
     spec::{JobId, JobSpec, Kind, Trigger, Wanted},
-    store::{Append, Filter, JobRow, JobStore, Row, StoreError},
+    store::{Append, Filter, JobRow, JobStore, MAX_PAGE, Row, StoreError},
 };
 
 /// Jobs that are asked about or started at once.
@@ -121,7 +121,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn catch_up(&self, rollout: &mut Rollout) -> Result<(), RunError> {
-        for row in self.runner.store.events(rollout.id, rollout.next_seq).await? {
+        for row in self.runner.store.events(rollout.id, rollout.next_seq, MAX_PAGE).await? {
             let recorded = Recorded::decode(rollout.id, row.seq, &row.text)?;
             rollout.apply(&recorded)?;
             self.observe(rollout, &recorded);

@@ -293,7 +293,7 @@ impl Runner {
 
     /// Takes in what somebody else added.
     pub(crate) async fn catch_up(&self, job: &mut Job) -> Result<(), RunError> {
-        for row in self.store.events(job.id, job.next_seq).await? {
+        for row in self.store.events(job.id, job.next_seq, MAX_PAGE).await? {
             let recorded = Recorded::decode(job.id, row.seq, &row.text)?;
             job.apply(&recorded)?;
             self.observers.iter().for_each(|observer| observer.recorded(job, &recorded));
@@ -409,7 +409,7 @@ fn folded(id: JobId, rows: &[Row]) -> Result<Job, RunError> {
 pub(crate) async fn read(store: &dyn JobStore, id: JobId) -> Result<Vec<Row>, RunError> {
     let mut all: Vec<Row> = Vec::new();
     loop {
-        let page = store.events(id, all.len() as u64).await?;
+        let page = store.events(id, all.len() as u64, MAX_PAGE).await?;
         // One page is the whole of nearly every job.
         let is_last = page.len() < MAX_PAGE;
         for row in page {

@@ -299,8 +299,8 @@ pub trait JobStore: Send + Sync + 'static {
     /// [`StoreError::Conflict`], [`StoreError::Fenced`], [`StoreError::Busy`], [`StoreError::Unknown`].
     fn append(&self, append: Append) -> Answer<'_, ()>;
 
-    /// Events of a job from a number on, in order, at most [`MAX_PAGE`].
-    fn events(&self, job: JobId, from: Seq) -> Answer<'_, Vec<Row>>;
+    /// Events of a job from a number on, in order, at most `limit` and at most [`MAX_PAGE`].
+    fn events(&self, job: JobId, from: Seq, limit: usize) -> Answer<'_, Vec<Row>>;
 
     /// Events of all jobs after a position, in order, at most `limit`. What was seen once with a position is never
     /// preceded by something new: a reader that goes on from the last position misses nothing.

@@ -225,8 +225,8 @@ impl JobStore for CutStore {
         Box::pin(async move { self.cut(counts, self.inner.start(new)).await })
     }
 
-    fn events(&self, job: JobId, from: u64) -> Answer<'_, Vec<Row>> {
-        self.inner.events(job, from)
+    fn events(&self, job: JobId, from: u64, limit: usize) -> Answer<'_, Vec<Row>> {
+        self.inner.events(job, from, limit)
     }
 
     fn feed(&self, after: Position, limit: usize) -> Answer<'_, Vec<Row>> {

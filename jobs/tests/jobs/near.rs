@@ -17,6 +17,7 @@ use causeway_jobs::{
     runner::near::Reach,
     spec::{JobId, Kind, Transport},
     status::{JobStatus, State},
+    store::MAX_PAGE,
 };
 
 use crate::{
@@ -84,7 +85,7 @@ impl Two {
 
 /// Who had the job, one after the other, and when.
 async fn holders(world: &World, id: JobId) -> Vec<(String, u64)> {
-    let rows = world.store.events(id, 0).await.unwrap();
+    let rows = world.store.events(id, 0, MAX_PAGE).await.unwrap();
     let events = rows.iter().map(|row| Recorded::decode(id, row.seq, &row.text).unwrap());
     let claimed = events.filter_map(|recorded| match recorded.event {
         Event::Claimed { holder, .. } => Some((holder, recorded.at_ms)),

@@ -49,7 +49,7 @@ fn peak_mb() -> u64 {
 async fn events(world: &World, id: JobId) -> Vec<Recorded> {
     let mut all = Vec::new();
     loop {
-        let page = world.store.events(id, all.len() as u64).await.unwrap();
+        let page = world.store.events(id, all.len() as u64, MAX_PAGE).await.unwrap();
         all.extend(page.iter().map(|row| Recorded::decode(id, row.seq, &row.text).unwrap()));
         if page.len() < MAX_PAGE {
             return all;
@@ -374,7 +374,7 @@ fn jobs_and_rollouts_are_told_from_each_other_and_hostile_rows_stop_their_own() 
         for n in 0..4 {
             ids.push(world.desk.start_rollout(&one(n)).await.unwrap());
         }
-        let first = world.store.events(ids[0], 0).await.unwrap();
+        let first = world.store.events(ids[0], 0, MAX_PAGE).await.unwrap();
         assert!(is_rollout(&first[0].text));
         assert_eq!(world.desk.job(ids[0]).await.unwrap_err().kind().code, "CW-JOB-OTHER-KIND");
         let hostile = [

@@ -7,7 +7,7 @@ use causeway_jobs::{
     clock,
     spec::JobId,
     store::{
-        Append, Claim, Filter, JobStore, MAX_ARTIFACT_BYTES, NewJob, Position, StoreError, Summary,
+        Append, Claim, Filter, JobStore, MAX_ARTIFACT_BYTES, MAX_PAGE, NewJob, Position, StoreError, Summary,
         postgres::{PostgresStore, server::Server},
         sqlite::SqliteStore,
     },
@@ -61,13 +61,14 @@ async fn events_read_back_in_order_and_without_gaps(store: &Store) {
     two.events.push("event 2, with 'quotes', \u{1f980} and \"more\"".into());
     two.artifacts.push(("events/diff".into(), vec![0, 255, 7]));
     store.append(two).await.unwrap();
-    let rows = store.events(job, 0).await.unwrap();
+    let rows = store.events(job, 0, MAX_PAGE).await.unwrap();
     let texts: Vec<(u64, &str)> = rows.iter().map(|row| (row.seq, row.text.as_str())).collect();
     assert_eq!(texts, [(0, "first"), (1, "event 1"), (2, "event 2, with 'quotes', \u{1f980} and \"more\"")]);
-    assert_eq!(store.events(job, 2).await.unwrap(), rows[2..]);
+    assert_eq!(store.events(job, 2, MAX_PAGE).await.unwrap(), rows[2..]);
+    assert_eq!(store.events(job, 1, 1).await.unwrap(), rows[1..2]);
     assert_eq!(store.artifact(job, "events/diff".into()).await.unwrap(), Some(vec![0, 255, 7]));
     assert_eq!(store.artifact(job, "events/backup".into()).await.unwrap(), None);
-    assert!(store.events(JobId(i64::MAX), 0).await.unwrap().is_empty());
+    assert!(store.events(JobId(i64::MAX), 0, MAX_PAGE).await.unwrap().is_empty());
     end(store, job).await;
 }
 
@@ -79,7 +80,7 @@ async fn an_append_that_does_not_know_the_latest_event_is_refused_whole(store: &
         let refused = store.append(Append { seq, ..late.clone() }).await;
         assert!(matches!(refused, Err(StoreError::Conflict { next: 1 } | StoreError::Full(_))), "{refused:?}");
     }
-    assert_eq!(store.events(job, 0).await.unwrap().len(), 1);
+    assert_eq!(store.events(job, 0, MAX_PAGE).await.unwrap().len(), 1);
     assert_eq!(store.artifact(job, "x".into()).await.unwrap(), None);
     assert_eq!(store.job(job).await.unwrap().unwrap().summary, open());
     let unknown = store.append(add(JobId(i64::MAX), 1, None, open())).await;
@@ -98,7 +99,7 @@ async fn of_many_that_append_at_once_one_is_let_in(store: &Store) {
         let kept = futures::future::join_all(all).await.into_iter().filter(Result::is_ok).count();
         assert_eq!(kept, 1, "event {seq}");
     }
-    assert_eq!(store.events(job, 0).await.unwrap().len(), 6);
+    assert_eq!(store.events(job, 0, MAX_PAGE).await.unwrap().len(), 6);
     end(store, job).await;
 }
 
@@ -325,7 +326,7 @@ async fn jobs_are_found_and_old_ones_forgotten(store: &Store) {
     assert_eq!(list(at("RUNNING"), 9).await, youngest[..4]);
     end(store, parent).await;
     while store.prune(u64::MAX >> 1, 3).await.unwrap() > 0 {}
-    assert!(store.job(ids[0]).await.unwrap().is_none() && store.events(ids[0], 0).await.unwrap().is_empty());
+    assert!(store.job(ids[0]).await.unwrap().is_none() && store.events(ids[0], 0, MAX_PAGE).await.unwrap().is_empty());
     assert!(store.job(ids[1]).await.unwrap().is_some(), "it is not over");
     for job in ids.into_iter().skip(1) {
         end(store, job).await;
@@ -383,7 +384,7 @@ async fn sqlite_in_a_file_does_what_a_store_has_to_and_keeps_it() {
     drop(store);
     let again: Store = Arc::new(SqliteStore::open(&path).unwrap());
     assert_eq!(again.holder_of(code("kept")).await.unwrap(), Some(job));
-    assert_eq!(again.events(job, 0).await.unwrap().len(), 1);
+    assert_eq!(again.events(job, 0, MAX_PAGE).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -400,6 +401,6 @@ async fn postgres_does_what_a_store_has_to_and_comes_back() {
     let away = two.job(job).await;
     assert!(matches!(&away, Err(error) if error.is_away()), "{away:?}");
     server.resume().unwrap();
-    assert_eq!(two.events(job, 0).await.unwrap().len(), 1, "an event that was kept is gone");
+    assert_eq!(two.events(job, 0, MAX_PAGE).await.unwrap().len(), 1, "an event that was kept is gone");
     assert_eq!(two.holder_of(code("kept")).await.unwrap(), Some(job));
 }

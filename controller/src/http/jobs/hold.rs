@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{ConnectInfo, Request, State},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{JobView, asked_of, jobs_of, number, operators};
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is held.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
     /// Why.
@@ -32,7 +32,7 @@ pub struct HoldRequest {
 }
 
 /// What goes on.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReleaseRequest {
     /// Who asks.
@@ -56,7 +56,7 @@ pub async fn hold_job(
     let (caller, asked): (Actor, HoldRequest) = operators(&shared, from, request).await?;
     let (id, actor) = (number(&id)?, speaker(&caller, asked.actor.as_deref()));
     let work = jobs_of(&shared)?.desk.hold(id, &actor, &asked.reason);
-    Ok(Json(JobView::of(&asked_of(&shared, caller, "job.hold", id, work).await?)))
+    Ok(Json(JobView::of(&asked_of(&shared, caller, "job.hold", id, &asked, work).await?)))
 }
 
 /// Lets a job that is held go on.
@@ -76,5 +76,5 @@ pub async fn release_job(
     let (caller, asked): (Actor, ReleaseRequest) = operators(&shared, from, request).await?;
     let (id, actor) = (number(&id)?, speaker(&caller, asked.actor.as_deref()));
     let work = jobs_of(&shared)?.desk.release(id, &actor);
-    Ok(Json(JobView::of(&asked_of(&shared, caller, "job.release", id, work).await?)))
+    Ok(Json(JobView::of(&asked_of(&shared, caller, "job.release", id, &asked, work).await?)))
 }

@@ -3,13 +3,14 @@
 //! Looking needs no key, like everything that is read here, but for a job's difference, which quotes what a device runs.
 //! Whatever changes something is the operator's, as approving is.
 
+pub(super) mod asked;
 pub(super) mod hold;
 mod model;
 pub(super) mod start;
 pub(super) mod stream;
 pub(super) mod told;
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -27,10 +28,11 @@ use causeway_jobs::{
     spec::{JobId, StepIndex},
     store::{Filter, StoreError},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use self::asked::asked_of;
 pub use self::{
     model::{AskedView, DiffView, JobSummary, JobView, LogLine, mode_name, trigger_name},
     start::{StartRequest, Started, started},
@@ -226,28 +228,6 @@ async fn operators<T: serde::de::DeserializeOwned>(
     Ok((call.actor, call.body))
 }
 
-/// How a job stands, as the audit log keeps it.
-pub(super) fn standing(job: &Job) -> Value {
-    json!({ "status": job.status().name(), "state": job.state().name(), "round": job.round })
-}
-
-/// Something that is asked of a job, written down before and after.
-pub(super) async fn asked_of(
-    shared: &Shared,
-    caller: Actor,
-    action: &'static str,
-    id: JobId,
-    work: impl Future<Output = Result<Job, AskError>>,
-) -> Result<Job, ApiError> {
-    let before = standing(&jobs_of(shared)?.desk.job(id).await?);
-    let work = async {
-        let job = work.await?;
-        let after = standing(&job);
-        Ok((job, after))
-    };
-    audited(shared, caller, action, id.0.to_string(), before, work).await
-}
-
 /// A job with its steps.
 #[utoipa::path(
     get, path = "/api/v1/jobs/{id}", params(("id" = i64, Path)),
@@ -259,7 +239,7 @@ pub async fn job(State(shared): State<Arc<Shared>>, Named(id): Named) -> Result<
 }
 
 /// What is tried anew.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetryRequest {
     /// Steps of a job that ended partly; all that failed where none is named. A failed job begins anew.
@@ -286,12 +266,13 @@ pub async fn retry_job(
     let (caller, asked): (Actor, RetryRequest) = operators(&shared, from, request).await?;
     let (id, actor) = (number(&id)?, speaker(&caller, asked.actor.as_deref()));
     let work = jobs_of(&shared)?.desk.retry(id, &asked.steps, &actor);
-    let job = asked_of(&shared, caller, "job.retry", id, work).await?;
+    let job = asked_of(&shared, caller, "job.retry", id, &asked, work).await?;
+    approvals::announce(&shared, id, false, job.approvals.as_ref());
     Ok(Json(JobView::of(&job)))
 }
 
 /// What is left out.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SkipRequest {
     /// The step, by its index.
@@ -319,12 +300,11 @@ pub async fn skip_step(
     let (caller, asked): (Actor, SkipRequest) = operators(&shared, from, request).await?;
     let (id, actor) = (number(&id)?, speaker(&caller, asked.actor.as_deref()));
     let work = jobs_of(&shared)?.desk.skip(id, asked.step, &actor, &asked.reason);
-    let job = asked_of(&shared, caller, "job.skip-step", id, work).await?;
-    Ok(Json(JobView::of(&job)))
+    Ok(Json(JobView::of(&asked_of(&shared, caller, "job.skip-step", id, &asked, work).await?)))
 }
 
 /// What is cancelled.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancelRequest {
     /// Why.
@@ -337,7 +317,7 @@ pub struct CancelRequest {
 }
 
 /// What came of a cancellation.
-#[derive(Debug, serde::Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Cancelled {
     /// Number of the job.
     id: i64,
@@ -372,7 +352,8 @@ pub async fn cancel_job(
         audited(&shared, caller, "job.abandon", id.0.to_string(), before, work).await?;
         return Ok(Json(Cancelled { id: id.0, job: None }));
     }
-    let job = asked_of(&shared, caller, "job.cancel", id, jobs.desk.cancel(id, &actor, &asked.reason)).await?;
+    let work = jobs.desk.cancel(id, &actor, &asked.reason);
+    let job = asked_of(&shared, caller, "job.cancel", id, &asked, work).await?;
     Ok(Json(Cancelled { id: id.0, job: Some(JobView::of(&job)) }))
 }
 
@@ -426,7 +407,7 @@ pub async fn job_diff(
 }
 
 /// Whether changes on the ledger start jobs.
-#[derive(Debug, Deserialize, serde::Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AutomaticState {
     /// They do.

@@ -4,14 +4,14 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::{
         IntoResponse,
-        sse::{Event as Sse, KeepAlive, Sse as Stream},
+        sse::{Event as Sse, Sse as Stream},
     },
 };
-use causeway_jobs::{Job, spec::JobId};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use causeway_jobs::{Job, spec::JobId, store::MAX_PAGE};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
@@ -19,10 +19,10 @@ use super::{
     told::{self, Line, Told},
 };
 use crate::{
-    codes,
     http::{
         error::{ApiError, ErrorBody},
         extract::{Asked, Named},
+        stream::{keep_alive, last_seen, room},
     },
     jobs::Jobs,
     shared::Shared,
@@ -30,8 +30,6 @@ use crate::{
 
 /// Events that wait for a slow reader; beyond it, it waits in the store.
 const WAITING: usize = 64;
-/// Silence after which a comment is sent, so that proxies keep the connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Between two looks for what another controller recorded; what this one does is told at once.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -64,20 +62,16 @@ pub async fn follow<T: Told>(
     headers: &HeaderMap,
 ) -> Result<impl IntoResponse + use<T>, ApiError> {
     let jobs = Arc::clone(jobs_of(&shared)?);
-    let room = Arc::clone(&shared.event_streams).try_acquire_owned().map_err(|_| {
-        let cause = "as many streams of events are open as the controller serves";
-        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::STREAMS_FULL, cause)
-    })?;
+    let room = room(&shared)?;
     // What can't be read is said as an answer, before there is a stream.
     let (lines, state) = told::read::<T>(&jobs, id).await?;
-    let header = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|id| id.parse().ok());
-    let last: Option<u64> = header.or(after);
+    let last = last_seen(headers, after);
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::spawn(async move {
         feed(&shared, &jobs, (id, state), lines, last, &sender).await;
-        drop::<OwnedSemaphorePermit>(room);
+        drop(room);
     });
-    Ok(Stream::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(Stream::new(ReceiverStream::new(receiver)).keep_alive(keep_alive()))
 }
 
 type Sender = mpsc::Sender<Result<Sse, Infallible>>;
@@ -99,7 +93,7 @@ async fn feed<T: Told>(
     loop {
         changed.borrow_and_update();
         // A store that is away is asked again.
-        for row in jobs.store.events(id, state.next_seq()).await.unwrap_or_default() {
+        for row in jobs.store.events(id, state.next_seq(), MAX_PAGE).await.unwrap_or_default() {
             let Ok(line) = state.take(&row) else { return };
             if send(sender, &line).await.is_err() {
                 return;

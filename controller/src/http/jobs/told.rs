@@ -14,7 +14,7 @@ use causeway_jobs::{
     job::Phase,
     rollout::{self, Rollout},
     spec::JobId,
-    store::{Row, StoreError},
+    store::{MAX_PAGE, Row, StoreError},
 };
 use serde::Serialize;
 
@@ -140,7 +140,7 @@ pub async fn read<T: Told>(jobs: &Jobs, id: JobId) -> Result<(Vec<T::Line>, T), 
     let mut read: Option<(Vec<T::Line>, T)> = None;
     loop {
         let from = read.as_ref().map_or(0, |(_, told)| told.next_seq());
-        let rows = jobs.store.events(id, from).await.map_err(store_error)?;
+        let rows = jobs.store.events(id, from, MAX_PAGE).await.map_err(store_error)?;
         if rows.is_empty() {
             return read.ok_or_else(|| store_error(StoreError::Unknown(id)));
         }

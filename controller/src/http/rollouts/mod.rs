@@ -5,7 +5,7 @@
 mod model;
 mod start;
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -15,13 +15,12 @@ use axum::{
     routing::{get, post},
 };
 use causeway_jobs::{
-    desk::AskError,
     rollout::{Event, KIND, Recorded, Rollout, RolloutSpec},
     spec::JobId,
     store::Filter,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 pub use self::{
@@ -34,9 +33,9 @@ use super::{
     caller::Call,
     error::{ApiError, ErrorBody},
     extract::{Asked, Named},
-    jobs::{LogsQuery, jobs_of, number, store_error, stream::follow, told},
+    jobs::{LogsQuery, asked::asked_of, jobs_of, number, store_error, stream::follow, told},
 };
-use crate::{daemon::Peer, jobs::Jobs, operators::Actor, shared::Shared};
+use crate::{daemon::Peer, jobs::Jobs, shared::Shared};
 
 /// Rollouts in a list at most: of each the first event is read.
 const MAX_LISTED: usize = 50;
@@ -70,7 +69,7 @@ pub struct ListQuery {
 
 /// What a rollout is to do, of its first event.
 async fn spec(jobs: &Jobs, id: JobId) -> Option<RolloutSpec> {
-    let rows = jobs.store.events(id, 0).await.ok()?;
+    let rows = jobs.store.events(id, 0, 1).await.ok()?;
     let first = rows.first()?;
     match Recorded::decode(id, first.seq, &first.text).ok()?.event {
         Event::Started(spec) => Some(*spec),
@@ -156,32 +155,8 @@ pub async fn rollout(State(shared): State<Arc<Shared>>, Named(id): Named) -> Res
     Ok(Json(RolloutView::of(&jobs_of(&shared)?.desk.rollout(number(&id)?).await?)))
 }
 
-/// How a rollout stands, as the audit log keeps it.
-pub(super) fn standing(rollout: &Rollout) -> Value {
-    json!({ "status": rollout.status().name(), "state": rollout.state().name(), "wave": rollout.wave + 1 })
-}
-
-/// Something that is asked of a rollout, written down before and after.
-pub(super) async fn asked_of(
-    shared: &Shared,
-    caller: Actor,
-    action: &'static str,
-    id: JobId,
-    more: Value,
-    work: impl Future<Output = Result<Rollout, AskError>>,
-) -> Result<Rollout, ApiError> {
-    let mut before = standing(&jobs_of(shared)?.desk.rollout(id).await?);
-    before["asked"] = more;
-    let work = async {
-        let rollout = work.await?;
-        let after = standing(&rollout);
-        Ok((rollout, after))
-    };
-    audited(shared, caller, action, id.0.to_string(), before, work).await
-}
-
 /// Words for the record.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RolloutWords {
     /// Why.
@@ -191,7 +166,7 @@ pub struct RolloutWords {
 }
 
 /// Who asks.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RolloutAsk {
     /// Who asks.
@@ -215,8 +190,7 @@ pub async fn pause_rollout(
     let call = Call::<RolloutWords>::read(&shared, from, request).await?;
     let (id, actor) = (number(&id)?, call.speaker(call.body.actor.as_deref()));
     let work = jobs_of(&shared)?.desk.pause_rollout(id, &actor, &call.body.reason);
-    let more = json!({ "reason": call.body.reason });
-    Ok(Json(RolloutView::of(&asked_of(&shared, call.actor.clone(), "rollout.pause", id, more, work).await?)))
+    Ok(Json(RolloutView::of(&asked_of(&shared, call.actor.clone(), "rollout.pause", id, &call.body, work).await?)))
 }
 
 /// Lets a rollout that is paused go on.
@@ -236,7 +210,7 @@ pub async fn resume_rollout(
     let call = Call::<RolloutAsk>::read(&shared, from, request).await?;
     let (id, actor) = (number(&id)?, call.speaker(call.body.actor.as_deref()));
     let work = jobs_of(&shared)?.desk.resume_rollout(id, &actor);
-    Ok(Json(RolloutView::of(&asked_of(&shared, call.actor.clone(), "rollout.resume", id, Value::Null, work).await?)))
+    Ok(Json(RolloutView::of(&asked_of(&shared, call.actor.clone(), "rollout.resume", id, &call.body, work).await?)))
 }
 
 /// Stops a rollout: the wave that is under way goes back to what it ran, those before it stay.
@@ -256,8 +230,7 @@ pub async fn cancel_rollout(
     let call = Call::<RolloutWords>::read(&shared, from, request).await?;
     let (id, actor) = (number(&id)?, call.speaker(call.body.actor.as_deref()));
     let work = jobs_of(&shared)?.desk.cancel_rollout(id, &actor, &call.body.reason);
-    let more = json!({ "reason": call.body.reason });
-    Ok(Json(RolloutView::of(&asked_of(&shared, call.actor.clone(), "rollout.cancel", id, more, work).await?)))
+    Ok(Json(RolloutView::of(&asked_of(&shared, call.actor.clone(), "rollout.cancel", id, &call.body, work).await?)))
 }
 
 /// Starts another rollout for the devices that one left, under the same conditions. It is signed and approved as a new one.

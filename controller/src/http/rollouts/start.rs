@@ -265,7 +265,7 @@ async fn begin(
     tracing::info!(
         rollout = %id, kind = rollout.spec.kind.name(), actor = rollout.spec.actor, devices = devices.len(), "rollout started"
     );
-    let waits = approvals::announce_rollout(shared, &rollout);
+    let waits = approvals::announce(shared, rollout.id, true, rollout.approvals.as_ref());
     Ok(RolloutStarted { id: id.0, waves: rollout.spec.waves.clone(), devices: devices.len(), waits })
 }
 

@@ -356,8 +356,8 @@ impl JobStore for PostgresStore {
         boxed(async move { self.call(async |link| append(link, &added).await).await })
     }
 
-    fn events(&self, job: JobId, from: Seq) -> Answer<'_, Vec<Row>> {
-        boxed(async move { Ok(rows!(self, EVENTS, job.0, signed(from), page(MAX_PAGE))?.iter().map(row).collect()) })
+    fn events(&self, job: JobId, from: Seq, limit: usize) -> Answer<'_, Vec<Row>> {
+        boxed(async move { Ok(rows!(self, EVENTS, job.0, signed(from), page(limit))?.iter().map(row).collect()) })
     }
 
     fn feed(&self, after: Position, limit: usize) -> Answer<'_, Vec<Row>> {

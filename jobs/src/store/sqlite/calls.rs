@@ -146,11 +146,11 @@ fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
     })
 }
 
-pub fn events(c: &Connection, job: JobId, from: Seq) -> Result<Vec<Row>, StoreError> {
+pub fn events(c: &Connection, job: JobId, from: Seq, limit: usize) -> Result<Vec<Row>, StoreError> {
     let mut statement = c.prepare_cached(
         "SELECT position, job, seq, text FROM event WHERE job = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3",
     )?;
-    let rows = statement.query_map(params![job.0, signed(from), page(MAX_PAGE)], row)?;
+    let rows = statement.query_map(params![job.0, signed(from), page(limit)], row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

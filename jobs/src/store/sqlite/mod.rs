@@ -185,8 +185,8 @@ impl JobStore for SqliteStore {
         self.call(move |c, now| calls::append(c, now, &append))
     }
 
-    fn events(&self, job: JobId, from: Seq) -> Answer<'_, Vec<Row>> {
-        self.call(move |c, _| calls::events(c, job, from))
+    fn events(&self, job: JobId, from: Seq, limit: usize) -> Answer<'_, Vec<Row>> {
+        self.call(move |c, _| calls::events(c, job, from, limit))
     }
 
     fn feed(&self, after: Position, limit: usize) -> Answer<'_, Vec<Row>> {
