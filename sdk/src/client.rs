@@ -415,27 +415,46 @@ mod tests {
         assert_eq!(error.code(), "CW-RPC-UNREACHABLE", "{error:?}");
     }
 
-    #[tokio::test]
-    async fn a_connection_that_is_closed_is_made_again() {
+    /// A node of which each connection gets one answer, cut off where it says so.
+    async fn fake_node(answers: Vec<(&'static str, usize)>) -> (Ledger, tokio::task::JoinHandle<()>) {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let fake_node = tokio::spawn(async move {
-            for _ in 0..UNREACHED {
-                drop(listener.accept().await.unwrap());
+        let node = tokio::spawn(async move {
+            for (answer, missing) in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                if answer.is_empty() {
+                    continue;
+                }
+                let mut request = [0; 4_096];
+                assert!(stream.read(&mut request).await.unwrap() > 0);
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+                let length = answer.len() + missing;
+                stream.write_all(format!("{head} {length}\r\n\r\n{answer}").as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
             }
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4_096];
-            assert!(stream.read(&mut request).await.unwrap() > 0);
-            let answer = r#"{"jsonrpc":"2.0","id":0,"result":7}"#;
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
-            stream.write_all(format!("{head} {}\r\n\r\n{answer}", answer.len()).as_bytes()).await.unwrap();
-            stream.shutdown().await.unwrap();
         });
-        let ledger = Ledger::new(&url, Pubkey::new_from_array([1; 32]));
+        (Ledger::new(&url, Pubkey::new_from_array([1; 32])), node)
+    }
+
+    const SLOT_7: &str = r#"{"jsonrpc":"2.0","id":0,"result":7}"#;
+
+    #[tokio::test]
+    async fn what_is_cut_off_is_asked_again() {
+        // Before an answer, and in the middle of one.
+        let (ledger, node) = fake_node(vec![("", 0), (r#"{"jsonrpc":"2.0","#, 20), (SLOT_7, 0)]).await;
         let slot: u64 = ledger.read(RpcRequest::GetSlot, &json!([])).await.unwrap();
         assert_eq!(slot, 7);
-        fake_node.await.unwrap();
+        node.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_is_not_asked_for_again() {
+        use crate::explain::Explain;
+        let (ledger, node) = fake_node(vec![("<html>a captive portal</html>", 0)]).await;
+        let error = ledger.read::<u64>(RpcRequest::GetSlot, &json!([])).await.unwrap_err();
+        assert_eq!(error.code(), "CW-RPC-MALFORMED", "{error:?}");
+        node.await.unwrap();
     }
 
     #[tokio::test]

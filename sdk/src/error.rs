@@ -96,7 +96,9 @@ impl LedgerError {
         let url = url.to_owned();
         match error.kind() {
             ClientErrorKind::Io(_) => Self::Unreachable { url, source: Box::new(error) },
-            ClientErrorKind::Reqwest(e) if e.is_decode() => Self::Malformed { url, message: e.to_string() },
+            ClientErrorKind::Reqwest(e) if e.is_decode() && is_no_json(e) => {
+                Self::Malformed { url, message: e.to_string() }
+            }
             ClientErrorKind::Reqwest(e) if e.is_status() => Self::Refused { url, message: e.to_string() },
             ClientErrorKind::Reqwest(_) | ClientErrorKind::Middleware(_) => {
                 Self::Unreachable { url, source: Box::new(error) }
@@ -128,6 +130,11 @@ impl LedgerError {
             Self::Undecodable { .. } => explain::ACCOUNT_UNDECODABLE,
         }
     }
+}
+
+/// Whether an answer came whole and is not what was asked for. One that was cut off on its way is "decoded" badly as well.
+fn is_no_json(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<serde_json::Error>)
 }
 
 impl Explain for LedgerError {
