@@ -20,6 +20,8 @@ const DAEMONS: [&str; 2] = ["zebra", "isisd"];
 const RING: usize = 5;
 const METRIC: u32 = 4_000;
 const DRAINED: u32 = 1_000_000;
+/// How much later one end of a link takes a text than the other one.
+const LATER: Duration = Duration::from_secs(12);
 
 /// The port of the link from one router of the ring to the next.
 fn port(at: usize) -> String {
@@ -132,6 +134,33 @@ fn a_drain_that_could_send_packets_round_goes_by_a_stop_and_so_does_the_way_back
     eventually("the link is gone", || routes(&routers[0]) == RING - 1 && routes(&routers[2]) == RING - 1);
     let (seen, ()) = watched(&routers[2], 0, || change(&routers[0], 0, METRIC));
     assert_eq!(seen.last_chunk(), Some(&[DRAINED, stop, METRIC]), "{seen:?}");
+}
+
+#[test]
+fn a_link_has_its_own_metric_only_after_its_other_end_has_come() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let routers = runtime.block_on(ring());
+    let drained_hard = |at: usize, side: u8| {
+        let begin = format!(" ip address 10.0.0.{side}/31\n ip router isis 1\n");
+        let passive = text(at, METRIC).replace(&begin, &format!("{begin} isis passive\n"));
+        assert_ne!(passive, text(at, METRIC));
+        passive
+    };
+    runtime.block_on(async {
+        applied(&routers[0].driver(), &drained_hard(0, 0)).await;
+        applied(&routers[1].driver(), &drained_hard(1, 1)).await;
+    });
+    let (seen, ()) = watched(&routers[2], 0, || {
+        thread::scope(|scope| {
+            scope.spawn(|| change(&routers[0], 0, METRIC));
+            // The other end's agent has the same text, and takes longer to check it.
+            thread::sleep(LATER);
+            change(&routers[1], 1, METRIC);
+        });
+    });
+    let [gone, first, stop, last] = seen[..] else { panic!("one stop was expected: {seen:?}") };
+    assert_eq!((gone, first, last), (0, DRAINED, METRIC));
+    assert!((METRIC..METRIC + 4 * METRIC).contains(&stop), "{stop}");
 }
 
 #[tokio::test]
