@@ -36,8 +36,9 @@ pub async fn of_ledger() -> anyhow::Result<()> {
 /// Where it is said how nice a session is, if this kernel shares processors out by session (sched(7)).
 const SESSION: &str = "/proc/self/autogroup";
 /// How nice this process' is among those of some hundred agents and a thousand daemons. At 0 they left the ledger, the controller
-/// and the oracles 0.2 of a core, which take 0.8 where they get it (158 routers, two cores).
-const AMONG_MANY: &str = "-3";
+/// and the oracles 0.2 of a core, which take 0.8 where they get it (158 routers, two cores). At -3 they answered nobody for 10 to 30 s
+/// when a link's metric had changed and each router's zebra and bgpd, which are two more sessions, computed what that meant to them.
+const AMONG_MANY: &str = "-8";
 
 /// The session goes before others until this is dropped: it is perhaps a shell's, and lives on.
 pub struct Ahead {

@@ -50,6 +50,9 @@ const BEHIND: (u32, Duration) = (10, Duration::from_millis(200));
 /// How many of these may be for a node that can't be reached: one that closed a connection just when it was used again, or was
 /// too busy to take one.
 const UNREACHED: u32 = 2;
+/// How many of these may be for a node that takes too long: the next answer may be a matter of milliseconds, and a node that has none
+/// for twice the limit is to be reported.
+const UNANSWERED: u32 = 1;
 
 /// Which accounts of one type to list. Each field is compared by the RPC node with the byte in the account's header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -167,28 +170,37 @@ impl Ledger {
     ) -> Result<T, LedgerError> {
         match tokio::time::timeout(self.timeout, request).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(LedgerError::from_client(&self.url(), self.newest_slot(), error)),
+            Ok(Err(error)) => Err(LedgerError::from_client(&self.url(), self.newest_slot(), self.timeout, error)),
             Err(_) => Err(LedgerError::Timeout { url: self.url(), seconds: self.timeout.as_secs() }),
         }
     }
 
-    /// Reads once the node is where this client has been. What only reads can be asked again.
+    /// Reads once the node is where this client has been.
     pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         request: RpcRequest,
         params: &Value,
     ) -> Result<T, LedgerError> {
+        self.again(|| self.rpc.send(request, params.clone())).await
+    }
+
+    /// What only reads can be asked again, so often that a node that is behind or stumbles doesn't fail the caller.
+    pub(crate) async fn again<T, R>(&self, request: impl Fn() -> R) -> Result<T, LedgerError>
+    where
+        R: Future<Output = Result<T, ClientError>>,
+    {
         let (tries, pause) = BEHIND;
-        let mut unreached = 0;
+        let (mut unreached, mut unanswered) = (0, 0);
         for _ in 1..tries {
-            match self.bounded(self.rpc.send(request, params.clone())).await {
+            match self.bounded(request()).await {
                 Err(LedgerError::Behind { .. }) => {}
                 Err(LedgerError::Unreachable { .. }) if unreached < UNREACHED => unreached += 1,
+                Err(LedgerError::Timeout { .. }) if unanswered < UNANSWERED => unanswered += 1,
                 other => return other,
             }
             tokio::time::sleep(pause).await;
         }
-        self.bounded(self.rpc.send(request, params.clone())).await
+        self.bounded(request()).await
     }
 
     async fn program_accounts(&self, filters: Value) -> Result<(u64, Vec<(Key, Vec<u8>)>), LedgerError> {
@@ -349,7 +361,8 @@ impl Ledger {
     /// # Errors
     /// The node could not be read.
     pub async fn balance(&self, address: &Key) -> Result<u64, LedgerError> {
-        self.bounded(self.rpc.get_balance(&to_pubkey(address))).await
+        let key = to_pubkey(address);
+        self.again(|| self.rpc.get_balance(&key)).await
     }
 
     /// The current slot at commitment confirmed.
@@ -357,7 +370,7 @@ impl Ledger {
     /// # Errors
     /// The node could not be read.
     pub async fn slot(&self) -> Result<u64, LedgerError> {
-        self.bounded(self.rpc.get_slot_with_commitment(CommitmentConfig::confirmed())).await
+        self.again(|| self.rpc.get_slot_with_commitment(CommitmentConfig::confirmed())).await
     }
 
     /// A recent blockhash, and the block height up to which a transaction with it can be included.
@@ -365,7 +378,7 @@ impl Ledger {
     /// # Errors
     /// The node could not be read.
     pub async fn recent_blockhash(&self) -> Result<(Hash, u64), LedgerError> {
-        self.bounded(self.rpc.get_latest_blockhash_with_commitment(CommitmentConfig::confirmed())).await
+        self.again(|| self.rpc.get_latest_blockhash_with_commitment(CommitmentConfig::confirmed())).await
     }
 
     /// When the ledger says that a slot was, in seconds since 1970; none where it skipped the slot or forgot it.
@@ -373,7 +386,7 @@ impl Ledger {
     /// # Errors
     /// The node could not be read.
     pub async fn slot_time(&self, slot: u64) -> Result<Option<i64>, LedgerError> {
-        match self.bounded(self.rpc.get_block_time(slot)).await {
+        match self.again(|| self.rpc.get_block_time(slot)).await {
             Ok(time) => Ok(Some(time)),
             // The node's words for a slot that was skipped, is not there yet or was cleaned up.
             Err(LedgerError::Refused { .. }) => Ok(None),
@@ -413,28 +426,34 @@ mod tests {
         let ledger = Ledger::new("http://127.0.0.1:1", Pubkey::new_from_array([1; 32]));
         let error = ledger.snapshot().await.unwrap_err();
         assert_eq!(error.code(), "CW-RPC-UNREACHABLE", "{error:?}");
+        let cause = error.cause().to_lowercase();
+        assert!(cause.contains("refused") && !cause.contains(".."), "{cause}");
     }
 
     /// A node of which each connection gets one answer, cut off where it says so.
     async fn fake_node(answers: Vec<(&'static str, usize)>) -> (Ledger, tokio::task::JoinHandle<()>) {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let node = tokio::spawn(async move {
-            for (answer, missing) in answers {
+            for (said, missing) in answers {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                if answer.is_empty() {
-                    continue;
+                if !said.is_empty() {
+                    answer(&mut stream, said, missing).await;
                 }
-                let mut request = [0; 4_096];
-                assert!(stream.read(&mut request).await.unwrap() > 0);
-                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
-                let length = answer.len() + missing;
-                stream.write_all(format!("{head} {length}\r\n\r\n{answer}").as_bytes()).await.unwrap();
-                stream.shutdown().await.unwrap();
             }
         });
         (Ledger::new(&url, Pubkey::new_from_array([1; 32])), node)
+    }
+
+    /// Answers one request, with so many bytes less than it says.
+    async fn answer(stream: &mut tokio::net::TcpStream, said: &str, missing: usize) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut request = [0; 4_096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+        let length = said.len() + missing;
+        stream.write_all(format!("{head} {length}\r\n\r\n{said}").as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
     }
 
     const SLOT_7: &str = r#"{"jsonrpc":"2.0","id":0,"result":7}"#;
@@ -464,6 +483,22 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let ledger = Ledger::with_timeout(&url, Pubkey::new_from_array([1; 32]), Duration::from_millis(200));
         let error = ledger.snapshot().await.unwrap_err();
-        assert!(["CW-RPC-TIMEOUT", "CW-RPC-UNREACHABLE"].contains(&error.code().as_str()), "{error:?}");
+        assert_eq!(error.code(), "CW-RPC-TIMEOUT", "{error:?}");
+    }
+
+    /// Takes the first question and is silent, and answers from then on.
+    #[tokio::test]
+    async fn what_is_answered_too_late_is_asked_again() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let node = tokio::spawn(async move {
+            let silent = listener.accept().await.unwrap();
+            let (mut stream, _) = listener.accept().await.unwrap();
+            answer(&mut stream, SLOT_7, 0).await;
+            drop(silent);
+        });
+        let ledger = Ledger::with_timeout(&url, Pubkey::new_from_array([1; 32]), Duration::from_secs(1));
+        assert_eq!(ledger.slot().await.unwrap(), 7);
+        node.await.unwrap();
     }
 }

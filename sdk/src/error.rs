@@ -1,5 +1,7 @@
 //! Why reading the ledger failed.
 
+use std::time::Duration;
+
 use causeway_interface::accounts::DecodeError;
 use solana_client::client_error::{ClientError, ClientErrorKind};
 use solana_client::rpc_request::RpcError;
@@ -92,13 +94,15 @@ impl LedgerError {
     }
 
     /// Sorts a client error by what can be done about it.
-    pub(crate) fn from_client(url: &str, slot: u64, error: ClientError) -> Self {
+    pub(crate) fn from_client(url: &str, slot: u64, limit: Duration, error: ClientError) -> Self {
         let url = url.to_owned();
         match error.kind() {
             ClientErrorKind::Io(_) => Self::Unreachable { url, source: Box::new(error) },
             ClientErrorKind::Reqwest(e) if e.is_decode() && is_no_json(e) => {
                 Self::Malformed { url, message: e.to_string() }
             }
+            // The client beneath has the same limit, and may be first.
+            ClientErrorKind::Reqwest(e) if e.is_timeout() => Self::Timeout { url, seconds: limit.as_secs() },
             ClientErrorKind::Reqwest(e) if e.is_status() => Self::Refused { url, message: e.to_string() },
             ClientErrorKind::Reqwest(_) | ClientErrorKind::Middleware(_) => {
                 Self::Unreachable { url, source: Box::new(error) }
@@ -137,6 +141,12 @@ fn is_no_json(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(<dyn std::error::Error>::is::<serde_json::Error>)
 }
 
+/// What an error comes from in the end: what was above it says "error sending request" only.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let last = std::iter::successors(Some(error), |error| error.source()).last();
+    last.map_or_else(String::new, ToString::to_string)
+}
+
 impl Explain for LedgerError {
     fn code(&self) -> String {
         self.entry().code.into()
@@ -145,8 +155,8 @@ impl Explain for LedgerError {
     fn cause(&self) -> String {
         match self {
             Self::Undecodable { source, .. } => format!("{self}: {source}."),
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
+            Self::Unreachable { source, .. } => format!("{self}: {}.", innermost(source)),
+            Self::Timeout { .. }
             | Self::Refused { .. }
             | Self::Behind { .. }
             | Self::Malformed { .. }

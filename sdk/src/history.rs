@@ -121,13 +121,15 @@ impl Ledger {
         limit: usize,
     ) -> Result<Vec<RpcConfirmedTransactionStatusWithSignature>, LedgerError> {
         let parse = |text: String| Signature::from_str(&text).map_err(|_| self.malformed("a signature that is none"));
-        let config = GetConfirmedSignaturesForAddress2Config {
-            before: before.map(parse).transpose()?,
+        let before = before.map(parse).transpose()?;
+        // It has no Clone.
+        let config = || GetConfirmedSignaturesForAddress2Config {
+            before,
             until: None,
             limit: Some(limit),
             commitment: Some(CommitmentConfig::confirmed()),
         };
-        self.bounded(self.rpc().get_signatures_for_address_with_config(address, config)).await
+        self.again(|| self.rpc().get_signatures_for_address_with_config(address, config())).await
     }
 
     async fn entry(
@@ -166,10 +168,9 @@ impl Ledger {
             if look > 0 {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            let request = self
-                .rpc()
-                .send::<Option<EncodedConfirmedTransactionWithStatusMeta>>(RpcRequest::GetTransaction, params.clone());
-            if let Some(found) = self.bounded(request).await? {
+            let found: Option<EncodedConfirmedTransactionWithStatusMeta> =
+                self.read(RpcRequest::GetTransaction, &params).await?;
+            if let Some(found) = found {
                 return Ok(match found.transaction.meta.map(|meta| meta.log_messages) {
                     Some(OptionSerializer::Some(logs)) => Some(logs),
                     Some(OptionSerializer::None | OptionSerializer::Skip) | None => None,

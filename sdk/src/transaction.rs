@@ -65,12 +65,11 @@ impl Ledger {
             if look > 0 {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
-            let request = self
-                .rpc()
-                .send::<Option<EncodedConfirmedTransactionWithStatusMeta>>(RpcRequest::GetTransaction, params.clone());
-            if let Some(found) = self.bounded(request).await? {
+            let found: Option<EncodedConfirmedTransactionWithStatusMeta> =
+                self.read(RpcRequest::GetTransaction, &params).await?;
+            if let Some(found) = found {
                 let finalized =
-                    self.bounded(self.rpc().get_slot_with_commitment(CommitmentConfig::finalized())).await?;
+                    self.again(|| self.rpc().get_slot_with_commitment(CommitmentConfig::finalized())).await?;
                 let executed = executed(signature, &found).map_err(|what| self.malformed(what))?;
                 return Ok(Some(Executed { finalized: executed.slot <= finalized, ..executed }));
             }

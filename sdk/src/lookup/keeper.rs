@@ -230,7 +230,7 @@ impl LookupTables {
     /// The oldest slot whose hash the ledger keeps.
     async fn oldest(&self) -> Result<u64, LedgerError> {
         let ledger = self.sender.ledger();
-        let hashes = ledger.bounded(ledger.rpc().get_account_data(&SLOT_HASHES)).await?;
+        let hashes = ledger.again(|| ledger.rpc().get_account_data(&SLOT_HASHES)).await?;
         oldest_slot(&hashes).ok_or_else(|| LedgerError::Malformed {
             url: ledger.url(),
             message: format!("{} bytes that are not the hashes of slots", hashes.len()),
@@ -243,7 +243,7 @@ impl LookupTables {
     /// The ledger could not be read.
     pub async fn rent(&self, addresses: usize) -> Result<u64, LedgerError> {
         let ledger = self.sender.ledger();
-        ledger.bounded(ledger.rpc().get_minimum_balance_for_rent_exemption(account_bytes(addresses))).await
+        ledger.again(|| ledger.rpc().get_minimum_balance_for_rent_exemption(account_bytes(addresses))).await
     }
 
     async fn carry_out(&mut self, actions: Vec<Action>) -> Result<(), LookupError> {
@@ -296,7 +296,7 @@ impl LookupTables {
             if look > 0 {
                 tokio::time::sleep(every).await;
             }
-            newest = ledger.bounded(ledger.rpc().get_slot_with_commitment(CommitmentConfig::finalized())).await?;
+            newest = ledger.again(|| ledger.rpc().get_slot_with_commitment(CommitmentConfig::finalized())).await?;
             let unused = |slot: &u64| !self.memory.tables().contains(&derive_lookup_table_address(&key, *slot).0);
             let Some(slot) = (newest.saturating_sub(SLOTS_TRIED)..=newest).rev().find(unused) else { continue };
             let (create, table) = create_lookup_table(key, key, slot);

@@ -65,8 +65,7 @@ impl Blockhashes {
             return Ok((hash, height));
         }
         let ledger = sender.ledger();
-        let request = ledger.rpc().get_latest_blockhash_with_commitment(CommitmentConfig::confirmed());
-        let (hash, height) = ledger.bounded(request).await?;
+        let (hash, height) = ledger.recent_blockhash().await?;
         *current = Some((Instant::now(), hash, height));
         Ok((hash, height))
     }
