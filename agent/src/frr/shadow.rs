@@ -17,9 +17,9 @@ use std::{
     collections::BTreeSet,
     ffi::OsStr,
     fs::{self, File, TryLockError},
-    io::ErrorKind,
+    io::{self, ErrorKind},
     iter,
-    os::unix::fs::{MetadataExt, chown},
+    os::unix::fs::{FileExt, MetadataExt, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -71,6 +71,8 @@ const SOCKETS: &str = "--vty_socket";
 const FOLDER: &str = "causeway-frr-";
 /// Where FRR keeps a folder per process, by its name and number, and leaves it.
 const CRASH_LOGS: &str = "/var/tmp/frr";
+/// Most of a daemon's words that are read, in bytes; more than an error takes.
+const MAX_LOG_BYTES: usize = 4096;
 /// Number of a daemon in a process namespace of its own, after the one that times it.
 const ITS_NUMBER: u32 = 2;
 /// Owned by the user that FRR's daemons run as.
@@ -92,11 +94,18 @@ pub struct ShadowOptions {
 /// A running shadow. Dropped, it ends and leaves nothing. It is for the thread that started it, and ends with that.
 pub struct Shadow {
     folder: PathBuf,
-    children: Vec<(&'static str, Child)>,
+    daemons: Vec<Daemon>,
     vtysh: Vtysh,
     baseline: Tree,
     /// Held for as long as it lives.
     _turn: File,
+}
+
+struct Daemon {
+    name: &'static str,
+    child: Child,
+    /// What it says of itself. Never opened again by its name, which leads where FRR's user likes.
+    log: File,
 }
 
 impl Shadow {
@@ -113,16 +122,21 @@ impl Shadow {
             DriverError::Unreachable(format!("no FRR can be started to check the configuration: {what}: {error}"))
         };
         let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).map_err(|e| failed(&folder.display().to_string(), &e))?;
+        fs::create_dir(&folder).map_err(|e| failed(&folder.display().to_string(), &e))?;
         let vtysh = Vtysh::new(&options.vtysh, Instance::Folder(folder.clone()));
-        let mut shadow = Self { folder, children: Vec::new(), vtysh, baseline: Tree::default(), _turn: turn };
+        let mut shadow = Self { folder, daemons: Vec::new(), vtysh, baseline: Tree::default(), _turn: turn };
+        let routes = texts.iter().any(|text| scope::needed_daemons(text).contains(STATIC));
+        let wanted = DAEMONS.into_iter().filter(|daemon| routes || *daemon != STATIC);
+        let there = wanted.filter(|daemon| options.daemons.join(daemon).exists());
+        // From the next step on the folder is FRR's, and a name in it may be a link to anywhere.
+        let logs: Vec<(&'static str, File)> = there
+            .map(|daemon| Ok((daemon, shadow.log(daemon).map_err(|e| failed(daemon, &e))?)))
+            .collect::<Result<_, DriverError>>()?;
         let frr = fs::metadata(FRR_FOLDER).map_err(|e| failed(FRR_FOLDER, &e))?;
         chown(&shadow.folder, Some(frr.uid()), Some(frr.gid())).map_err(|e| failed("its folder", &e))?;
-        let routes = texts.iter().any(|text| scope::needed_daemons(text).contains(STATIC));
-        let wanted = DAEMONS.iter().filter(|daemon| routes || **daemon != STATIC);
-        for daemon in wanted.filter(|daemon| options.daemons.join(daemon).exists()) {
-            let child = shadow.daemon(&options.daemons, daemon).map_err(|e| failed(daemon, &e))?;
-            shadow.children.push((daemon, child));
+        for (name, log) in logs {
+            let child = shadow.daemon(&options.daemons, name, &log).map_err(|e| failed(name, &e))?;
+            shadow.daemons.push(Daemon { name, child, log });
         }
         shadow.wait(&failed)?;
         shadow.baseline = shadow.first_words()?;
@@ -145,12 +159,16 @@ impl Shadow {
     /// What all of them run. One that is missing is an error: what it runs would seem not to be wanted.
     fn all_say(&self) -> Result<Tree, DriverError> {
         let running = self.vtysh.running()?;
-        Vtysh::require(&running, &self.children.iter().map(|(name, _)| *name).collect())?;
+        Vtysh::require(&running, &self.daemons.iter().map(|daemon| daemon.name).collect())?;
         Ok(running.tree)
     }
 
-    fn daemon(&self, daemons: &Path, name: &str) -> std::io::Result<Child> {
-        let log = fs::File::create(self.folder.join(format!("{name}.log")))?;
+    fn log(&self, name: &str) -> io::Result<File> {
+        let path = self.folder.join(format!("{name}.log"));
+        File::options().read(true).write(true).create_new(true).open(path)
+    }
+
+    fn daemon(&self, daemons: &Path, name: &str, log: &File) -> io::Result<Child> {
         let mut command = Command::new("setpriv");
         // A daemon gives up root, and by that the wish to die with its parent; who times it keeps both.
         command.args(["--pdeathsig", "KILL", "--", "unshare", "--net", "--pid", "--fork", "--kill-child", "--"]);
@@ -160,7 +178,7 @@ impl Shadow {
         if name == "bfdd" {
             command.arg("--bfdctl").arg(self.folder.join("bfdd.sock"));
         }
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).spawn()
     }
 
     fn pid_file(&self, name: &str) -> PathBuf {
@@ -170,14 +188,12 @@ impl Shadow {
     fn wait(&mut self, failed: &dyn Fn(&str, &dyn std::fmt::Display) -> DriverError) -> Result<(), DriverError> {
         let deadline = Instant::now() + UP_WITHIN;
         loop {
+            let ended = self.daemons.iter_mut().any(|daemon| !matches!(daemon.child.try_wait(), Ok(None)));
             let folder = &self.folder;
-            let missing =
-                self.children.iter().map(|(name, _)| *name).find(|name| !folder.join(format!("{name}.vty")).exists());
-            let Some(name) = missing else { return Ok(()) };
-            let ended = self.children.iter_mut().any(|(_, child)| !matches!(child.try_wait(), Ok(None)));
+            let missing = self.daemons.iter().find(|daemon| !folder.join(format!("{}.vty", daemon.name)).exists());
+            let Some(daemon) = missing else { return Ok(()) };
             if ended || Instant::now() > deadline {
-                let log = fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default();
-                return Err(failed(name, &run::quoted(&log)));
+                return Err(failed(daemon.name, &run::quoted(&daemon.words())));
             }
             thread::sleep(LOOK_EVERY);
         }
@@ -247,9 +263,18 @@ impl Shadow {
     }
 }
 
+impl Daemon {
+    fn words(&self) -> String {
+        let mut room = vec![0; MAX_LOG_BYTES];
+        let read = self.log.read_at(&mut room, 0).unwrap_or(0);
+        room.truncate(read);
+        String::from_utf8_lossy(&room).into_owned()
+    }
+}
+
 impl Drop for Shadow {
     fn drop(&mut self) {
-        for (name, child) in &mut self.children {
+        for Daemon { name, child, .. } in &mut self.daemons {
             run::kill(child);
             let _ = fs::remove_dir_all(Path::new(CRASH_LOGS).join(format!("{name}.{ITS_NUMBER}")));
         }

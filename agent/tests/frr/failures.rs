@@ -17,6 +17,9 @@ use crate::{
     lab::{Router, eventually, join, pair, text},
 };
 
+/// The limit of a question, and as much again for a machine that is busy with other tests.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+
 fn unreachable(result: Result<(), DriverError>) -> String {
     match result {
         Err(DriverError::Unreachable(words)) => words,
@@ -124,6 +127,59 @@ async fn a_daemon_that_hangs_holds_nobody_up_for_long_and_nothing_changes() {
     a.signal("isisd", "CONT");
     assert_eq!(a.running(), before);
     applied(&driver, &text(1, 5000)).await;
+}
+
+#[tokio::test]
+async fn however_many_questions_a_daemon_that_hangs_is_asked_each_ends_and_nobody_holds_the_lock_for_ever() {
+    let (a, _b) = pair();
+    let driver = std::sync::Arc::new(a.driver());
+    applied(&*driver, &text(1, 4000)).await;
+    let before = a.running();
+    driver.load_candidate(&text(1, 5000)).await.unwrap();
+    driver.commit(Duration::from_secs(3)).await.unwrap();
+    a.signal("isisd", "STOP");
+    // More than its socket has room for.
+    let questions: Vec<_> = (0..12)
+        .map(|_| {
+            let driver = driver.clone();
+            tokio::spawn(async move { driver.adjacencies().await.map(drop) })
+        })
+        .collect();
+    for question in questions {
+        let answer = tokio::time::timeout(ANSWERED_WITHIN, question).await.expect("the question has no end");
+        unreachable(answer.unwrap());
+    }
+    // The time of the commit is over, and its watchdog tries; in between it lets others act.
+    let acting = fs::File::open(a.state.path().join("r.frr.json.acting")).unwrap();
+    eventually("the lock is free", || acting.try_lock().is_ok());
+    acting.unlock().unwrap();
+    a.signal("isisd", "CONT");
+    eventually("the way back", || a.watchdogs().is_empty());
+    assert_eq!(a.running(), before);
+    driver.adjacencies().await.unwrap();
+}
+
+/// A zebra that ends at once, and leaves a link to somebody else's file in place of what it said.
+fn zebra_that_links_to(secret: &std::path::Path) -> String {
+    format!(
+        "#!/bin/sh\nbefore=\nfor word in \"$@\"; do\n  [ \"$before\" = --vty_socket ] && ln -sf {} \"$word/zebra.log\"\n  \
+         before=$word\ndone\necho 'its own words' >&2\nexit 1\n",
+        secret.display()
+    )
+}
+
+#[tokio::test]
+async fn a_link_that_a_checks_daemon_leaves_in_place_of_its_log_is_not_read() {
+    let a = Router::new("s", &crate::lab::ALL);
+    let folder = tempfile::Builder::new().prefix("cw").tempdir_in("/run").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (secret, zebra) = (folder.path().join("secret"), folder.path().join("zebra"));
+    fs::write(&secret, "nobody's business").unwrap();
+    fs::write(&zebra, zebra_that_links_to(&secret)).unwrap();
+    fs::set_permissions(&zebra, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = causeway_agent::frr::FrrOptions { daemons: folder.path().to_owned(), ..a.options() };
+    let words = unreachable(FrrDriver::open(&options, NoProber).unwrap().load_candidate(&text(1, 4000)).await);
+    assert!(words.contains("its own words") && !words.contains("nobody's business"), "{words}");
 }
 
 /// A `vtysh` that is real FRR's, but for the device's own instance it fails at a line: the lines before it run.
