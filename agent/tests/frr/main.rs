@@ -13,6 +13,7 @@ mod lab;
 mod left;
 mod passage;
 mod speed;
+mod unit;
 mod what_runs;
 
 use std::time::Duration;
