@@ -69,6 +69,18 @@ impl Candidate {
     }
 }
 
+/// What came of going back.
+#[derive(Debug)]
+#[must_use]
+pub enum WentBack {
+    /// Nothing, or not yet: no such commit is open, or it was given more time.
+    NotDue,
+    /// The device runs what it ran before, and the file says so.
+    Done,
+    /// The device runs what it ran before, and the file can't be written: it still says that the commit is open.
+    Unwritten(DriverError),
+}
+
 impl Device {
     /// At a `vtysh`, on a kernel, with a file.
     pub fn new(vtysh: Vtysh, kernel: Kernel, memory: &Path) -> Self {
@@ -185,8 +197,9 @@ impl Device {
     /// [`DriverError::State`]: nothing awaits confirmation, or its time is over.
     pub fn confirm(&self) -> Result<(), DriverError> {
         let gone = || DriverError::State("no commit awaits confirmation, or its time is over".to_owned());
-        let now = BootTime::now()?;
         let named = self.memory.change(|memory| {
+            // Under the lock: whoever goes back decides by the same clock after it or before it.
+            let now = BootTime::now()?;
             let pending = memory.pending.take().filter(|p| !p.reverting && !p.is_overdue(&now)).ok_or_else(gone)?;
             memory.owned = pending.owned_after;
             memory.made.extend(pending.links.iter().filter_map(links::LinkChange::made).map(str::to_owned));
@@ -221,49 +234,65 @@ impl Device {
     }
 
     /// The same as [`Device::go_back`], where the time of this commit is over by now or somebody has begun: it may have been
-    /// given more time since the watchdog last looked. Says whether it went.
+    /// given more time since the watchdog last looked.
     ///
     /// # Errors
     /// As of [`Device::go_back`].
-    pub fn go_back_if_due(&self, commit: u64) -> Result<bool, DriverError> {
-        let due = self.memory.change(|memory| {
-            let now = BootTime::now()?;
-            let pending = memory.pending.as_mut().filter(|pending| pending.id == commit);
-            let due = pending.filter(|pending| pending.reverting || pending.is_overdue(&now));
-            Ok(due.map(|pending| pending.reverting = true).is_some())
-        })?;
-        if due {
-            self.finish_going_back(commit)?;
-        }
-        Ok(due)
+    pub fn go_back_if_due(&self, commit: u64) -> Result<WentBack, DriverError> {
+        self.go_back_where(|pending, now| pending.id == commit && (pending.reverting || pending.is_overdue(now)))
     }
 
-    /// Returns to what ran before a pending commit; says whether there was one. After this is begun it can't be confirmed.
+    /// Returns to what ran before a pending commit. After this is begun it can't be confirmed.
     ///
     /// # Errors
-    /// FRR does not answer or refuses the way back; the commit stays pending, to be tried again.
-    pub fn go_back(&self) -> Result<bool, DriverError> {
+    /// FRR does not answer or refuses the way back; the commit stays pending, to be tried again. Or it can't be written
+    /// down that it can't be confirmed any more, and its time is not over yet.
+    pub fn go_back(&self) -> Result<WentBack, DriverError> {
+        self.go_back_where(|_, _| true)
+    }
+
+    fn go_back_where(&self, due: impl Fn(&Pending, &BootTime) -> bool) -> Result<WentBack, DriverError> {
+        let mut overdue = None;
         let marked = self.memory.change(|memory| {
-            Ok(memory.pending.as_mut().map(|pending| {
+            let now = BootTime::now()?;
+            Ok(memory.pending.as_mut().filter(|pending| due(pending, &now)).map(|pending| {
+                overdue = pending.is_overdue(&now).then_some(pending.id);
                 pending.reverting = true;
                 pending.id
             }))
-        })?;
-        if let Some(commit) = marked {
-            self.finish_going_back(commit)?;
-        }
-        Ok(marked.is_some())
+        });
+        let commit = match (marked, overdue) {
+            (Ok(marked), _) => marked,
+            // A commit whose time is over can be neither confirmed nor given more time, whatever the file says: a full disk
+            // keeps nobody from going back.
+            (Err(error), Some(commit)) => {
+                tracing::warn!(%error, commit, "a commit is taken back without a word in the file");
+                Some(commit)
+            }
+            (Err(error), None) => return Err(error),
+        };
+        commit.map_or(Ok(WentBack::NotDue), |commit| self.finish_going_back(commit))
     }
 
     /// The way back itself. Agent and watchdog may both be on it: whoever is second leaves as soon as the first has done it, and
     /// never touches the commit that may have come after.
-    fn finish_going_back(&self, commit: u64) -> Result<(), DriverError> {
-        let Some(held) = self.memory.lock_while_pending("acting", ACTING_WITHIN, commit)? else { return Ok(()) };
+    fn finish_going_back(&self, commit: u64) -> Result<WentBack, DriverError> {
+        let Some(held) = self.memory.lock_while_pending("acting", ACTING_WITHIN, commit)? else {
+            return Ok(WentBack::Done);
+        };
         let memory = self.memory.read()?;
         let owned = memory.ours();
-        let Some(pending) = memory.pending.filter(|pending| pending.id == commit) else { return Ok(()) };
+        let Some(pending) = memory.pending.filter(|pending| pending.id == commit) else { return Ok(WentBack::Done) };
         converge(&self.vtysh, None, &Goal { target: &pending.back, owned: &owned }, Manner::Insistent, Some(&held))?;
         self.kernel.undo(&pending.links)?;
+        Ok(self.forget(commit).map_or_else(WentBack::Unwritten, |()| WentBack::Done))
+    }
+
+    /// Takes a commit that the device has gone back from out of the file.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn forget(&self, commit: u64) -> Result<(), DriverError> {
         self.memory.change(|memory| {
             memory.pending = memory.pending.take().filter(|now| now.id != commit);
             Ok(())
@@ -364,10 +393,10 @@ mod tests {
         assert!(!second.is_finished(), "it waits while the first is on its way");
         pending(Some(commit(2, false))).unwrap();
         let began = Instant::now();
-        assert!(second.join().unwrap().unwrap());
+        assert!(matches!(second.join().unwrap().unwrap(), WentBack::Done));
         assert!(began.elapsed() < Duration::from_secs(5), "the next commit waits for it: {:?}", began.elapsed());
         drop(acting);
-        assert!(!device.go_back_if_due(1).unwrap());
+        assert!(matches!(device.go_back_if_due(1).unwrap(), WentBack::NotDue));
         assert_eq!(device.memory.read().unwrap().pending, Some(commit(2, false)));
     }
 }

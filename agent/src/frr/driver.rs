@@ -12,7 +12,7 @@ use std::{
 use similar::TextDiff;
 
 use super::{
-    device::{Candidate, Device},
+    device::{Candidate, Device, WentBack},
     engine::{self, Goal},
     links::{self, Kernel},
     observe, scope,
@@ -269,7 +269,11 @@ impl<P: Prober> Driver for FrrDriver<P> {
     }
 
     async fn revert(&self) -> Result<(), DriverError> {
-        self.blocking(|inner| inner.device.go_back().map(drop)).await
+        self.blocking(|inner| match inner.device.go_back()? {
+            WentBack::NotDue | WentBack::Done => Ok(()),
+            WentBack::Unwritten(error) => Err(error),
+        })
+        .await
     }
 
     fn can_extend(&self) -> bool {

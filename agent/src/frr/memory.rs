@@ -210,7 +210,14 @@ impl MemoryFile {
         path.push(".");
         path.push(name);
         let path = PathBuf::from(path);
-        match File::options().create(true).truncate(false).write(true).read(true).open(&path) {
+        // Read only, where it is there: a disk that can't be written any more must not keep anybody from going back.
+        let opened = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                File::options().create(true).truncate(false).write(true).read(true).open(&path)
+            }
+            opened => opened,
+        };
+        match opened {
             Ok(file) => Ok(Lock { path, file, deadline: Instant::now() + within }),
             Err(error) => Err(not_locked(&path, &error)),
         }

@@ -15,7 +15,7 @@ use std::{
 use clap::Parser;
 
 use super::{
-    device::Device,
+    device::{Device, WentBack},
     links::Kernel,
     memory::{BootTime, MemoryFile},
     run,
@@ -157,8 +157,12 @@ pub fn watch(options: &WatchdogOptions) -> Result<(), DriverError> {
         }
         tracing::warn!(commit = options.commit, "a commit is taken back");
         match device.go_back_if_due(options.commit) {
-            Ok(true) => tracing::warn!(commit = options.commit, "the device runs what it ran before"),
-            Ok(false) => tracing::warn!(commit = options.commit, "not yet: it was given more time"),
+            Ok(WentBack::Done) => tracing::warn!(commit = options.commit, "the device runs what it ran before"),
+            Ok(WentBack::NotDue) => tracing::warn!(commit = options.commit, "not yet: it was given more time"),
+            Ok(WentBack::Unwritten(error)) => {
+                tracing::error!(%error, "the device runs what it ran before, and that can not be written down");
+                return write_down(&device, options.commit);
+            }
             Err(error) => {
                 tracing::error!(%error, "the way back failed; trying again");
                 thread::sleep(RETRY_EVERY);
@@ -166,6 +170,20 @@ pub fn watch(options: &WatchdogOptions) -> Result<(), DriverError> {
         }
     }
     Err(DriverError::State("the way back failed too often; the agent's next start takes it up".to_owned()))
+}
+
+/// Until the file has no such commit any more. Nothing else is done: whoever makes room on the disk may be at work on the device
+/// too.
+fn write_down(device: &Device, commit: u64) -> Result<(), DriverError> {
+    let mut written = device.forget(commit);
+    for _ in 1..MAX_TRIES {
+        if written.is_ok() {
+            break;
+        }
+        thread::sleep(RETRY_EVERY);
+        written = device.forget(commit);
+    }
+    written
 }
 
 /// Until the commit is over or overdue.

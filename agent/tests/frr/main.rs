@@ -7,6 +7,7 @@ mod apply;
 mod asked;
 mod bad_bundle;
 mod crowd;
+mod disk;
 mod failures;
 mod killed;
 mod lab;
