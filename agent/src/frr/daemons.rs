@@ -31,6 +31,10 @@ pub fn running(folder: &Path, limit: Duration) -> Result<Option<Running>, Driver
             Ok(talk) => talks.push((daemon, talk)),
             // It was killed, and left its socket; or ends just now.
             Err(error) if gone(&error) => {}
+            // `vtysh` would hang with it.
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(DriverError::Unreachable(format!("{}: {error}", socket.display())));
+            }
             Err(_) => return Ok(None),
         }
     }

@@ -7,9 +7,15 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::AsRawFd, unix::net::UnixStream},
     path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    sys::socket::{self, AddressFamily, SockFlag, SockType, UnixAddr},
 };
 
 use crate::driver::DriverError;
@@ -18,6 +24,8 @@ use crate::driver::DriverError;
 const MAX_ANSWER_BYTES: usize = 128 << 20;
 /// Octets that are read at once.
 const AT_ONCE: usize = 64 << 10;
+/// How often a daemon is tried that has no room for another connection.
+const CONNECT_EVERY: Duration = Duration::from_millis(10);
 /// Status of a command that had nothing to show, as for sessions of a router that has no BGP. One that was done has 0, one that
 /// is refused or not known a higher one.
 const WITH_WARNING: u8 = 1;
@@ -49,17 +57,17 @@ impl Talk {
     /// Gives commands, all at once.
     ///
     /// # Errors
-    /// Of the socket: `NotFound` where there is none, `ConnectionRefused` where nobody listens any more.
+    /// Of the socket: `NotFound` where there is none, `ConnectionRefused` where nobody listens any more, `TimedOut` where the
+    /// daemon hangs.
     pub fn begin(socket: &Path, commands: &[&str], limit: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + limit;
-        let mut stream = UnixStream::connect(socket)?;
-        stream.set_write_timeout(Some(limit))?;
+        let mut stream = connect(socket, deadline)?;
         let mut words = Vec::new();
         for command in commands {
             words.extend_from_slice(command.as_bytes());
             words.push(0);
         }
-        stream.write_all(&words)?;
+        give(&mut stream, &words, deadline)?;
         let commands = commands.iter().map(|command| (*command).to_owned()).collect();
         Ok(Self { socket: socket.to_owned(), commands, stream, deadline })
     }
@@ -109,6 +117,46 @@ fn unreachable(socket: &Path, why: &dyn std::fmt::Display) -> DriverError {
     DriverError::Unreachable(format!("{}: {why}", socket.display()))
 }
 
+/// A connection. A daemon that hangs takes none; once as many wait for it as its socket has room for, the kernel would let the
+/// next one wait for ever.
+fn connect(path: &Path, deadline: Instant) -> io::Result<UnixStream> {
+    let address = UnixAddr::new(path)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let stream = UnixStream::from(socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)?);
+    loop {
+        match socket::connect(stream.as_raw_fd(), &address) {
+            Ok(()) => break,
+            Err(Errno::EAGAIN) => {
+                let left = time_left(deadline)?;
+                thread::sleep(left.min(CONNECT_EVERY));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+fn give(stream: &mut UnixStream, mut words: &[u8], deadline: Instant) -> io::Result<()> {
+    while !words.is_empty() {
+        stream.set_write_timeout(Some(time_left(deadline)?))?;
+        match stream.write(words) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => words = words.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Until the deadline; an error once it has passed.
+fn time_left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
 /// The next answer and its status. What was read beyond it stays in `read`.
 fn next_answer(stream: &mut UnixStream, read: &mut Vec<u8>, deadline: Instant) -> io::Result<(Vec<u8>, u8)> {
     let mut room = vec![0; AT_ONCE];
@@ -124,11 +172,7 @@ fn next_answer(stream: &mut UnixStream, read: &mut Vec<u8>, deadline: Instant) -
         if read.len() > MAX_ANSWER_BYTES {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the answer is too long"));
         }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        stream.set_read_timeout(Some(left))?;
+        stream.set_read_timeout(Some(time_left(deadline)?))?;
         match stream.read(&mut room) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(count) => read.extend_from_slice(room.get(..count).unwrap_or_default()),
@@ -178,6 +222,23 @@ mod tests {
     fn answer(pieces: &'static [&'static [u8]]) -> Result<Option<String>, DriverError> {
         let folder = fake_daemon(pieces);
         ask(&folder.path().join("d.vty"), "show x", Duration::from_millis(300))
+    }
+
+    #[test]
+    fn a_daemon_that_hangs_holds_nobody_up_beyond_the_limit_however_many_ask() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.vty");
+        let listener = UnixListener::bind(&path).unwrap();
+        // Room for as many as a daemon of FRR has.
+        socket::listen(&listener, socket::Backlog::new(5).unwrap()).unwrap();
+        let limit = Duration::from_millis(200);
+        for _ in 0..12 {
+            let began = Instant::now();
+            assert!(matches!(ask(&path, "show x", limit), Err(DriverError::Unreachable(_))));
+            assert!(began.elapsed() < 10 * limit, "{:?}", began.elapsed());
+        }
+        drop(listener);
+        assert!(matches!(ask(&path, "show x", limit), Err(DriverError::Unreachable(_))), "nobody listens");
     }
 
     #[test]
