@@ -27,4 +27,4 @@ pub use crate::probing::{NoProber, Prober};
 pub use args::EosArgs;
 pub use config::{EosConfig, EosConfigError, Timeouts};
 pub use driver::EosDriver;
-pub use text::again;
+pub use text::{again, full_name, unfit};

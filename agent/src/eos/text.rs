@@ -74,7 +74,8 @@ pub fn lines(text: &str) -> Result<Vec<Line>, DriverError> {
     Ok(lines)
 }
 
-fn unfit(command: &str) -> Option<&'static str> {
+/// Why a line is never entered; nothing for one that the switch is to judge.
+pub fn unfit(command: &str) -> Option<&'static str> {
     if command.len() > MAX_LINE_BYTES {
         return Some("longer than any line of a configuration");
     }

@@ -1,18 +1,24 @@
 //! An operator's own lines (NTP, DNS, ACLs), added at the end of every device's text without touching code.
 //!
 //! `DIR/frr/*.conf` and `DIR/eos/*.conf`, read once at start in the order of their names. They are strict templates
-//! over `device` (`code`, `router_id`), so that a line can name the device. What they say is the operator's
-//! responsibility; that they say only printable lines, and none that opens or undoes a section which Causeway manages, is
-//! checked. A router's command line takes the beginning of a word for the word, as `rou is 1` for `router isis 1`, so every
+//! over `device` (`code`, `router_id`), so that a line can name the device. `router_id` is the address of the VPNv4
+//! loopback, which a device keeps when it is taken out of routing; one that was never provisioned has none, and then a
+//! snippet that asks for it is left out. Each snippet is filled in when it is read, for a device of each kind, so that what
+//! can't be used is an error of the start and not of every device.
+//!
+//! What they say is the operator's responsibility; that they say only printable lines, and none that opens or undoes a
+//! section which Causeway manages or that a switch's agent would never enter, is checked. A router's command line takes the
+//! beginning of a word for the word, as `rou is 1` for `router isis 1`, so every
 //! beginning is refused, also one that the router would call ambiguous.
 
 use std::{fs, io, path::Path};
 
-use causeway_interface::Platform;
-use minijinja::{Environment, context};
+use causeway_agent::eos;
+use causeway_interface::{InterfaceKind, Ip4, LoopbackType, Platform};
+use minijinja::{Environment, ErrorKind, context};
 
 use super::strict;
-use crate::plan::DevicePlan;
+use crate::plan::{DevicePlan, InterfacePlan};
 
 /// Largest snippet: far beyond any list of servers, far below a mistake such as a disk image.
 const MAX_SNIPPET_BYTES: u64 = 256 * 1024;
@@ -27,6 +33,10 @@ const OUR_LISTS: &str = "CAUSEWAY-";
 const UNDOING: [&str; 2] = ["no", "default"];
 /// What leaves the configuration.
 const LEAVING: &str = "end";
+/// What a template asks for the VPNv4 loopback's address by.
+const ROUTER_ID: &str = "device.router_id";
+/// Devices that snippets are tried on: one that was provisioned, and one that was not.
+const SAMPLES: [(&str, Option<Ip4>); 2] = [("sample", Some(Ip4([192, 0, 2, 1]))), ("sample", None)];
 
 /// What goes wrong with snippets.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +66,9 @@ pub enum SiteError {
         source: minijinja::Error,
     },
     /// A line that may not be there.
-    #[error("site snippet {path}: the line {line:?} opens a managed section or has control characters")]
+    #[error(
+        "site snippet {path}: the line {line:?} opens a managed section, leaves the configuration or has control characters"
+    )]
     Line {
         /// Which file.
         path: String,
@@ -83,6 +95,8 @@ impl Default for Site {
 struct Snippet {
     family: Platform,
     path: String,
+    /// It names the device by its VPNv4 loopback.
+    asks_router_id: bool,
 }
 
 impl Site {
@@ -95,7 +109,8 @@ impl Site {
     /// Reads a folder. A family's folder that isn't there has no snippets.
     ///
     /// # Errors
-    /// The folder isn't there, a file can't be read or is too large, or it is no template.
+    /// The folder isn't there, a file can't be read or is too large, is no template, asks for what isn't there, or says a line
+    /// that may not be there.
     pub fn read(dir: &Path) -> Result<Self, SiteError> {
         let read = |path: &Path, source| SiteError::Read { path: path.display().to_string(), source };
         fs::metadata(dir).map_err(|e| read(dir, e))?;
@@ -125,7 +140,14 @@ impl Site {
                 site.templates
                     .add_template_owned(path.clone(), template)
                     .map_err(|source| SiteError::Template { path: path.clone(), source })?;
-                site.snippets.push(Snippet { family: *family, path });
+                let asks_router_id = site
+                    .templates
+                    .get_template(&path)
+                    .is_ok_and(|template| template.undeclared_variables(true).contains(ROUTER_ID));
+                site.snippets.push(Snippet { family: *family, path, asks_router_id });
+            }
+            for (code, router_id) in SAMPLES {
+                site.lines_for(*family, code, router_id)?;
             }
         }
         Ok(site)
@@ -136,17 +158,31 @@ impl Site {
     /// # Errors
     /// A template that is wrong, or a line that may not be there.
     pub fn lines(&self, family: Platform, plan: &DevicePlan) -> Result<Vec<String>, SiteError> {
+        self.lines_for(family, plan.code.as_str(), router_id(plan))
+    }
+
+    fn lines_for(&self, family: Platform, code: &str, router_id: Option<Ip4>) -> Result<Vec<String>, SiteError> {
+        // Not a value that says none: a template that asks for what isn't there is to fail, and not to say so to a router.
+        let device = match router_id {
+            Some(address) => context! { code => code, router_id => address.to_string() },
+            None => context! { code => code },
+        };
         let mut lines = Vec::new();
         for snippet in self.snippets.iter().filter(|s| s.family == family) {
-            let router_id = plan.routing.as_ref().map(|r| r.router_id.to_string());
-            let device = context! { code => plan.code.to_string(), router_id => router_id };
             let text = self
                 .templates
                 .get_template(&snippet.path)
-                .and_then(|template| template.render(context! { device => device }))
-                .map_err(|source| SiteError::Template { path: snippet.path.clone(), source })?;
+                .and_then(|template| template.render(context! { device => device.clone() }));
+            let text = match text {
+                Err(error)
+                    if router_id.is_none() && snippet.asks_router_id && error.kind() == ErrorKind::UndefinedError =>
+                {
+                    continue;
+                }
+                filled => filled.map_err(|source| SiteError::Template { path: snippet.path.clone(), source })?,
+            };
             for line in text.lines().map(str::trim_end).filter(|l| !l.is_empty()) {
-                if !may_be_there(line) {
+                if !may_be_there(family, line) {
                     return Err(SiteError::Line { path: snippet.path.clone(), line: line.to_string() });
                 }
                 lines.push(line.to_string());
@@ -156,7 +192,13 @@ impl Site {
     }
 }
 
-fn may_be_there(line: &str) -> bool {
+/// The address of the VPNv4 loopback, also of a device without routing.
+fn router_id(plan: &DevicePlan) -> Option<Ip4> {
+    let routing = |i: &&InterfacePlan| i.kind == InterfaceKind::Loopback && i.loopback == LoopbackType::Vpnv4;
+    plan.interfaces.iter().find(routing)?.address.map(|address| address.addr)
+}
+
+fn may_be_there(family: Platform, line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     let undone = words.split_first().filter(|(first, _)| UNDOING.iter().any(|word| means(first, word)));
     let said = undone.map_or(words.as_slice(), |(_, rest)| rest);
@@ -164,7 +206,12 @@ fn may_be_there(line: &str) -> bool {
         |opener: &[&str]| said.len() >= opener.len() && said.iter().zip(opener).all(|(said, word)| means(said, word));
     let our_list = opens(&LIST) && said.iter().skip(LIST.len()).any(|name| name.starts_with(OUR_LISTS));
     let leaves = words.len() == 1 && words.first().is_some_and(|word| means(word, LEAVING));
-    !(leaves || our_list || MANAGED.iter().any(|opener| opens(opener)) || line.chars().any(char::is_control))
+    // What its agent would refuse to enter, and the device's whole text with it.
+    let unfit = match family {
+        Platform::Eos => !line.trim_start().starts_with('!') && eos::unfit(line.trim()).is_some(),
+        Platform::Frr => false,
+    };
+    !(leaves || unfit || our_list || MANAGED.iter().any(|opener| opens(opener)) || line.chars().any(char::is_control))
 }
 
 /// Whether a command line may take what was said for a word. FRR heeds capitals, EOS does not.
