@@ -18,7 +18,7 @@ use crate::{
     backbone::Backbone,
     plan::{PlanError, Planner, Source},
     prepare::{self, Index, Made, Outcome},
-    render::{Renderer, network_key},
+    render::{Family, Renderer, network_key},
     topology::{Circuit, Fault, Node, interfaces_fault, is_configured, is_routing, link_fault, loopback},
 };
 
@@ -65,7 +65,7 @@ pub fn prepare(
     renderer: &Renderer,
 ) -> Option<Change> {
     let records = decode(served, announced)?;
-    let overlay = Overlay { served, records: &records };
+    let overlay = Overlay { served, records: &records, family: renderer.family() };
     let mut touched = BTreeSet::new();
     let mut probes = false;
     for (key, link) in &records.links {
@@ -121,6 +121,8 @@ pub fn merge(into: &mut Snapshot, records: Snapshot) {
 struct Overlay<'a> {
     served: &'a Served<'a>,
     records: &'a Snapshot,
+    /// Of every device, if it is not that of its platform.
+    family: Option<Family>,
 }
 
 impl<'a> Overlay<'a> {
@@ -154,7 +156,9 @@ impl<'a> Overlay<'a> {
             let loopbacks = [LoopbackType::Vpnv4, LoopbackType::Ipv4].map(|kind| loopback(d, kind));
             (d.code, d.location, is_routing(d.header.status), loopbacks)
         };
-        if identity(old) != identity(device) || interfaces_fault(device, |link| self.link(link).is_some()).is_err() {
+        if identity(old) != identity(device)
+            || interfaces_fault(device, self.family, |link| self.link(link).is_some()).is_err()
+        {
             return None;
         }
         // Its links are sound together with it, and no other than before end here.

@@ -85,7 +85,8 @@ entries! {
     CODE_INVALID = "CW-CONTROLLER-CODE-INVALID", "A record's code is not one.", "Correct the record on the ledger.";
     CODE_TWICE = "CW-CONTROLLER-CODE-TWICE", "Two records of one kind have the same code.", "Remove one of them on the ledger.";
     INTERFACE_NAME_INVALID = "CW-CONTROLLER-INTERFACE-NAME-INVALID", "An interface's name is none that a configuration may hold.", "Remove the interface on the ledger and create it with a name that the platform has.";
-    INTERFACE_TWICE = "CW-CONTROLLER-INTERFACE-TWICE", "A device has two interfaces of one name.", "Remove one of them on the ledger.";
+    INTERFACE_TWICE = "CW-CONTROLLER-INTERFACE-TWICE", "A device has two interfaces of one name, or of names that its router takes for one, such as Ethernet3 and et3.", "Remove one of them on the ledger.";
+    INTERFACE_NAME_FOREIGN = "CW-CONTROLLER-INTERFACE-NAME-FOREIGN", "An interface's name is not that of one interface of its kind on the device's operating system: it is of another kind, stands for several, or is Linux's own loopback.", "Remove the interface on the ledger and create it with the router's own name of it: EthernetN, Port-ChannelN, LoopbackN, ManagementN on EOS, what `ip link` shows with FRR.";
     INTERFACE_ADDRESS_INVALID = "CW-CONTROLLER-INTERFACE-ADDRESS-INVALID", "An interface's address can't be one of a host.", "Correct the interface on the ledger.";
     SUB_INTERFACE_INVALID = "CW-CONTROLLER-SUB-INTERFACE-INVALID", "A sub-interface has no VLAN, or no interface to belong to.", "Correct the interface on the ledger.";
     VRF_NAME_INVALID = "CW-CONTROLLER-VRF-NAME-INVALID", "A device's management VRF has a name that a configuration may not hold.", "Set another with `causeway device update`.";
@@ -100,8 +101,8 @@ entries! {
     DELAY_OUT_OF_RANGE = "CW-CONTROLLER-DELAY-OUT-OF-RANGE", "A link's delay makes no metric.", "Correct the link on the ledger.";
 
     // Rendering.
-    PORT_NAME_TOO_LONG = "CW-CONTROLLER-PORT-NAME-TOO-LONG", "A port of a router with FRR has a longer name than Linux has names of interfaces, which is 15 characters. FRR would take it for a port that is not there.", "Name the interface on the ledger as the router's Linux does (`ip link`); until then the device keeps its last good configuration.";
-    VLAN_NOT_IN_NAME = "CW-CONTROLLER-VLAN-NOT-IN-NAME", "A sub-interface of a router with FRR does not have its VLAN in its name, and Linux could not be told which it is.", "Name the sub-interface after its VLAN (PORT.VLAN); until then the device keeps its last good configuration.";
+    PORT_NAME_TOO_LONG = "CW-CONTROLLER-PORT-NAME-TOO-LONG", "A port of a router with FRR has a longer name than Linux has names of interfaces, which is 15 characters. FRR would take it for a port that is not there.", "Name the interface on the ledger as the router's Linux does (`ip link`); until then the interfaces that were last good stand in.";
+    VLAN_NOT_IN_NAME = "CW-CONTROLLER-VLAN-NOT-IN-NAME", "A sub-interface of a router with FRR does not have its VLAN in its name, and Linux could not be told which it is.", "Name the sub-interface after its VLAN (PORT.VLAN); until then the interfaces that were last good stand in.";
     VALUE_NOT_WRITABLE = "CW-CONTROLLER-VALUE-NOT-WRITABLE", "A value of a record can't be written into a configuration: it could be read as something else.", "Correct the record on the ledger that is named.";
     TEMPLATE_FAILED = "CW-CONTROLLER-TEMPLATE-FAILED", "A template of this build can't be filled in.", "This is a defect of this build; report it with the device's record.";
     SITE_SNIPPET_FAILED = "CW-CONTROLLER-SITE-SNIPPET-FAILED", "One of the operator's snippets can't be put into a configuration.", "Mend the snippet in the site folder and start the controller anew.";

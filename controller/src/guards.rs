@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use causeway_interface::Key;
+use causeway_interface::{
+    Key, Platform,
+    accounts::{Device, Link},
+};
 use causeway_sdk::snapshot::Snapshot;
 use serde::Serialize;
 
 use crate::{
     render::Extent,
-    topology::{Fault, Topology},
+    topology::{Fault, Topology, identity_fault, link_fault},
 };
 
 /// Limits of the guards.
@@ -112,21 +115,28 @@ pub fn readable(snapshot: &Snapshot, served: Option<(Key, u64)>, limits: &Limits
     Ok(())
 }
 
-/// Puts the last good record in place of each device or link that is at fault now, so that the others' configurations
-/// go on as they were; the one at fault is still reported and keeps its own last configuration.
+/// Puts what was last good in place of each device or link that is at fault now, so that the others' configurations
+/// go on as they were; the one at fault is still reported.
+///
+/// Of a record that decodes, only the parts that can be at fault are replaced. Its status, and what is wished for it, are as
+/// on the ledger: nobody keeps a device in service against a suspension or a drain by breaking its record.
 ///
 /// Returns the snapshot to render from, and the faults as they are on the ledger. A link is at fault only if it still is
 /// once its devices are the last good ones: a broken device is not also its neighbours' trouble.
 #[must_use]
-pub fn carry_over(last_good: Option<&Snapshot>, new: &Snapshot) -> (Snapshot, BTreeMap<Key, Fault>) {
+pub fn carry_over(
+    last_good: Option<&Snapshot>,
+    new: &Snapshot,
+    family: Option<Platform>,
+) -> (Snapshot, BTreeMap<Key, Fault>) {
     let mut carried = new.clone();
-    let mut faults = Topology::new(new).faults;
+    let mut faults = Topology::of(new, family).faults;
     if faults.is_empty() {
         return (carried, faults);
     }
     faults.retain(|key, _| !new.links.contains_key(key) || new.undecodable.iter().any(|u| u.address == *key));
     restore(last_good, &mut carried, faults.keys());
-    let mut links = Topology::new(&carried).faults;
+    let mut links = Topology::of(&carried, family).faults;
     links.retain(|key, _| carried.links.contains_key(key) && !faults.contains_key(key));
     restore(last_good, &mut carried, links.keys());
     faults.append(&mut links);
@@ -137,9 +147,11 @@ fn restore<'k>(last_good: Option<&Snapshot>, carried: &mut Snapshot, keys: impl 
     let Some(last) = last_good else { return };
     for key in keys {
         if let Some(device) = last.devices.get(key) {
-            carried.devices.insert(*key, device.clone());
+            let device = device_for(device, carried.devices.get(key));
+            carried.devices.insert(*key, device);
         } else if let Some(link) = last.links.get(key) {
-            carried.links.insert(*key, link.clone());
+            let link = link_for(key, link, carried);
+            carried.links.insert(*key, link);
         } else if let Some(location) = last.locations.get(key) {
             // Where devices stand decides who reflects routes to whom: nobody is moved by a record that can't be read.
             carried.locations.insert(*key, location.clone());
@@ -148,6 +160,27 @@ fn restore<'k>(last_good: Option<&Snapshot>, carried: &mut Snapshot, keys: impl 
         }
         carried.undecodable.retain(|u| u.address != *key);
     }
+}
+
+/// What stands in for a device at fault: what was last good, or the new record with what can be at fault as it last was.
+fn device_for(last: &Device, new: Option<&Device>) -> Device {
+    let sound = |device: &Device| identity_fault(device).is_ok();
+    let standing_in = new.map(|new| Device {
+        code: last.code,
+        platform: last.platform,
+        management_vrf: last.management_vrf,
+        interfaces: last.interfaces.clone(),
+        ..new.clone()
+    });
+    // A status that asks for loopbacks which were never good is not taken: that would be a step forward.
+    standing_in.filter(sound).unwrap_or_else(|| last.clone())
+}
+
+/// The same of a link, as of devices that are sound already.
+fn link_for(key: &Key, last: &Link, carried: &Snapshot) -> Link {
+    let sound = |link: &Link| link_fault(key, link, |device| carried.devices.get(device)).is_ok();
+    let standing_in = carried.links.get(key).map(|new| Link { header: new.header.clone(), ..last.clone() });
+    standing_in.filter(sound).unwrap_or_else(|| last.clone())
 }
 
 /// What a new text would take away, when that is too much to do without a person's word.

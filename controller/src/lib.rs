@@ -23,6 +23,7 @@ pub mod job_events;
 pub mod job_start;
 pub mod jobs;
 pub mod metrics;
+pub mod names;
 pub mod offering;
 pub mod onboard;
 pub mod operators;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use causeway_interface::{
     Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, Ip4, Key, LinkStatus, LoopbackType, Platform,
     Prefix,
-    accounts::{Interface, Link, Network},
+    accounts::{Device, Interface, Link, Network},
     values,
 };
 use serde::Serialize;
@@ -100,6 +100,8 @@ pub struct InterfacePlan {
     pub vlan: Option<u16>,
     /// Which routing a loopback is for.
     pub loopback: LoopbackType,
+    /// IS-IS tells everybody of a loopback's address.
+    pub announced: bool,
     /// Segment-routing node index of the VPNv4 loopback.
     pub node_segment: Option<u16>,
     /// The link that runs over it, when the link's status asks for configuration.
@@ -289,8 +291,8 @@ impl<'t, 'a> Planner<'t, 'a> {
         let stance = stance(node.record.header.status, node.record.header.desired);
         let mut interfaces = Vec::with_capacity(node.record.interfaces.len());
         for interface in &node.record.interfaces {
-            let link = self.link_of(&node, interface)?;
-            let link = if stance.is_some() { link } else { None };
+            // Without routing no link is said, and one at fault keeps nobody from being taken out.
+            let link = if stance.is_some() { self.link_of(&node, interface)? } else { None };
             interfaces.push(interface_plan(&node, interface, link));
         }
         add_parents(&mut interfaces);
@@ -350,10 +352,20 @@ fn interface_plan(node: &Node<'_>, interface: &Interface, link: Option<(Circuit<
         address,
         vlan: (interface.vlan_id != 0).then_some(interface.vlan_id),
         loopback: interface.loopback,
+        announced: interface.kind == InterfaceKind::Loopback
+            && (interface.loopback != LoopbackType::None || is_own(node.record, &interface.address)),
         node_segment: (interface.node_segment != 0 && interface.loopback == LoopbackType::Vpnv4)
             .then_some(interface.node_segment),
         link: link.map(|(_, plan)| plan),
     }
+}
+
+/// Whether a device may tell the network of an address. Routing loopbacks are the program's; any other address is what the
+/// contributor says, and the ledger knows only those within the device's dz prefixes to be nobody else's.
+fn is_own(device: &Device, address: &Prefix) -> bool {
+    let prefixes = device.dz_prefixes.iter().take(usize::from(device.dz_prefix_count));
+    let holds = |own: &&Prefix| own.is_network() && own.first() <= address.first() && address.last() <= own.last();
+    !address.is_none() && prefixes.filter(holds).count() > 0
 }
 
 /// A device's address on a link: side A has the first of the /31, side Z the second.
@@ -381,6 +393,7 @@ fn add_parents(interfaces: &mut Vec<InterfacePlan>) {
                 address: None,
                 vlan: None,
                 loopback: LoopbackType::None,
+                announced: false,
                 node_segment: None,
                 link: None,
             }),

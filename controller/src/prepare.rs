@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use causeway_interface::{Code, Key, Prefix};
+use causeway_interface::{Code, Key, Prefix, accounts::Device};
 use causeway_sdk::snapshot::Snapshot;
 
 use crate::{
@@ -56,6 +56,8 @@ pub struct Settings {
 pub enum Outcome {
     /// It has a new text, or the first.
     Rendered(Arc<DevicePlan>, Box<Rendered>),
+    /// The same, of what was last good: a record of it is at fault on the ledger.
+    StoodIn(RenderError, Arc<DevicePlan>, Box<Rendered>),
     /// Its plan is the same as before.
     Unchanged,
     /// It has none.
@@ -97,9 +99,10 @@ pub struct Prepared {
 pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Prepared, Unreadable> {
     let served = basis.effective.as_ref().map(|s| (s.program_id, s.slot));
     guards::readable(live, served, &settings.limits)?;
-    let (effective, faults) = guards::carry_over(basis.effective.as_deref(), live);
+    let family = settings.renderer.family();
+    let (effective, faults) = guards::carry_over(basis.effective.as_deref(), live, family);
     let effective = Arc::new(effective);
-    let topology = Topology::new(&effective);
+    let topology = Topology::of(&effective, family);
     let backbone = Arc::new(Backbone::new(&topology).sharing(&basis.backbone));
     let planner = Planner::new(&topology, &backbone);
     let network = network_key(&effective.program_id);
@@ -114,31 +117,16 @@ pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Pr
         }
         Some(_) | None => devices.clone(),
     };
-    // What is wrong on the ledger is said of a device also while its last good record stands in.
-    let faulty: BTreeMap<Code, &Fault> = effective
-        .devices
-        .iter()
-        .filter_map(|(key, device)| Some((device.code, faults.get(key)?)))
-        .filter(|(code, _)| code.is_valid())
-        .collect();
+    let at_fault = at_fault(&topology, &faults);
     let mut outcomes = BTreeMap::new();
-    for code in touched.iter().chain(faulty.keys()) {
-        let outcome = match faulty.get(code) {
-            Some(fault) => Outcome::Failed(PlanError::Device { device: *code, fault: (*fault).clone() }.into()),
-            None => {
-                let troubled = basis.troubled.contains(code);
-                outcome(&planner, code, basis.made.get(code), troubled, network, &settings.renderer)
-            }
-        };
+    for code in touched.iter().filter(|code| !at_fault.contains_key(code)) {
+        let troubled = basis.troubled.contains(code);
+        let outcome = outcome(&planner, code, basis.made.get(code), troubled, network, &settings.renderer);
         outcomes.insert(*code, outcome);
     }
-    // A link at fault on the ledger is carried over as it was; its ends are not told anything new, and that is said.
-    for (code, node) in topology.devices.iter().filter(|_| !faults.is_empty()) {
-        let at_fault = node.record.interfaces.iter().find(|i| !i.link.is_zero() && faults.contains_key(&i.link));
-        if let Some((link, fault)) = at_fault.and_then(|i| Some((i.link, faults.get(&i.link)?.clone()))) {
-            let error = PlanError::Link { device: *code, link: topology.link_name(&link), fault };
-            outcomes.insert(*code, Outcome::Failed(error.into()));
-        }
+    for (code, error) in at_fault {
+        let made = outcome(&planner, &code, basis.made.get(&code), false, network, &settings.renderer);
+        outcomes.insert(code, stood_in(made, error));
     }
     let probes = probes(&topology, &devices);
     let index = Index {
@@ -152,6 +140,31 @@ pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Pr
     };
     drop(topology);
     Ok(Prepared { effective, index, faults, outcomes, probes, backbone, devices })
+}
+
+/// What is wrong on the ledger with a device or with a link of it; it is said also while what was last good stands in.
+fn at_fault(topology: &Topology<'_>, faults: &BTreeMap<Key, Fault>) -> BTreeMap<Code, PlanError> {
+    if faults.is_empty() {
+        return BTreeMap::new();
+    }
+    let error = |key: &Key, device: &Device| {
+        if let Some(fault) = faults.get(key) {
+            return Some(PlanError::Device { device: device.code, fault: fault.clone() });
+        }
+        let links = device.interfaces.iter().map(|i| i.link).filter(|link| !link.is_zero());
+        let (link, fault) = links.filter_map(|link| Some((link, faults.get(&link)?))).next()?;
+        Some(PlanError::Link { device: device.code, link: topology.link_name(&link), fault: fault.clone() })
+    };
+    let devices = topology.snapshot().devices.iter().filter(|(_, device)| device.code.is_valid());
+    devices.filter_map(|(key, device)| Some((device.code, error(key, device)?))).collect()
+}
+
+/// What became of a device at fault, whose plan is one of what was last good.
+fn stood_in(made: Outcome, error: PlanError) -> Outcome {
+    match made {
+        Outcome::Rendered(plan, rendered) => Outcome::StoodIn(error.into(), plan, rendered),
+        Outcome::Unchanged | Outcome::Failed(_) | Outcome::StoodIn(..) => Outcome::Failed(error.into()),
+    }
 }
 
 /// One device, planned, and rendered when its plan is not the known one or it had trouble.

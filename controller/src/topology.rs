@@ -6,14 +6,16 @@
 //! It guarantees that a record which is not sound is in [`Topology::faults`] and nowhere else taken for granted: no
 //! default stands in for what could not be read. It never fails as a whole: one broken record is that record's fault.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use causeway_interface::{
-    Code, DeviceStatus, InterfaceKind, InterfaceName, Ip4, Key, LinkStatus, LoopbackType, Prefix,
+    Code, DeviceStatus, InterfaceKind, InterfaceName, Ip4, Key, LinkStatus, LoopbackType, Platform, Prefix,
     accounts::{Device, Interface, Link, Network},
     values,
 };
 use causeway_sdk::snapshot::Snapshot;
+
+use crate::names;
 
 /// Why a record can't be used. Each has a code that operators can look up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,11 +35,35 @@ pub enum Fault {
         /// Place in the device's list.
         index: usize,
     },
-    /// Two interfaces have one name.
+    /// Two interfaces have one name, or names that the router takes for one interface.
     #[error("interface {name} is there twice")]
     InterfaceTwice {
         /// The name.
         name: String,
+    },
+    /// The router has no interface of this kind with such a name, or several.
+    #[error("{name} is not the name of one interface of its kind on a router with {family}")]
+    InterfaceForeign {
+        /// The name.
+        name: String,
+        /// What the router runs.
+        family: Platform,
+    },
+    /// The operating system has no interface of such a name.
+    #[error("interface {name} has a name of {} bytes, and Linux has {most} at most", name.len())]
+    PortName {
+        /// The name.
+        name: String,
+        /// Longest name, in bytes.
+        most: usize,
+    },
+    /// The router takes a sub-interface's VLAN from its name.
+    #[error("interface {name} has VLAN {vlan}, and its name does not end with .{vlan}")]
+    VlanName {
+        /// The sub-interface.
+        name: String,
+        /// What the ledger says.
+        vlan: u16,
     },
     /// An address with host bits that can't be, or of an impossible length.
     #[error("interface {name} has an impossible address")]
@@ -45,8 +71,8 @@ pub enum Fault {
         /// The interface.
         name: String,
     },
-    /// A sub-interface without parent or VLAN.
-    #[error("sub-interface {name} has no parent name or no VLAN of 1 to 4094")]
+    /// A sub-interface without VLAN or without a port to stand on.
+    #[error("sub-interface {name} has no VLAN of 1 to 4094, or its name no port or channel that it stands on")]
     SubInterface {
         /// The interface.
         name: String,
@@ -122,6 +148,9 @@ impl Fault {
             Self::CodeTwice => "code-twice",
             Self::InterfaceName { .. } => "interface-name-invalid",
             Self::InterfaceTwice { .. } => "interface-twice",
+            Self::InterfaceForeign { .. } => "interface-name-foreign",
+            Self::PortName { .. } => "port-name-too-long",
+            Self::VlanName { .. } => "vlan-not-in-name",
             Self::InterfaceAddress { .. } => "interface-address-invalid",
             Self::SubInterface { .. } => "sub-interface-invalid",
             Self::VrfName => "vrf-name-invalid",
@@ -224,9 +253,15 @@ pub struct Topology<'a> {
 }
 
 impl<'a> Topology<'a> {
-    /// Looks at every device and link of a snapshot.
+    /// Looks at every device and link of a snapshot, each device as what its platform says.
     #[must_use]
     pub fn new(snapshot: &'a Snapshot) -> Self {
+        Self::of(snapshot, None)
+    }
+
+    /// The same, each device as a router of `family`, if one is given.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot, family: Option<Platform>) -> Self {
         let mut faults = BTreeMap::new();
         for account in &snapshot.undecodable {
             faults.insert(account.address, Fault::Undecodable(account.error.clone()));
@@ -240,7 +275,7 @@ impl<'a> Topology<'a> {
                 continue;
             }
             devices.insert(record.code, Node { key: *key, record });
-            if let Err(fault) = interfaces_fault(record, |link| snapshot.links.contains_key(link)) {
+            if let Err(fault) = interfaces_fault(record, family, |link| snapshot.links.contains_key(link)) {
                 faults.entry(*key).or_insert(fault);
             }
         }
@@ -322,34 +357,35 @@ pub(crate) fn identity_fault(device: &Device) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What only the device's own configuration needs.
-pub(crate) fn interfaces_fault(device: &Device, has_link: impl Fn(&Key) -> bool) -> Result<(), Fault> {
+/// What only the device's own configuration needs, as a router of `family` or else of its platform.
+pub(crate) fn interfaces_fault(
+    device: &Device,
+    family: Option<Platform>,
+    has_link: impl Fn(&Key) -> bool,
+) -> Result<(), Fault> {
     if !device.management_vrf.is_valid() {
         return Err(Fault::VrfName);
     }
-    let mut names = BTreeSet::new();
+    // Without routing no link is said: one that can't be read keeps nobody from being taken out.
+    let routes = is_routing(device.header.status);
     for (index, interface) in device.interfaces.iter().enumerate() {
         if !interface.name.is_valid() {
             return Err(Fault::InterfaceName { index });
         }
-        let name = interface.name.to_string();
-        // Some routers take Ethernet1 and ethernet1 for one interface, and then the later stanza wins silently.
-        if !names.insert(name.to_ascii_lowercase()) {
-            return Err(Fault::InterfaceTwice { name });
-        }
+        let name = || interface.name.to_string();
         if interface.address.len > 32 || (interface.address.is_none() && !interface.address.addr.is_zero()) {
-            return Err(Fault::InterfaceAddress { name });
+            return Err(Fault::InterfaceAddress { name: name() });
         }
         let is_sub = interface.kind == InterfaceKind::SubInterface;
         if values::vlan(interface.vlan_id, is_sub).is_err() || (is_sub && parent_of(interface.name.as_str()).is_none())
         {
-            return Err(Fault::SubInterface { name });
+            return Err(Fault::SubInterface { name: name() });
         }
-        if !interface.link.is_zero() && !has_link(&interface.link) {
-            return Err(Fault::LinkUnreadable { name, link: interface.link });
+        if routes && !interface.link.is_zero() && !has_link(&interface.link) {
+            return Err(Fault::LinkUnreadable { name: name(), link: interface.link });
         }
     }
-    Ok(())
+    names::check(family.unwrap_or(device.platform), &device.interfaces)
 }
 
 /// Name of the interface that a sub-interface is on.

@@ -1,4 +1,5 @@
-//! One broken record of each kind at once: every other device's bundle stays what it was, byte for byte.
+//! One broken record of each kind at once: every other device's bundle stays what it was, byte for byte. And a broken record
+//! keeps nobody in service.
 
 // Helpers of tests may panic like tests.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -7,7 +8,7 @@
 mod network;
 
 use causeway_controller::{render::Family, testing::code};
-use causeway_interface::{Key, LinkStatus, LoopbackType, Prefix};
+use causeway_interface::{DesiredStatus, DeviceStatus, Key, LinkStatus, LoopbackType, Prefix};
 use causeway_sdk::snapshot::Snapshot;
 use network::{Serving, accounts, changed, encode, ring};
 
@@ -72,5 +73,79 @@ fn a_broken_record_of_every_kind_changes_nothing_for_the_others() {
             let changes = serving.take(&read(&broken, 3_000));
             assert_eq!(changed(&changes).into_iter().collect::<Vec<_>>(), ["d009", "d010"]);
         }
+    }
+}
+
+#[test]
+fn a_broken_record_keeps_no_device_in_service() {
+    for devices in [12, 60] {
+        for family in [Family::Frr, Family::Eos] {
+            let mut ledger = ring(devices, family);
+            let mut serving = Serving::new();
+            serving.take(&ledger.snapshot);
+            let before = serving.texts();
+            let (d005, key) = (code("d005"), ledger.device_key("d005"));
+            let mut take = |ledger: &mut causeway_controller::testing::SyntheticLedger| {
+                ledger.snapshot.slot += 1_000;
+                let changes = serving.take(&ledger.snapshot);
+                let entry = serving.store.entry(&d005).unwrap();
+                assert_eq!(entry.problem.as_ref().map(|p| p.code), Some("interface-twice"));
+                assert!(entry.held.is_none());
+                (serving.texts(), changed(&changes).into_iter().collect::<Vec<_>>())
+            };
+            let port = ledger.snapshot.devices[&key].interfaces[3].clone();
+            let twice = port.name.to_string().to_ascii_uppercase();
+            ledger
+                .device_mut("d005")
+                .interfaces
+                .push(causeway_interface::accounts::Interface { name: twice.parse().unwrap(), ..port });
+            assert_eq!(take(&mut ledger), (before.clone(), Vec::new()), "the fault alone changes nothing");
+
+            let device = ledger.device_mut("d005");
+            (device.header.status, device.header.desired) = (DeviceStatus::Drained, DesiredStatus::HardDrained);
+            let (drained, changed) = take(&mut ledger);
+            assert_eq!(changed, ["d005"]);
+            let overload = |text: &str| text.lines().any(|line| line.trim() == "set-overload-bit");
+            assert!(!overload(&before[&d005]) && overload(&drained[&d005]), "{}", drained[&d005]);
+
+            ledger.device_mut("d005").header.status = DeviceStatus::Suspended;
+            let (suspended, changed) = take(&mut ledger);
+            assert!(changed.contains(&d005.to_string()), "{changed:?}");
+            assert!(!suspended[&d005].contains("\nrouter "), "{}", suspended[&d005]);
+            // What the same device without the fault would have.
+            ledger.device_mut("d005").interfaces.pop();
+            let mended = causeway_controller::render::render_device(&ledger.snapshot, &d005, None).unwrap();
+            assert_eq!(suspended[&d005], mended.text.to_string());
+        }
+    }
+}
+
+#[test]
+fn a_broken_record_keeps_the_keys_of_the_ledger() {
+    let mut ledger = ring(12, Family::Frr);
+    let mut serving = Serving::new();
+    serving.take(&ledger.snapshot);
+    let device = ledger.device_mut("d005");
+    device.interfaces[3].name = "lo".parse().unwrap();
+    device.agent_key = Key([77; 32]);
+    ledger.snapshot.slot += 1_000;
+    serving.take(&ledger.snapshot);
+    assert_eq!(serving.store.device(&code("d005")).unwrap().agent_key, Key([77; 32]), "a lost key is replaced at once");
+}
+
+#[test]
+fn a_drain_of_a_broken_link_reaches_both_ends() {
+    let mut ledger = ring(12, Family::Frr);
+    let mut serving = Serving::new();
+    serving.take(&ledger.snapshot);
+    let link = ledger.link_mut("l005");
+    (link.delay_ns, link.header.status) = (1, LinkStatus::HardDrained);
+    ledger.snapshot.slot += 1_000;
+    let changes = serving.take(&ledger.snapshot);
+    assert_eq!(changed(&changes).into_iter().collect::<Vec<_>>(), ["d005", "d006"]);
+    for end in ["d005", "d006"] {
+        let entry = serving.store.entry(&code(end)).unwrap();
+        assert_eq!(entry.problem.as_ref().map(|p| p.code), Some("delay-out-of-range"));
+        assert_eq!(serving.texts()[&code(end)].matches(" isis passive").count(), 2, "the link's, and lo's");
     }
 }

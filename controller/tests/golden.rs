@@ -12,7 +12,7 @@ use causeway_controller::{
     render::{Family, render_device},
     testing::{SyntheticLedger, code},
 };
-use causeway_interface::{DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, LinkStatus, Prefix};
+use causeway_interface::{DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, LinkStatus, LoopbackType, Prefix};
 
 type Change = fn(&mut SyntheticLedger);
 
@@ -24,6 +24,34 @@ fn device(ledger: &mut SyntheticLedger, status: DeviceStatus, desired: DesiredSt
     let device = ledger.device_mut("ams");
     device.header.status = status;
     device.header.desired = desired;
+}
+
+fn every_kind_of_interface(l: &mut SyntheticLedger) {
+    let device = l.device_mut("ams");
+    let channel = if device.platform == Family::Frr { "bond1" } else { "Port-Channel1" };
+    device.management_vrf = "mgmt".parse().unwrap();
+    let template = device.interfaces.last().unwrap().clone();
+    for interface in &mut device.interfaces {
+        if interface.kind == InterfaceKind::Management {
+            interface.address = Prefix::new(0xc0a8_0105, 24);
+        }
+        if interface.role == InterfaceRole::Dia {
+            interface.address = Prefix::new(0xc613_0905, 30);
+        }
+    }
+    for (name, kind, vlan) in [
+        (channel.to_string(), InterfaceKind::PortChannel, 0),
+        (format!("{channel}.100"), InterfaceKind::SubInterface, 100),
+        ("eth30.200".to_string(), InterfaceKind::SubInterface, 200),
+        ("eth30.201".to_string(), InterfaceKind::SubInterface, 201),
+    ] {
+        let mut interface = template.clone();
+        interface.name = name.parse().unwrap();
+        interface.kind = kind;
+        interface.vlan_id = vlan;
+        interface.address = Prefix::new(0xc612_ff00 + u32::from(vlan), 31);
+        device.interfaces.push(interface);
+    }
 }
 
 /// Each row: its name and what makes it of a ring in service, seen from `ams`.
@@ -41,6 +69,26 @@ const ROWS: &[(&str, Change)] = &[
     ("device-suspended", |l| device(l, DeviceStatus::Suspended, DesiredStatus::Activated)),
     ("device-provisioning", |l| device(l, DeviceStatus::DeviceProvisioning, DesiredStatus::Activated)),
     ("peer-pending", |l| l.device_mut("fra").header.status = DeviceStatus::Pending),
+    ("device-suspended-with-every-kind-of-interface", |l| {
+        every_kind_of_interface(l);
+        device(l, DeviceStatus::Suspended, DesiredStatus::Activated);
+    }),
+    ("loopbacks-of-its-own-and-of-others", |l| {
+        let device = l.device_mut("ams");
+        (device.dz_prefix_count, device.dz_prefixes[0]) = (1, Prefix::new(0xc613_4000, 24));
+        let template = device.interfaces[1].clone();
+        for (name, address) in [
+            ("Loopback100", Prefix::new(0xc613_4007, 32)),
+            // A neighbour's router id, and somebody's public address.
+            ("Loopback101", Prefix::new(0xc612_0003, 32)),
+            ("Loopback102", Prefix::new(0x0808_0808, 32)),
+        ] {
+            let mut loopback = template.clone();
+            (loopback.name, loopback.address) = (name.parse().unwrap(), address);
+            (loopback.loopback, loopback.node_segment) = (LoopbackType::None, 0);
+            device.interfaces.push(loopback);
+        }
+    }),
     ("links-over-a-channel-and-a-vlan", |l| {
         let frr = l.device_mut("ams").platform == Family::Frr;
         let (channel, vlan_parent) = if frr { ("bond", "eth30") } else { ("Port-Channel", "Ethernet30") };
@@ -56,33 +104,7 @@ const ROWS: &[(&str, Change)] = &[
             l.link_mut(link).interface_a = port;
         }
     }),
-    ("every-kind-of-interface", |l| {
-        let device = l.device_mut("ams");
-        let channel = if device.platform == Family::Frr { "bond1" } else { "Port-Channel1" };
-        device.management_vrf = "mgmt".parse().unwrap();
-        let template = device.interfaces.last().unwrap().clone();
-        for interface in &mut device.interfaces {
-            if interface.kind == InterfaceKind::Management {
-                interface.address = Prefix::new(0xc0a8_0105, 24);
-            }
-            if interface.role == InterfaceRole::Dia {
-                interface.address = Prefix::new(0xc613_0905, 30);
-            }
-        }
-        for (name, kind, vlan) in [
-            (channel.to_string(), InterfaceKind::PortChannel, 0),
-            (format!("{channel}.100"), InterfaceKind::SubInterface, 100),
-            ("eth30.200".to_string(), InterfaceKind::SubInterface, 200),
-            ("eth30.201".to_string(), InterfaceKind::SubInterface, 201),
-        ] {
-            let mut interface = template.clone();
-            interface.name = name.parse().unwrap();
-            interface.kind = kind;
-            interface.vlan_id = vlan;
-            interface.address = Prefix::new(0xc612_ff00 + u32::from(vlan), 31);
-            device.interfaces.push(interface);
-        }
-    }),
+    ("every-kind-of-interface", every_kind_of_interface),
 ];
 
 /// Devices of a network in which routes are reflected, and what they are there.

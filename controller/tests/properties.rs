@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_controller::{
-    plan,
+    plan::{self, PlanError},
     probes::ProbePlanner,
     render::{Family, RenderError, Rendered, render_device, strategy},
     testing::{SyntheticLedger, code},
     topology::Topology,
 };
 use causeway_interface::{
-    Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceName, Ip4, Key, LinkStatus, VrfName, accounts::Record,
+    Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceName, Ip4, Key, LinkStatus, LoopbackType, Prefix,
+    VrfName, accounts::Record,
 };
 use causeway_sdk::{
     qa::{self, MAX_TARGETS, Part, Qa},
@@ -25,6 +26,51 @@ use proptest::prelude::*;
 fn texts(snapshot: &Snapshot, family: Family) -> BTreeMap<Code, Rendered> {
     let render = |code: Code| (code, render_device(snapshot, &code, Some(family)).unwrap());
     snapshot.devices.values().map(|d| render(d.code)).collect()
+}
+
+/// Names of which some are others, several, or none.
+const NAMES: &[&str] = &[
+    "Ethernet3",
+    "et3",
+    "ETHERNET3",
+    "Ethernet03",
+    "Ethernet1-10",
+    "Ethernet30",
+    "Ethernet30.7",
+    "et30.7",
+    "eth3",
+    "eth30",
+    "eth30.7",
+    "lo",
+    "lo.7",
+    "lo7",
+    "Loopback255",
+    "Loopback7",
+    "Management1",
+    "ma1",
+    "Port-Channel1",
+    "po1",
+    "po1.7",
+    "Vlan7",
+    "swp1",
+    "a/b",
+    "enp129s0f0np1234",
+];
+
+/// What a router takes a stanza's name for, written down apart from what is tested.
+fn as_router(family: Family, name: &str) -> String {
+    if family == Family::Frr {
+        assert!(name.len() <= 15 && !name.contains('/'), "{name}");
+        return name.to_string();
+    }
+    assert!(!name.replace("Port-Channel", "").contains(['-', ',']), "{name} is several");
+    let digits = name.find(|c: char| c.is_ascii_digit()).unwrap();
+    let (stem, numbers) = name.split_at(digits);
+    let stems = ["Ethernet", "Loopback", "Management", "Port-Channel"];
+    let full: Vec<_> = stems.iter().filter(|full| full.to_lowercase().starts_with(&stem.to_lowercase())).collect();
+    assert_eq!(full.len(), 1, "{name}");
+    let numbers: Vec<String> = numbers.split('.').map(|n| n.parse::<u32>().unwrap().to_string()).collect();
+    format!("{}{}", full[0], numbers.join("."))
 }
 
 fn link_status() -> impl Strategy<Value = LinkStatus> {
@@ -175,27 +221,75 @@ proptest! {
         }
     }
 
-    /// Two stanzas of one interface would be two MTUs for it.
+    /// Two stanzas of one interface would be two MTUs for it, and a stanza of several takes others' ports back.
     #[test]
-    fn every_interface_has_one_stanza_and_every_sub_interface_a_parent(subs in prop::collection::vec((1usize..4, 2u16..6), 0..6)) {
+    fn every_interface_has_one_stanza_and_every_sub_interface_a_parent(
+        subs in prop::collection::vec((1usize..4, 2u16..6), 0..6),
+        more in prop::collection::vec((prop::sample::select(NAMES), prop::sample::select(InterfaceKind::ALL)), 0..4),
+    ) {
         for family in [Family::Frr, Family::Eos] {
             let mut ledger = SyntheticLedger::ring(family);
             let device = ledger.device_mut("ams");
             let template = device.interfaces[9].clone();
-            for (port, vlan) in subs.iter().copied().collect::<BTreeSet<_>>() {
+            let mut add = |name: &str, kind, vlan| {
                 let mut interface = template.clone();
-                interface.name = format!("Port-Channel{port}.{vlan}").parse().unwrap();
-                (interface.kind, interface.vlan_id) = (InterfaceKind::SubInterface, vlan);
+                interface.name = name.parse().unwrap();
+                (interface.kind, interface.vlan_id) = (kind, vlan);
                 device.interfaces.push(interface);
+            };
+            for (port, vlan) in subs.iter().copied().collect::<BTreeSet<_>>() {
+                add(&format!("Port-Channel{port}.{vlan}"), InterfaceKind::SubInterface, vlan);
             }
-            let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
-            let names: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("interface ")).collect();
-            let once: BTreeSet<&str> = names.iter().copied().collect();
-            prop_assert_eq!(names.len(), once.len(), "{}", text);
+            for (name, kind) in &more {
+                add(name, *kind, if *kind == InterfaceKind::SubInterface { 7 } else { 0 });
+            }
+            let text = match render_device(&ledger.snapshot, &code("ams"), None) {
+                Ok(rendered) => rendered.text.to_string(),
+                Err(error) => {
+                    let of_the_record = matches!(error, RenderError::Plan(PlanError::Device { .. }));
+                    prop_assert!(!more.is_empty() && of_the_record, "{error}");
+                    prop_assert!(render_device(&ledger.snapshot, &code("fra"), None).is_ok(), "{more:?}");
+                    continue;
+                }
+            };
+            let named: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("interface ")).collect();
+            let once: BTreeSet<String> = named.iter().map(|name| as_router(family, name)).collect();
+            prop_assert_eq!(named.len(), once.len(), "{}", text);
+            prop_assert_eq!(family == Family::Frr, once.contains("lo"), "{}", text);
             for (port, vlan) in &subs {
                 let (parent, sub) = (format!("Port-Channel{port}"), format!("Port-Channel{port}.{vlan}"));
-                prop_assert!(once.contains(parent.as_str()) && once.contains(sub.as_str()), "{}", text);
+                prop_assert!(once.contains(&parent) && once.contains(&sub), "{}", text);
             }
+        }
+    }
+
+    /// IS-IS carries an address to everybody, who can't tell whose it is.
+    #[test]
+    fn nobody_announces_what_is_not_its_own(
+        address in 0x0a00_0000u32..0x0a00_0040, len in 24u8..=32, own in 0x0a00_0000u32..0x0a00_0040, own_len in 26u8..=29,
+    ) {
+        let own = Prefix::new(Prefix::new(own, own_len).first(), own_len);
+        for family in [Family::Frr, Family::Eos] {
+            let mut ledger = SyntheticLedger::ring(family);
+            let device = ledger.device_mut("ams");
+            (device.dz_prefix_count, device.dz_prefixes[0]) = (1, own);
+            let mut loopback = device.interfaces[1].clone();
+            (loopback.name, loopback.loopback) = ("Loopback7".parse().unwrap(), LoopbackType::None);
+            (loopback.address, loopback.node_segment) = (Prefix::new(address, len), 0);
+            device.interfaces.push(loopback);
+            let text = render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string();
+            let stanza = |name: &str| {
+                let (_, rest) = text.split_once(&format!("\ninterface {name}\n")).unwrap();
+                rest.split("\n!").next().unwrap().to_string()
+            };
+            let said = format!("ip address {}", Prefix::new(address, len));
+            let announced = match family {
+                Family::Frr => stanza("lo").lines().any(|line| line.trim() == said),
+                Family::Eos => stanza("Loopback7").contains("isis enable 1"),
+            };
+            let net = ipnet::Ipv4Net::new(std::net::Ipv4Addr::from(address), len).unwrap();
+            let (first, last) = (u32::from(net.network()), u32::from(net.broadcast()));
+            prop_assert_eq!(announced, own.first() <= first && last <= own.last(), "{} of {}: {}", said, own, text);
         }
     }
 

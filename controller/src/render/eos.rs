@@ -8,6 +8,9 @@
 //! `CAUSEWAY-CONTROL-PLANE` are thereby Causeway's as a whole; anything else on the switch is the operator's and is not
 //! touched.
 //!
+//! A port's default is a switched one of VLAN 1 that is up, which would bridge whatever hangs on it. So a device without routing
+//! has each port that the ledger lists routed and shut.
+//!
 //! What it does not do: an interface that left the ledger's list is not named any more. The text is a function of the
 //! ledger, which has forgotten it; the device's driver knows the text that it applied last, and takes back what that
 //! named and this one doesn't. Members of a port channel are the operator's and must not be on the ledger: an
@@ -22,7 +25,7 @@
 use super::{
     Capabilities, DeviceFamily, Family, Removal, Templates,
     compare::{ConfigTree, Difference},
-    view::Loopbacks,
+    view::{IdlePorts, Loopbacks, Manner},
 };
 
 const TEMPLATES: Templates = Templates {
@@ -59,8 +62,8 @@ impl DeviceFamily for Eos {
         ""
     }
 
-    fn loopbacks(&self) -> Loopbacks {
-        Loopbacks::Separate
+    fn manner(&self) -> Manner {
+        Manner { loopbacks: Loopbacks::Separate, idle_ports: IdlePorts::Shut }
     }
 
     fn parse(&self, text: &str) -> ConfigTree {

@@ -7,23 +7,16 @@
 //!
 //! What it does not say: MTU and the management interface's VRF membership are Linux's, not FRR's. The MTU of each
 //! role is in the device's interface list; whoever makes the interfaces sets it. So is a sub-interface's VLAN, which
-//! its name ends with: one that ends otherwise is not rendered, and neither is a port whose name is longer than Linux
-//! has names of interfaces: FRR would keep it as one that is not there. Routing loopbacks are addresses of
-//! `lo`, which is there on every Linux, with or without the dummy driver; segment ids are not used, for
-//! want of MPLS forwarding that can be counted on. There is no control-plane list: packets to the router itself are
+//! its name ends with ([`crate::names`]). Loopbacks are addresses of `lo`, which is there on every Linux, with or without the
+//! dummy driver; IS-IS announces them all, so that one which may not be announced is left out. Segment ids are not used,
+//! for want of MPLS forwarding that can be counted on. There is no control-plane list: packets to the router itself are
 //! the kernel's (rfcs/0019).
 
-use causeway_interface::InterfaceKind;
-
 use super::{
-    Capabilities, DeviceFamily, Family, Removal, RenderError, Templates,
+    Capabilities, DeviceFamily, Family, Removal, Templates,
     compare::{ConfigTree, Difference},
-    view::Loopbacks,
+    view::{IdlePorts, Loopbacks, Manner},
 };
-use crate::plan::{DevicePlan, InterfacePlan};
-
-/// Longest name of an interface on Linux, in bytes: `IFNAMSIZ` without the zero octet.
-const MAX_NAME_BYTES: usize = 15;
 
 const TEMPLATES: Templates = Templates {
     head: include_str!("../../templates/frr-head.j2"),
@@ -62,28 +55,8 @@ impl DeviceFamily for Frr {
         "end\n"
     }
 
-    fn loopbacks(&self) -> Loopbacks {
-        Loopbacks::Shared
-    }
-
-    fn check(&self, plan: &DevicePlan) -> Result<(), RenderError> {
-        // Loopbacks are addresses of `lo`, whatever the ledger calls them.
-        let said = |i: &&InterfacePlan| i.kind != InterfaceKind::Loopback;
-        if let Some(found) = plan.interfaces.iter().filter(said).find(|i| i.name.len() > MAX_NAME_BYTES) {
-            let (device, interface) = (plan.code, found.name.clone());
-            return Err(RenderError::PortName { device, interface, most: MAX_NAME_BYTES });
-        }
-        let other = |i: &&InterfacePlan| {
-            i.vlan.is_some_and(|vlan| i.name.rsplit_once('.').is_none_or(|(_, end)| end != vlan.to_string()))
-        };
-        match plan.interfaces.iter().find(other) {
-            None => Ok(()),
-            Some(found) => Err(RenderError::VlanName {
-                device: plan.code,
-                interface: found.name.clone(),
-                vlan: found.vlan.unwrap_or_default(),
-            }),
-        }
+    fn manner(&self) -> Manner {
+        Manner { loopbacks: Loopbacks::Shared, idle_ports: IdlePorts::Unsaid }
     }
 
     fn parse(&self, text: &str) -> ConfigTree {
@@ -140,49 +113,6 @@ mod tests {
             Vec::from_iter(found.extra),
             ["bfd / profile causeway / detect-multiplier 9", "router bgp 65342 / neighbor 10.0.0.1 remote-as 65001"]
         );
-    }
-
-    #[test]
-    fn a_vlan_that_the_name_does_not_say_is_not_rendered() {
-        let rendered = |name: &str, platform| {
-            let mut ledger = SyntheticLedger::ring(platform);
-            let mut interface = ledger.device_mut("ams").interfaces[9].clone();
-            interface.name = name.parse().unwrap();
-            (interface.kind, interface.vlan_id) = (InterfaceKind::SubInterface, 200);
-            ledger.device_mut("ams").interfaces.push(interface);
-            render_device(&ledger.snapshot, &code("ams"), None).map_err(|error| error.code())
-        };
-        assert!(rendered("eth30.200", Family::Frr).is_ok());
-        assert_eq!(rendered("eth30.5", Family::Frr).map(|_| ()), Err("vlan-not-in-name"));
-        assert!(rendered("Ethernet30.5", Family::Eos).is_ok(), "EOS is told the VLAN");
-    }
-
-    #[test]
-    fn a_port_that_linux_can_not_name_is_not_rendered() {
-        let rendered = |name: &str, platform| {
-            let mut ledger = SyntheticLedger::ring(platform);
-            let mut interface = ledger.device_mut("ams").interfaces[9].clone();
-            interface.name = name.parse().unwrap();
-            ledger.device_mut("ams").interfaces.push(interface);
-            render_device(&ledger.snapshot, &code("ams"), None).map_err(|error| error.to_string())
-        };
-        assert!(rendered("enp129s0f0np123", Family::Frr).is_ok());
-        let said = rendered("enp129s0f0np1234", Family::Frr).unwrap_err();
-        assert!(said.contains("enp129s0f0np1234") && said.contains("ams") && said.contains("15"), "{said}");
-        assert!(rendered("Ethernet1/29/128", Family::Eos).is_ok(), "EOS has longer names");
-    }
-
-    #[test]
-    fn a_port_with_a_long_name_holds_up_its_own_device_only() {
-        let mut ledger = SyntheticLedger::ring(Family::Frr);
-        let mut interface = ledger.device_mut("ams").interfaces[9].clone();
-        interface.name = "enp129s0f0np1234".parse().unwrap();
-        ledger.device_mut("ams").interfaces.push(interface);
-        let code_of = |device: &str| render_device(&ledger.snapshot, &code(device), None).map_err(|error| error.code());
-        assert_eq!(code_of("ams").map(|_| ()), Err("port-name-too-long"));
-        let others: Vec<_> =
-            ledger.snapshot.devices.values().map(|d| d.code).filter(|other| *other != code("ams")).collect();
-        assert!(!others.is_empty() && others.iter().all(|other| code_of(other.as_str()).is_ok()));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub use text::{Lead, Text};
 
 use crate::{
     backbone::Backbone,
+    codes,
     plan::{DevicePlan, PlanError, Planner},
     topology::Topology,
 };
@@ -34,7 +35,7 @@ use site::{Site, SiteError};
 use text::Bgp;
 use timers::{TIMERS, Timers};
 use token::TokenError;
-use view::{Loopbacks, Neighbors, View};
+use view::{Manner, Neighbors, View};
 
 /// What a family of routers can be told by text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,15 +80,8 @@ pub trait DeviceFamily: Send + Sync {
     fn templates(&self) -> Templates;
     /// What follows the site's lines at the end.
     fn tail(&self) -> &'static str;
-    /// How it names loopbacks.
-    fn loopbacks(&self) -> Loopbacks;
-    /// Whether its text can say what a plan says.
-    ///
-    /// # Errors
-    /// What it can't say.
-    fn check(&self, _plan: &DevicePlan) -> Result<(), RenderError> {
-        Ok(())
-    }
+    /// How it says what every family says.
+    fn manner(&self) -> Manner;
     /// What a router of this family says it runs, or a text made here, as a tree of sections.
     fn parse(&self, text: &str) -> ConfigTree;
     /// What a running configuration lacks of an intended one, and what its managed sections have beyond it.
@@ -128,6 +122,9 @@ impl Rendered {
     }
 }
 
+/// What to do about a record that nothing more can be said of.
+const CORRECT: &str = "Correct the record on the ledger.";
+
 /// Why a device has no text.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
@@ -137,26 +134,6 @@ pub enum RenderError {
     /// A value can't be written into a configuration.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The family's operating system has no interface of such a name.
-    #[error("interface {interface} of device {device} has a name of {} bytes, and Linux has {most} at most", interface.len())]
-    PortName {
-        /// The device.
-        device: Code,
-        /// Its port.
-        interface: String,
-        /// Longest name, in bytes.
-        most: usize,
-    },
-    /// The family takes a sub-interface's VLAN from its name.
-    #[error("interface {interface} of device {device} has VLAN {vlan}, and its name does not end with .{vlan}")]
-    VlanName {
-        /// The device.
-        device: Code,
-        /// Its sub-interface.
-        interface: String,
-        /// What the ledger says.
-        vlan: u16,
-    },
     /// A built-in template is wrong.
     #[error("the {family} template failed")]
     Template {
@@ -178,8 +155,6 @@ impl RenderError {
         match self {
             Self::Plan(error) => error.code(),
             Self::Token(_) => "value-not-writable",
-            Self::PortName { .. } => "port-name-too-long",
-            Self::VlanName { .. } => "vlan-not-in-name",
             Self::Template { .. } => "template-failed",
             Self::Site(_) => "site-snippet-failed",
         }
@@ -187,21 +162,16 @@ impl RenderError {
 
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(&self) -> &'static str {
+    pub fn remedy(&self) -> &'static str {
         match self {
             Self::Plan(PlanError::NoNetwork) => {
                 "Initialise the network with `causeway network init`, or check the program id and the RPC."
             }
             Self::Plan(PlanError::UnknownDevice(_)) => "`causeway device list` shows the devices that there are.",
-            Self::Plan(PlanError::Device { .. } | PlanError::Link { .. }) | Self::Token(_) => {
-                "Correct the record on the ledger; until then the device keeps its last good configuration."
+            Self::Plan(PlanError::Device { fault, .. } | PlanError::Link { fault, .. }) => {
+                codes::of(fault.code()).map_or(CORRECT, |entry| entry.remedy)
             }
-            Self::PortName { .. } => {
-                "Name the interface as the router's Linux does (`ip link`); until then the device keeps its last good configuration."
-            }
-            Self::VlanName { .. } => {
-                "Name the sub-interface after its VLAN (PORT.VLAN); until then the device keeps its last good configuration."
-            }
+            Self::Token(_) => CORRECT,
             Self::Template { .. } => "This is a defect of this build; report it with the device's record.",
             Self::Site(_) => {
                 "Correct the snippet in the site folder; until then the device keeps its last good configuration."
@@ -273,6 +243,12 @@ impl Renderer {
         Self { timers: self.timers.with_bfd_interval(milliseconds), ..self }
     }
 
+    /// What it takes every device for, if not for what its platform says.
+    #[must_use]
+    pub const fn family(&self) -> Option<Family> {
+        self.family
+    }
+
     /// The text of a plan. `before` is the beginning of the text before it, which is taken over where it is still right.
     ///
     /// # Errors
@@ -296,11 +272,12 @@ impl Renderer {
         device: &Code,
         family: Option<Family>,
     ) -> Result<Rendered, RenderError> {
-        let topology = Topology::new(snapshot);
+        let family = family.or(self.family);
+        let topology = Topology::of(snapshot, family);
         let backbone = Backbone::new(&topology);
         let planner = Planner::new(&topology, &backbone);
         let plan = planner.plan(device)?;
-        let family = family.or(self.family).unwrap_or(plan.platform);
+        let family = family.unwrap_or(plan.platform);
         self.render_as(&plan, family, planner.inputs(device, Some(network_key(&snapshot.program_id))), None)
     }
 
@@ -311,9 +288,8 @@ impl Renderer {
         inputs: Inputs,
         before: Option<&Arc<Lead>>,
     ) -> Result<Rendered, RenderError> {
-        strategy(family).check(plan)?;
         let snippets = self.site.lines(family, plan)?;
-        let view = View::new(plan, strategy(family).loopbacks(), self.timers)?;
+        let view = View::new(plan, strategy(family).manner(), self.timers)?;
         let lead = self.lead(plan, family, &view, before)?;
         let mut rest = self.fill(family, Part::Body, &view)?;
         for line in &snippets {

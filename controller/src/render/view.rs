@@ -81,9 +81,12 @@ struct InterfaceView {
     vlan: Option<u16>,
     node_segment: Option<u16>,
     management: bool,
-    loopback: bool,
+    /// A loopback that IS-IS tells of.
+    announced: bool,
     /// A port or aggregate that has to be told not to switch.
     routed_port: bool,
+    /// A port that carries nothing, because the device takes no part in routing.
+    shut: bool,
     pim: bool,
     link: Option<LinkView>,
 }
@@ -103,9 +106,28 @@ pub enum Loopbacks {
     Shared,
 }
 
+/// What becomes of the ports of a device that takes no part in routing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdlePorts {
+    /// Without configuration a port carries nothing.
+    Unsaid,
+    /// Without configuration a port switches: each is said to be routed, and shut.
+    Shut,
+}
+
+/// How a family says what every family says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// Loopbacks.
+    pub loopbacks: Loopbacks,
+    /// Ports without routing.
+    pub idle_ports: IdlePorts,
+}
+
 impl View {
-    /// Of a plan. A device without routing shows management and loopbacks only.
-    pub fn new(plan: &DevicePlan, loopbacks: Loopbacks, timers: Timers) -> Result<Self, TokenError> {
+    /// Of a plan. A device without routing shows management and loopbacks only, and no port that carries anything.
+    pub fn new(plan: &DevicePlan, manner: Manner, timers: Timers) -> Result<Self, TokenError> {
+        let routes = plan.routing.is_some();
         let mut view = Self {
             hostname: Token::new("device code", plan.code)?,
             vrf: plan.management_vrf.as_ref().map(|v| Token::new("VRF", v)).transpose()?,
@@ -121,10 +143,15 @@ impl View {
             if kind != InterfaceKind::Management {
                 view.resets.push(Token::new("interface", &interface.name)?);
             }
-            if kind == InterfaceKind::Loopback && loopbacks == Loopbacks::Shared {
-                view.loopbacks.extend(address(interface)?);
-            } else if plan.routing.is_some() || matches!(kind, InterfaceKind::Management | InterfaceKind::Loopback) {
+            let is_port = !matches!(kind, InterfaceKind::Management | InterfaceKind::Loopback);
+            if kind == InterfaceKind::Loopback && manner.loopbacks == Loopbacks::Shared {
+                // What is on the shared interface is announced as a whole.
+                view.loopbacks.extend(address(interface)?.filter(|_| interface.announced));
+            } else if routes || !is_port {
                 view.interfaces.push(interface_view(interface)?);
+            } else if manner.idle_ports == IdlePorts::Shut {
+                let idle = InterfacePlan { address: None, mtu: None, vlan: None, link: None, ..interface.clone() };
+                view.interfaces.push(InterfaceView { shut: true, ..interface_view(&idle)? });
             }
         }
         Ok(view)
@@ -218,7 +245,8 @@ fn description(interface: &InterfacePlan) -> Result<Token, TokenError> {
         InterfaceKind::Loopback => match interface.loopback {
             LoopbackType::Vpnv4 => "LOOPBACK-VPNV4",
             LoopbackType::Ipv4 => "LOOPBACK-IPV4",
-            LoopbackType::None => "LOOPBACK",
+            LoopbackType::None if interface.announced => "LOOPBACK",
+            LoopbackType::None => "LOOPBACK-LOCAL",
         },
         InterfaceKind::Physical | InterfaceKind::PortChannel | InterfaceKind::SubInterface => match interface.role {
             InterfaceRole::Fabric => "FABRIC",
@@ -242,7 +270,8 @@ fn interface_view(interface: &InterfacePlan) -> Result<InterfaceView, TokenError
         vlan: interface.vlan,
         node_segment: interface.node_segment,
         management: interface.kind == InterfaceKind::Management,
-        loopback: interface.kind == InterfaceKind::Loopback,
+        announced: interface.announced,
+        shut: false,
         routed_port: matches!(interface.kind, InterfaceKind::Physical | InterfaceKind::PortChannel),
         pim: port && interface.address.is_some() && interface.role == InterfaceRole::Fabric,
         link: interface.link.as_ref().map(|l| LinkView { metric: l.metric, passive: l.passive }),

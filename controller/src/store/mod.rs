@@ -239,6 +239,16 @@ impl Store {
                     clear_problem(entry, code, changes);
                     take(entry, *rendered, slot, signer, Some(limits), changes);
                 }
+                Outcome::StoodIn(error, plan, rendered) => {
+                    self.renders += 1;
+                    entry.made_of = Some(Made { plan, lead: Arc::clone(rendered.lead()) });
+                    let reach = rendered.extent.reach;
+                    take(entry, *rendered, slot, signer, Some(limits), changes);
+                    if entry.held.is_none() {
+                        entry.reach = reach;
+                    }
+                    set_problem(entry, code, &error, slot, changes);
+                }
             });
         }
     }
