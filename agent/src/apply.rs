@@ -4,7 +4,7 @@
 //! confirmation the device's own timer is armed.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::Arc,
     time::{Duration, Instant},
@@ -27,7 +27,8 @@ pub struct ApplyLimits {
     /// From the commit on, for neighbours to come back.
     pub verify: Duration,
     /// After the commit, for what a change breaks to show: a look before that may see neighbours and routes that are about to go.
-    /// At most half of `verify`. A change of metrics breaks nothing, and waits for nothing.
+    /// Where the device would still show an adjacency that is broken, as long as that takes. At most half of `verify` in both
+    /// cases. A change of metrics breaks nothing, and waits for nothing.
     pub settle: Duration,
     /// Between two looks while verifying.
     pub look: Duration,
@@ -46,6 +47,17 @@ impl Default for ApplyLimits {
             look: Duration::from_millis(250),
             revert_after: Duration::from_secs(180),
         }
+    }
+}
+
+impl ApplyLimits {
+    /// How long after the commit of a change with this difference a look at the neighbours that are kept says what came of it.
+    fn settled_after(&self, diff: &str, kept: &BTreeSet<String>, stale_for: &BTreeMap<String, Duration>) -> Duration {
+        if metrics_only(diff) {
+            return Duration::ZERO;
+        }
+        let stale = stale_for.iter().filter(|(name, _)| kept.contains(*name)).map(|(_, time)| *time);
+        stale.fold(self.settle, Duration::max).min(self.verify / SETTLE_SHARE)
     }
 }
 
@@ -133,6 +145,8 @@ struct Gathered {
     warnings: Vec<String>,
     up_before: BTreeSet<String>,
     reach_before: Reach,
+    /// How long adjacencies may be shown that are broken.
+    stale_for: BTreeMap<String, Duration>,
 }
 
 impl Gathered {
@@ -144,6 +158,7 @@ impl Gathered {
             warnings: Vec::new(),
             up_before: BTreeSet::new(),
             reach_before: Reach::default(),
+            stale_for: BTreeMap::new(),
         }
     }
 }
@@ -265,6 +280,7 @@ impl<D: Driver> Applier<D> {
                 }
                 gathered.up_before = self.adjacencies_up().await?;
                 gathered.reach_before = self.bounded(self.driver.reach(&bundle.text)).await?;
+                gathered.stale_for = self.bounded(self.driver.stale_for()).await?;
             }
             Action::Record => {
                 let applied = Applied { generation: bundle.generation, sha256: bundle.hash };
@@ -294,18 +310,10 @@ impl<D: Driver> Applier<D> {
     async fn verify(&self, bundle: &Bundle, gathered: &mut Gathered) -> Result<(), Failure> {
         let wanted = self.bounded(self.driver.wanted_adjacencies(&bundle.text)).await?;
         let kept: BTreeSet<String> = gathered.up_before.intersection(&wanted).cloned().collect();
-        let began = Instant::now();
-        let deadline = began + self.limits.verify;
-        let breaks_nothing = metrics_only(&gathered.diff);
-        let settle =
-            if breaks_nothing { Duration::ZERO } else { self.limits.settle.min(self.limits.verify / SETTLE_SHARE) };
+        let deadline = Instant::now() + self.limits.verify;
+        tokio::time::sleep(self.limits.settled_after(&gathered.diff, &kept, &gathered.stale_for)).await;
         loop {
-            let looked = began.elapsed();
             let failure = match self.look(bundle, &kept, &gathered.reach_before).await {
-                Ok(_) if looked < settle => {
-                    tokio::time::sleep(self.limits.look.min(settle.saturating_sub(looked))).await;
-                    continue;
-                }
                 Ok((up, mut warnings)) => {
                     warnings.extend(wanted.difference(&up).map(|name| format!("no adjacency on {name} yet")));
                     match self.bounded(self.driver.concerns(&bundle.text)).await {
@@ -514,6 +522,21 @@ mod tests {
             // A metric that only goes is a change to the default.
             assert_eq!(metrics_only(&diff(other)), other == "- isis metric 4000\n", "{other:?}");
         }
+    }
+
+    #[test]
+    fn what_may_be_shown_though_it_is_broken_is_waited_for_where_it_is_kept() {
+        let limits = ApplyLimits::default();
+        let stale = |time_s: u64| BTreeMap::from([("a".to_owned(), Duration::from_secs(time_s))]);
+        let kept = |name: &str| BTreeSet::from([name.to_owned()]);
+        let (mtu, metric) = ("-link a mtu 9216\n+link a mtu 9000\n", "- isis metric 1\n+ isis metric 2\n");
+        let settled =
+            |diff: &str, kept: &BTreeSet<String>, time_s| limits.settled_after(diff, kept, &stale(time_s)).as_secs();
+        assert_eq!(settled(mtu, &kept("a"), 12), 12);
+        assert_eq!(settled(mtu, &kept("b"), 12), 1, "it was not up, or goes");
+        assert_eq!(settled(mtu, &kept("a"), 0), 1);
+        assert_eq!(settled(mtu, &kept("a"), 300), 15, "half of the verification's time is for neighbours to come back");
+        assert_eq!(settled(metric, &kept("a"), 12), 0);
     }
 
     #[test]

@@ -5,7 +5,12 @@
 //! does not depend on the agent's process; after a refused or failed verb the device runs either what it ran or the whole
 //! candidate. A verb may take long or never end: the caller bounds it.
 
-use std::{collections::BTreeSet, future::Future, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 /// Why a device did not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +133,12 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Compares what runs with a text.
     fn compare(&self, text: &str) -> impl Future<Output = Result<Comparison, DriverError>> + Send;
+
+    /// By interface: how long the device may go on showing an adjacency that the candidate breaks. Of those only whose
+    /// adjacency it can break. Of a device that can't tell nothing.
+    fn stale_for(&self) -> impl Future<Output = Result<BTreeMap<String, Duration>, DriverError>> + Send {
+        async { Ok(BTreeMap::new()) }
+    }
 
     /// Arms the revert and then makes the candidate run, whole. Unless confirmed within `revert_after`, the device
     /// returns by itself to what ran before.

@@ -13,7 +13,7 @@ use super::{
     arrival::{self, LINK_WITHIN, ROUTES_WITHIN},
     diff,
     engine::{self, Goal, Manner, converge},
-    links::{self, Kernel},
+    links::{self, Kernel, LinkChange},
     memory::{BootTime, MemoryFile, Pending},
     passage, scope, startup,
     tree::Tree,
@@ -58,6 +58,8 @@ pub struct Candidate {
     pub running: Tree,
     /// How long the way back took when it was rehearsed.
     pub way_back: Duration,
+    /// What had to change of the kernel's links when it was checked.
+    pub links: Vec<LinkChange>,
 }
 
 impl Candidate {
@@ -202,7 +204,7 @@ impl Device {
             let now = BootTime::now()?;
             let pending = memory.pending.take().filter(|p| !p.reverting && !p.is_overdue(&now)).ok_or_else(gone)?;
             memory.owned = pending.owned_after;
-            memory.made.extend(pending.links.iter().filter_map(links::LinkChange::made).map(str::to_owned));
+            memory.made.extend(pending.links.iter().filter_map(LinkChange::made).map(str::to_owned));
             Ok(pending.named)
         })?;
         // Links of earlier texts go only now: the way back might have needed them. Those that stay are tried again.
@@ -351,6 +353,7 @@ mod tests {
             target: Tree::default(),
             running: Tree::default(),
             way_back: Duration::from_millis(way_back_ms),
+            links: Vec::new(),
         };
         let limit = Duration::from_secs(180);
         assert_eq!(candidate(0).lead(0, limit), Duration::from_millis(300));

@@ -2,7 +2,7 @@
 //! there, and the next that changes anything waits for it.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,6 +17,7 @@ use super::{
     links::{self, Kernel},
     observe, scope,
     shadow::{self, Shadow, ShadowOptions},
+    stale,
     tree::{Path as TreePath, Tree},
     values::{self, Known},
     vtysh::{Instance, Vtysh},
@@ -152,16 +153,13 @@ impl Inner {
         self.held().candidate = None;
         let tree = Tree::of_text(text)?;
         let running = engine::running_with(&self.device.vtysh, &tree)?.tree;
-        links::plan(&tree, &self.device.kernel.read()?)?;
+        let links = links::plan(&tree, &self.device.kernel.read()?)?;
         let owned = self.device.memory.read()?.ours();
-        let candidate = match self.foretold(&tree, &running, &owned) {
-            Some(candidate) => candidate,
-            None => {
-                let rehearsed = shadow::rehearse(&self.shadows, &tree, &running, &owned)?;
-                let shadow::Rehearsed { target, running, way_back } = rehearsed;
-                Candidate { text: tree, target, running, way_back }
-            }
+        let shadow::Rehearsed { target, running, way_back } = match self.foretold(&tree, &running, &owned) {
+            Some(foretold) => foretold,
+            None => shadow::rehearse(&self.shadows, &tree, &running, &owned)?,
         };
+        let candidate = Candidate { text: tree, target, running, way_back, links };
         let mut held = self.held();
         held.remember(text, Known { text: candidate.text.clone(), shown: candidate.target.clone() });
         held.candidate = Some(Arc::new(candidate));
@@ -169,7 +167,7 @@ impl Inner {
     }
 
     /// A text that differs from what runs by numbers only, of which it is known what comes.
-    fn foretold(&self, text: &Tree, running: &Tree, owned: &BTreeSet<TreePath>) -> Option<Candidate> {
+    fn foretold(&self, text: &Tree, running: &Tree, owned: &BTreeSet<TreePath>) -> Option<shadow::Rehearsed> {
         let all: Vec<Arc<Known>> = self.held().known.iter().map(|(_, known)| known.clone()).collect();
         // Of several that differ by numbers only, the one that runs.
         let found = all.iter().find_map(|known| {
@@ -178,9 +176,9 @@ impl Inner {
             let (target, metrics) = values::metrics_only(known, text).filter(|_| runs)?;
             Some((now, target, metrics))
         });
-        let (now, target, metrics) = found?;
+        let (running, target, metrics) = found?;
         let way_back = METRICS_BACK + METRIC_BACK * u32::try_from(metrics).unwrap_or(u32::MAX);
-        Some(Candidate { text: text.clone(), target, running: now, way_back })
+        Some(shadow::Rehearsed { target, running, way_back })
     }
 
     /// The text as FRR shows it.
@@ -214,6 +212,12 @@ impl Inner {
             diff.push('\n');
         }
         Ok(Comparison { equal: false, diff })
+    }
+
+    fn stale_for(&self) -> Result<BTreeMap<String, Duration>, DriverError> {
+        let candidate = self.held().candidate.clone();
+        let candidate = candidate.ok_or_else(|| DriverError::State("there is no candidate".to_owned()))?;
+        Ok(stale::stale_for(&candidate.running, &candidate.target, &candidate.links))
     }
 
     fn commit(&self, revert_after: Duration) -> Result<(), DriverError> {
@@ -258,6 +262,10 @@ impl<P: Prober> Driver for FrrDriver<P> {
     async fn compare(&self, text: &str) -> Result<Comparison, DriverError> {
         let text = text.to_owned();
         self.blocking(move |inner| inner.compare(&text)).await
+    }
+
+    async fn stale_for(&self) -> Result<BTreeMap<String, Duration>, DriverError> {
+        self.inner.stale_for()
     }
 
     async fn commit(&self, revert_after: Duration) -> Result<(), DriverError> {

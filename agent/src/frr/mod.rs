@@ -25,6 +25,7 @@ pub mod passage;
 pub mod run;
 pub mod scope;
 pub mod shadow;
+pub mod stale;
 pub mod startup;
 pub mod tree;
 pub mod values;

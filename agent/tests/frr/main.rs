@@ -14,6 +14,7 @@ mod lab;
 mod left;
 mod passage;
 mod speed;
+mod stale;
 mod unit;
 mod what_runs;
 
