@@ -13,11 +13,15 @@ use causeway_agent::{
     Agent, AgentConfig, AgentHandle, Intervals,
     apply::ApplyLimits,
     config::{BUFFERED_SAMPLES, PROBES_PER_SAMPLE},
-    eos::{EosArgs, EosDriver},
+    eos::{EosArgs, EosDriver, NoProber},
     frr::{FrrDriver, FrrOptions, watchdog},
     operation::{Failure, PROGRAM, Problem, Sources, key, serve::Server, shown},
     sim::{Fabric, Family, Port, SimDriver, UplinkKind},
-    stamp::{self, Prober, ProberSettings, Reflector, ReflectorSettings, reflect::Peers},
+    stamp::{
+        self, Prober, ProberSettings, Reflector, ReflectorSettings,
+        reflect::Peers,
+        socket::{self, Opener},
+    },
 };
 use clap::{Parser, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -137,10 +141,19 @@ struct Options {
 }
 
 impl Options {
-    /// Probes of a real device.
+    /// Makes sockets where the device's interfaces and addresses are.
+    fn opener(&self) -> Opener {
+        match (self.driver, &self.frr_netns) {
+            (DriverChoice::Frr, Some(namespace)) => socket::opener_in(namespace),
+            (DriverChoice::Frr, None)
+            | (DriverChoice::Eos | DriverChoice::SimulatorFrr | DriverChoice::SimulatorEos, _) => socket::opener(),
+        }
+    }
+
+    /// Probes of a device whose interfaces are this machine's.
     fn prober(&self) -> ProberSettings {
         let source = self.stamp_source.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        ProberSettings { source, port: self.stamp_port, ..ProberSettings::default() }
+        ProberSettings { source, port: self.stamp_port, opener: self.opener(), ..ProberSettings::default() }
     }
 
     /// The FRR that is driven.
@@ -150,6 +163,7 @@ impl Options {
             netns: self.frr_netns.clone(),
             vtysh: self.frr_vtysh.clone(),
             daemons: self.frr_daemons.clone(),
+            verb: limits(self).verb,
             ..FrrOptions::new(&self.device, &self.state_dir)
         }
     }
@@ -211,7 +225,7 @@ fn misconfigured(problems: &[Problem]) -> ExitCode {
 #[tokio::main]
 async fn run(options: &Options, config: AgentConfig) -> anyhow::Result<()> {
     let Running { agent, prober, clock } = start(options, config)?;
-    let reflector = options.stamp_listen.map(|listen| reflector(listen, &options.stamp_peers)).transpose()?;
+    let reflector = options.stamp_listen.map(|listen| reflector(listen, options)).transpose()?;
     let sources = Sources { watch: agent.watch(), device: options.device.clone(), reflector, prober };
     let server = match options.listen {
         Some(listen) => {
@@ -234,7 +248,7 @@ async fn run(options: &Options, config: AgentConfig) -> anyhow::Result<()> {
 /// An agent with what stands behind its driver.
 struct Running {
     agent: AgentHandle,
-    /// Of a real device.
+    /// Of a device whose interfaces are this machine's.
     prober: Option<Arc<Prober>>,
     /// Of a simulated device.
     clock: Option<tokio::task::JoinHandle<()>>,
@@ -252,10 +266,9 @@ fn start(options: &Options, config: AgentConfig) -> anyhow::Result<Running> {
         DriverChoice::Eos => {
             let eos = options.eos.config(&options.state_dir, &options.device)?;
             let config = AgentConfig { limits: eos.timeouts.apply_limits(), ..config };
-            let prober = Arc::new(Prober::new(options.prober()));
-            let driver = EosDriver::new(&eos, prober.clone())?;
-            let agent = Agent::start(config, driver).context(FAILED)?;
-            return Ok(Running { agent, prober: Some(prober), clock: None });
+            // A switch's interfaces are not this machine's: what left from here would say nothing of its links.
+            let agent = Agent::start(config, EosDriver::new(&eos, NoProber)?).context(FAILED)?;
+            return Ok(Running { agent, prober: None, clock: None });
         }
         DriverChoice::SimulatorFrr => Family::Frr,
         DriverChoice::SimulatorEos => Family::Eos,
@@ -264,11 +277,16 @@ fn start(options: &Options, config: AgentConfig) -> anyhow::Result<Running> {
     Ok(Running { agent: Agent::start(config, driver).context(FAILED)?, prober: None, clock: Some(clock) })
 }
 
-fn reflector(listen: SocketAddrV4, peers: &[ipnet::Ipv4Net]) -> anyhow::Result<Arc<Reflector>> {
+fn reflector(listen: SocketAddrV4, options: &Options) -> anyhow::Result<Arc<Reflector>> {
+    let peers = &options.stamp_peers;
     let peers = if peers.is_empty() { Peers::ANYBODY } else { Peers::only(peers.iter().copied()) };
-    let started = Reflector::start(ReflectorSettings { listen, peers, ..ReflectorSettings::default() });
+    let opener = options.opener();
+    let started = Reflector::start(ReflectorSettings { listen, peers, opener, ..ReflectorSettings::default() });
     let reflector = started.with_context(|| {
-        format!("STAMP probes can not be answered on {listen}: another process has the port, or this one may not (CAP_NET_BIND_SERVICE)")
+        format!(
+            "STAMP probes can not be answered on {listen}: another process has the port, or this one may not have it \
+             (CAP_NET_BIND_SERVICE), or may not enter the network namespace (CAP_SYS_ADMIN)"
+        )
     })?;
     Ok(Arc::new(reflector))
 }

@@ -16,7 +16,7 @@ use causeway_agent::{
         limit::{Limits, Share},
         packet::{ErrorEstimate, Probe, Reflection},
         reflect::{Peers, Refusal},
-        socket::{opener, unix_ns},
+        socket::{opener, opener_in, unix_ns},
     },
 };
 
@@ -355,6 +355,43 @@ async fn a_probe_of_a_link_takes_that_link_and_no_other() {
     }
     assert_eq!(found[0], 5, "and is used again once it is back");
     assert_eq!(prober.counts().unsent, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_are_made_where_the_device_is_and_none_where_that_is_not() {
+    let far = Far { name: format!("device-{}", std::process::id()), reflector: None };
+    let name = far.name.clone();
+    ip(&format!("netns add {name}"));
+    ip(&format!("-n {name} link set lo up"));
+    ip(&format!("-n {name} link add core1 type veth peer name core2"));
+    ip(&format!("-n {name} addr add 10.254.7.1/32 dev core1"));
+    for link in ["core1", "core2"] {
+        ip(&format!("-n {name} link set {link} up"));
+    }
+    let reflector = reflector(|settings| settings.opener = opener_in(&name));
+    let settings = |opener| ProberSettings {
+        port: reflector.address().port(),
+        gap: Duration::from_millis(5),
+        patience: Duration::from_millis(500),
+        opener,
+        ..ProberSettings::default()
+    };
+    let inside = Prober::new(settings(opener_in(&name)));
+    let targets = [
+        target(Ipv4Addr::new(10, 254, 7, 1), None),
+        target(Ipv4Addr::new(10, 254, 7, 9), Some("core1")),
+        target(Ipv4Addr::new(10, 254, 7, 1), Some("no-such-link")),
+    ];
+    let outcomes = inside.probe(&targets, 4).await.unwrap();
+    let counted = |outcomes: &[ProbeOutcome]| outcomes.iter().map(|o| (o.sent, o.received)).collect::<Vec<_>>();
+    assert_eq!(counted(&outcomes), [(4, 4), (4, 0), (4, 0)], "the device's address, a link of nobody, and none");
+    // A namespace that is not there says nothing of the device: not sent, and not lost.
+    let nowhere = Prober::new(settings(opener_in("no-such-namespace")));
+    assert_eq!(counted(&nowhere.probe(&targets, 4).await.unwrap()), [(0, 0), (0, 0), (0, 0)]);
+    assert_eq!(nowhere.counts().unsent, 12);
+    assert!(
+        std::fs::read_link("/proc/thread-self/ns/net").unwrap() == std::fs::read_link("/proc/self/ns/net").unwrap()
+    );
 }
 
 /// Another implementation of the format: Wireshark's, for TWAMP-Test, whose packets STAMP's are (RFC 8762, section 4.6).

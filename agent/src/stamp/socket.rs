@@ -1,15 +1,19 @@
 //! UDP sockets that say when a packet came in, with which TTL and to which address: the edge to the kernel.
 
 use std::{
+    fs::File,
     io::{self, IoSlice, IoSliceMut},
     net::{Ipv4Addr, SocketAddrV4, UdpSocket as StdSocket},
     os::fd::AsRawFd,
+    path::{Path, PathBuf},
     sync::Arc,
+    thread,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use nix::{
     cmsg_space, libc,
+    sched::{CloneFlags, setns},
     sys::{
         socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, sendmsg, setsockopt, sockopt},
         time::TimeSpec,
@@ -22,6 +26,8 @@ use tokio::{io::Interest, net::UdpSocket};
 const KERNEL_BUFFER_BYTES: usize = 4 << 20;
 /// Longest packet that is read; what is cut off is not looked at.
 const MAX_PACKET_BYTES: usize = 2_048;
+/// Folder in which `ip netns` keeps network namespaces by name.
+const NAMESPACES: &str = "/run/netns";
 
 /// What a socket is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +45,28 @@ pub type Opener = Arc<dyn Fn(&Want) -> io::Result<StdSocket> + Send + Sync>;
 #[must_use]
 pub fn opener() -> Opener {
     Arc::new(open)
+}
+
+/// In a network namespace by the name that `ip netns` knows: a device's interfaces are looked for where the device is. Each
+/// socket is made in the namespace that has the name by then, and stays in it.
+///
+/// A namespace that is not there, or that this process may not enter, is an error of each socket, and never `ENODEV`: that
+/// would be an interface that is gone, and count as loss.
+#[must_use]
+pub fn opener_in(namespace: &str) -> Opener {
+    let path: PathBuf = Path::new(NAMESPACES).join(namespace);
+    Arc::new(move |want| open_in(&path, want))
+}
+
+/// On a thread of its own, which ends: no other of the process leaves its namespace.
+fn open_in(namespace: &Path, want: &Want) -> io::Result<StdSocket> {
+    thread::scope(|scope| {
+        let inside = thread::Builder::new().name("stamp-namespace".to_owned()).spawn_scoped(scope, || {
+            setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
+            open(want)
+        })?;
+        inside.join().unwrap_or_else(|_| Err(io::Error::other("a socket could not be made in the namespace")))
+    })
 }
 
 /// Makes a bound socket in the network namespace of this thread; it stays there.

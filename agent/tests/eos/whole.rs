@@ -1,13 +1,17 @@
 //! The agent as a process, with the driver's options, a controller and an oracle.
 
 use std::{
+    collections::BTreeSet,
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use causeway_wire::controller::ApplyResult;
+use causeway_wire::{
+    controller::{ApplyResult, ProbePlan, ProbeTarget},
+    telemetry::ProbeKind,
+};
 
 use crate::{
     common::{FakeController, FakeOracle, PROGRAM, Serving, controller_key, key, signed_by},
@@ -107,7 +111,6 @@ async fn a_process_applies_reports_measures_saves_what_is_final_and_mends_what_o
             > 0
     };
     eventually("counters at the oracle", counted).await;
-    assert!(bench.oracle.batches().iter().all(|batch| batch.probes.is_empty()), "nothing was probed, nothing is told");
 
     bench.model.lock().switch.operator_types(&["ntp server 192.0.2.124", "interface Ethernet1", "isis metric 77"]);
     bench.runs(1).await;
@@ -119,6 +122,37 @@ async fn a_process_applies_reports_measures_saves_what_is_final_and_mends_what_o
     let refused = bench.controller.reports(ApplyResult::Refused)[0].clone();
     assert!(refused.message.contains("Invalid input (at token 2: 'three')"), "{}", refused.message);
     bench.runs(2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_can_not_probe_for_a_switch_tells_of_no_probe_and_of_no_loss() {
+    let bench = Bench::new(switch()).await;
+    let target = |kind: ProbeKind, code: &str, interface: &str| ProbeTarget {
+        kind: u32::try_from(i32::from(kind)).unwrap(),
+        code: code.into(),
+        interface: interface.into(),
+        address: "127.0.0.1".into(),
+    };
+    // The link's interface is the switch's: this machine has none of that name.
+    let targets = vec![
+        target(ProbeKind::Link, "r1-r2", "Ethernet1"),
+        target(ProbeKind::Qa, "r2", ""),
+        target(ProbeKind::Reachability, "r3", ""),
+    ];
+    bench.controller.state().plan = ProbePlan { sha256: vec![7; 32], targets };
+    let _agent = bench.start();
+    let has_plan = || bench.controller.state().polls.iter().any(|poll| poll.have_probe_plan_sha256 == [7; 32]);
+    eventually("the plan is taken", has_plan).await;
+    let taken_ms = causeway_agent::stamp::socket::unix_ns() / 1_000_000;
+    // The first moment after that may have begun before it.
+    let moments = || {
+        let batches = bench.oracle.batches();
+        let samples = batches.iter().flat_map(|batch| &batch.interfaces).map(|sample| sample.at_unix_ms);
+        samples.filter(|at_ms| *at_ms > taken_ms).collect::<BTreeSet<u64>>().len()
+    };
+    eventually("samples under the plan", || moments() > 2).await;
+    let told: Vec<_> = bench.oracle.batches().into_iter().flat_map(|batch| batch.probes).collect();
+    assert_eq!(told, [], "nothing was probed, nothing is told");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
