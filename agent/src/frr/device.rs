@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    arrival::{self, LINK_WITHIN, ROUTES_WITHIN},
+    arrival::{self, Waits},
     diff,
     engine::{self, Goal, Manner, converge},
     links::{self, Kernel, LinkChange},
@@ -23,8 +23,6 @@ use crate::driver::DriverError;
 
 /// For whoever acts to end: one invocation that configures and what is around it.
 const ACTING_WITHIN: Duration = Duration::from_secs(2 * CONFIGURE_LIMIT.as_secs());
-/// For all that a commit waits for and stops at on its way to a text: three quarters of a verb's time; the rest is for what it does.
-const PASSAGE: Duration = Duration::from_secs(45);
 /// How much longer the way back may take on the device than in the rehearsal: there are interfaces, neighbours that notice,
 /// and others who use the machine. With this and the next, devices were back 0.3 s and 0.4 s before limits of 8 s and 20 s.
 const WAY_BACK_FACTOR: u32 = 2;
@@ -90,14 +88,17 @@ impl Device {
     }
 
     /// Arms the revert by `arm`, which is given what to guard, and then makes the candidate run. Unconfirmed, the device is
-    /// back within `revert_after`: the way back begins as much earlier as it is expected to take.
+    /// back within `revert_after`: the way back begins as much earlier as it is expected to take. What it waits for on its way
+    /// to the text takes no more than its share of `verb` and of that time; once somebody takes it back, or its time is over,
+    /// it takes no further step.
     ///
     /// # Errors
-    /// [`DriverError::State`]: nothing was changed. Otherwise the commit is pending, and something may run of it.
+    /// [`DriverError::State`] before the revert is armed: nothing was changed. Otherwise the commit is pending, and something may run of it.
     pub fn commit(
         &self,
         candidate: &Candidate,
         revert_after: Duration,
+        verb: Duration,
         arm: impl FnOnce(u64) -> Result<(), DriverError>,
     ) -> Result<(), DriverError> {
         let held = self.memory.lock("acting", ACTING_WITHIN)?;
@@ -115,7 +116,8 @@ impl Device {
         let id: u64 = rand::random();
         let links = links::plan(&candidate.text, &self.kernel.read()?)?;
         let now_runs = back.clone();
-        let lead_ms = milliseconds(candidate.lead(links.len(), revert_after));
+        let lead = candidate.lead(links.len(), revert_after);
+        let lead_ms = milliseconds(lead);
         let pending = Pending {
             id,
             reverting: false,
@@ -143,33 +145,54 @@ impl Device {
         let (mut known, mut now) = (Some(&running), now_runs);
         let overloaded = passage::still_overloaded(&now, &candidate.target);
         let target = overloaded.as_ref().unwrap_or(&candidate.target);
+        let goes_on = || self.goes_on(id);
         let reach = |known: Option<&Tree>, target: &Tree| {
+            goes_on()?;
             converge(&self.vtysh, known, &Goal { target, owned: &memory.owned }, Manner::Strict, Some(&held))
         };
-        let until = Instant::now() + PASSAGE;
+        let waits = Waits::within(verb, revert_after.saturating_sub(lead));
+        let until = Instant::now() + waits.all;
         let within = |wait: Duration| until.min(Instant::now() + wait);
         if let Some(change) = passage::link_that_comes(&now, target) {
             let first = passage::at_stop(target, &change, change.from);
             reach(known.take(), &first)?;
-            let came = arrival::await_link(&self.vtysh, &change, within(LINK_WITHIN));
+            let came = arrival::await_link(&self.vtysh, &change, within(waits.link), goes_on)?;
             tracing::info!(link = change.header, came, "a link comes as a drained one");
             now = first;
         }
-        if self.stop_on_the_way(&now, target, &held, until)? {
+        if self.stop_on_the_way(&now, target, &held, until, goes_on)? {
             known = None;
         }
         if let Some(overloaded) = &overloaded {
             reach(known.take(), overloaded)?;
-            if !arrival::await_routes(&self.vtysh, &self.kernel, &candidate.target, within(ROUTES_WITHIN)) {
+            let deadline = within(waits.routes);
+            if !arrival::await_routes(&self.vtysh, &self.kernel, &candidate.target, deadline, goes_on)? {
                 tracing::warn!("not all routes are there; the overload bit goes all the same");
             }
         }
         reach(known, &candidate.target)
     }
 
+    /// Whether a commit still goes forward.
+    fn goes_on(&self, commit: u64) -> Result<(), DriverError> {
+        let now = BootTime::now()?;
+        let pending = self.memory.read()?.pending.filter(|pending| pending.id == commit);
+        if pending.is_some_and(|pending| !pending.reverting && !pending.is_overdue(&now)) {
+            return Ok(());
+        }
+        Err(DriverError::State("the commit is being taken back, or its time is over".to_owned()))
+    }
+
     /// Where one link's metric changes, goes through the stops of that change. Says whether there were any. Not knowing them is no
     /// reason not to change: then it is done in one step. Nor is a device that is slow: from the deadline on it doesn't stop for long.
-    fn stop_on_the_way(&self, now: &Tree, target: &Tree, held: &fs::File, until: Instant) -> Result<bool, DriverError> {
+    fn stop_on_the_way(
+        &self,
+        now: &Tree,
+        target: &Tree,
+        held: &fs::File,
+        until: Instant,
+        goes_on: impl Fn() -> Result<(), DriverError>,
+    ) -> Result<bool, DriverError> {
         let Some(change) = passage::metric_change(now, target) else { return Ok(false) };
         let found = self.vtysh.database().map_err(|error| error.to_string());
         let stops = match found.and_then(|known| passage::stops_of(&change, &known).map_err(|error| error.to_string()))
@@ -183,6 +206,7 @@ impl Device {
         let pause = passage::pause(stops.len(), until.saturating_duration_since(Instant::now()));
         let mut runs = now.clone();
         for metric in &stops {
+            goes_on()?;
             let leaves = until.min(Instant::now() + pause);
             let next = passage::at_stop(&runs, &change, *metric);
             self.vtysh.configure(&diff::batch(&runs, &next), Some(held))?;

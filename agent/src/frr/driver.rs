@@ -24,6 +24,7 @@ use super::{
     watchdog::{Kennel, this_program},
 };
 use crate::{
+    apply::ApplyLimits,
     bundle::TextHash,
     driver::{Adjacency, Comparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Reach, Target},
     probing::{NoProber, Prober},
@@ -57,6 +58,8 @@ pub struct FrrOptions {
     pub state_dir: PathBuf,
     /// Device code.
     pub device: String,
+    /// The most that one verb may take: what a commit waits for on its way to a text stays well within it.
+    pub verb: Duration,
     /// A program that is a watchdog when its first argument says so; this one without.
     pub watchdog: Option<PathBuf>,
 }
@@ -72,6 +75,7 @@ impl FrrOptions {
             run_dir: PathBuf::from(shadow::RUN_DIR),
             state_dir: state_dir.to_owned(),
             device: device.to_owned(),
+            verb: ApplyLimits::default().verb,
             watchdog: None,
         }
     }
@@ -85,6 +89,7 @@ struct Held {
 
 struct Inner {
     device: Device,
+    verb: Duration,
     shadows: ShadowOptions,
     kennel: Kennel,
     held: Mutex<Held>,
@@ -129,7 +134,8 @@ impl<P: Prober> FrrDriver<P> {
             vtysh: options.vtysh.clone(),
             run_dir: options.run_dir.clone(),
         };
-        Ok(Self { inner: Arc::new(Inner { device, shadows, kennel, held: Mutex::default() }), prober })
+        let inner = Inner { device, verb: options.verb, shadows, kennel, held: Mutex::default() };
+        Ok(Self { inner: Arc::new(inner), prober })
     }
 
     async fn blocking<T: Send + 'static>(
@@ -223,7 +229,7 @@ impl Inner {
     fn commit(&self, revert_after: Duration) -> Result<(), DriverError> {
         let candidate = self.held().candidate.take();
         let candidate = candidate.ok_or_else(|| DriverError::State("there is no candidate".to_owned()))?;
-        self.device.commit(&candidate, revert_after, |commit| self.kennel.start(&self.device, commit))
+        self.device.commit(&candidate, revert_after, self.verb, |commit| self.kennel.start(&self.device, commit))
     }
 }
 

@@ -6,10 +6,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use causeway_agent::driver::Driver;
+use causeway_agent::{
+    driver::{Driver, DriverError},
+    frr::{FrrDriver, FrrOptions, NoProber},
+};
 
 use crate::{
     LONG, applied,
@@ -22,6 +25,8 @@ const METRIC: u32 = 4_000;
 const DRAINED: u32 = 1_000_000;
 /// How much later one end of a link takes a text than the other one.
 const LATER: Duration = Duration::from_secs(12);
+/// A verb's time that is shorter than the longest wait for routes.
+const VERB: Duration = Duration::from_secs(12);
 
 /// The port of the link from one router of the ring to the next.
 fn port(at: usize) -> String {
@@ -199,4 +204,61 @@ async fn a_link_that_stays_away_does_not_keep_a_router_out() {
     applied(&a.driver(), &text(0, METRIC)).await;
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
     assert!(!a.running().contains("set-overload-bit"));
+}
+
+/// A router that is overloaded, and a link with a carrier whose other end never comes: its routes are waited for.
+async fn overloaded_and_alone() -> (Router, Router, String) {
+    let (a, b) = (Router::new("w", &DAEMONS), Router::new("v", &DAEMONS));
+    join_by(&port(0), &a, &b);
+    let overloaded = text(0, METRIC).replace(" metric-style wide\n", " metric-style wide\n set-overload-bit\n");
+    applied(&a.driver(), &overloaded).await;
+    let before = a.running();
+    (a, b, before)
+}
+
+#[tokio::test]
+async fn what_a_commit_waits_for_ends_within_the_time_of_its_verb() {
+    let (a, _b, _) = overloaded_and_alone().await;
+    let options = FrrOptions { verb: VERB, ..a.options() };
+    let driver = FrrDriver::open(&options, NoProber).unwrap();
+    driver.load_candidate(&text(0, METRIC)).await.unwrap();
+    let began = Instant::now();
+    driver.commit(LONG).await.unwrap();
+    let took = began.elapsed();
+    assert!(took < VERB, "{took:?}");
+    driver.confirm().await.unwrap();
+    assert!(!a.running().contains("set-overload-bit"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_waits_is_taken_back_at_once_and_in_time() {
+    let (a, _b, before) = overloaded_and_alone().await;
+    let driver = Arc::new(a.driver());
+    let commits = |revert_after: Duration| {
+        let driver = driver.clone();
+        async move {
+            driver.load_candidate(&text(0, METRIC + 1)).await.unwrap();
+            tokio::spawn(async move { driver.commit(revert_after).await })
+        }
+    };
+    // By its agent.
+    let committing = commits(LONG).await;
+    while !a.running().contains("isis metric 4001") {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let began = Instant::now();
+    driver.revert().await.unwrap();
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(matches!(committing.await.unwrap(), Err(DriverError::State(_))), "it takes no further step");
+    assert_eq!(a.running(), before);
+    // By its watchdog, with an agent that has given up.
+    let limit = Duration::from_secs(8);
+    let began = Instant::now();
+    drop(commits(limit).await);
+    eventually("the commit", || a.running().contains("isis metric 4001"));
+    eventually("the way back", || a.running() == before);
+    assert!(began.elapsed() < 2 * limit, "{:?}", began.elapsed());
+    eventually("the watchdog ends", || a.watchdogs().is_empty());
+    assert!(a.running() == before);
 }
