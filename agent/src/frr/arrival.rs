@@ -117,8 +117,8 @@ fn complete(vtysh: &Vtysh, kernel: &Kernel, wanted: &BTreeSet<String>) -> Result
         .filter(|adjacency| adjacency.up)
         .map(|adjacency| adjacency.interface)
         .collect();
-    let carried = links::counters(kernel.read()?).into_iter().filter(|link| link.oper_up);
-    if carried.map(|link| link.interface).any(|name| wanted.contains(&name) && !up.contains(&name)) {
+    let links = kernel.read()?;
+    if links::carried(&links).into_iter().any(|name| wanted.contains(name) && !up.contains(name)) {
         return Ok(None);
     }
     let hosts = vtysh.database()?.hosts();

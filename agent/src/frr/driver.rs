@@ -335,7 +335,7 @@ impl<P: Prober> Driver for FrrDriver<P> {
         self.blocking(move |inner| {
             let summary = inner.device.vtysh.json("bgpd", "show bgp summary json")?;
             let routes = inner.device.kernel.host_routes()?;
-            Ok(observe::reach(&wanted, &summary, &routes))
+            observe::reach(&wanted, &summary, &routes)
         })
         .await
     }

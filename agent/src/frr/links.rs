@@ -26,31 +26,38 @@ const IP_LIMIT: Duration = Duration::from_secs(10);
 pub struct Link {
     #[serde(rename = "ifname")]
     name: String,
-    #[serde(default)]
     mtu: u32,
     /// 0 where the driver sets no limit.
     #[serde(default)]
     max_mtu: u32,
-    #[serde(default)]
     operstate: String,
-    #[serde(default)]
     flags: Vec<String>,
     stats64: Option<Stats>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 struct Stats {
     rx: Counts,
     tx: Counts,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+/// What is not known is not 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 struct Counts {
-    bytes: u64,
-    errors: u64,
-    dropped: u64,
-    carrier_changes: u64,
+    bytes: Option<u64>,
+    errors: Option<u64>,
+    dropped: Option<u64>,
+    /// Among what was sent only.
+    carrier_changes: Option<u64>,
+}
+
+impl Link {
+    /// Whether it carries packets.
+    fn is_up(&self) -> bool {
+        let flagged = |flag: &str| self.flags.iter().any(|f| f == flag);
+        // Loopbacks and tunnels have no operational state beyond their flags.
+        self.operstate == "UP" || (self.operstate == "UNKNOWN" && flagged("UP") && flagged("LOWER_UP"))
+    }
 }
 
 /// One change of the kernel's links, and enough to take it back.
@@ -344,29 +351,31 @@ fn not_forwarding(told: &str) -> serde_json::Result<BTreeSet<String>> {
     Ok(all.into_iter().filter(|settings| !settings.forwarding).filter_map(|settings| settings.interface).collect())
 }
 
-/// Counters of every interface, by name.
+/// Interfaces that carry packets.
+pub fn carried(links: &[Link]) -> BTreeSet<&str> {
+    links.iter().filter(|link| link.is_up()).map(|link| link.name.as_str()).collect()
+}
+
+/// Counters of every interface that has them all, by name.
 pub fn counters(links: Vec<Link>) -> Vec<InterfaceCounters> {
-    let mut all: Vec<InterfaceCounters> = links.into_iter().map(counted).collect();
+    let mut all: Vec<InterfaceCounters> = links.into_iter().filter_map(counted).collect();
     all.sort_by(|a, b| a.interface.cmp(&b.interface));
     all
 }
 
-fn counted(link: Link) -> InterfaceCounters {
-    let Stats { rx, tx } = link.stats64.unwrap_or_default();
-    let flagged = |flag: &str| link.flags.iter().any(|f| f == flag);
-    // Loopbacks and tunnels have no operational state beyond their flags.
-    let up = link.operstate == "UP" || (link.operstate == "UNKNOWN" && flagged("UP") && flagged("LOWER_UP"));
-    InterfaceCounters {
+fn counted(link: Link) -> Option<InterfaceCounters> {
+    let Stats { rx, tx } = link.stats64?;
+    Some(InterfaceCounters {
+        oper_up: link.is_up(),
         interface: link.name,
-        oper_up: up,
-        in_octets: rx.bytes,
-        out_octets: tx.bytes,
-        in_errors: rx.errors,
-        out_errors: tx.errors,
-        in_discards: rx.dropped,
-        out_discards: tx.dropped,
-        carrier_transitions: tx.carrier_changes,
-    }
+        in_octets: rx.bytes?,
+        out_octets: tx.bytes?,
+        in_errors: rx.errors?,
+        out_errors: tx.errors?,
+        in_discards: rx.dropped?,
+        out_discards: tx.dropped?,
+        carrier_transitions: tx.carrier_changes?,
+    })
 }
 
 #[cfg(test)]
@@ -450,11 +459,19 @@ mod tests {
     }
 
     #[test]
-    fn what_ip_shows_becomes_counters() {
-        let shown = r#"[{"ifindex":8,"ifname":"v0","flags":["UP","LOWER_UP"],"mtu":1500,"operstate":"UP","max_mtu":65535,
-            "stats64":{"rx":{"bytes":7,"packets":2,"errors":1,"dropped":3},"tx":{"bytes":9,"errors":4,"dropped":5,"carrier_changes":6}}},
-            {"ifname":"lo","flags":["UP","LOWER_UP"],"operstate":"UNKNOWN"},{"ifname":"a","flags":["UP"],"operstate":"DOWN"}]"#;
-        let all = counters(serde_json::from_str(shown).unwrap());
+    fn what_ip_shows_becomes_counters_and_what_has_none_is_left_out() {
+        let tx = r#"{"bytes":9,"errors":4,"dropped":5,"carrier_changes":6}"#;
+        let shown = format!(
+            r#"[{{"ifindex":8,"ifname":"v0","flags":["UP","LOWER_UP"],"mtu":1500,"operstate":"UP","max_mtu":65535,
+            "stats64":{{"rx":{{"bytes":7,"packets":2,"errors":1,"dropped":3}},"tx":{tx}}}}},
+            {{"ifname":"lo","flags":["UP","LOWER_UP"],"mtu":65536,"operstate":"UNKNOWN","stats64":{{"rx":{tx},"tx":{tx}}}}},
+            {{"ifname":"a","flags":["UP"],"mtu":1500,"operstate":"DOWN","stats64":{{"rx":{tx},"tx":{tx}}}}},
+            {{"ifname":"b","flags":["UP"],"mtu":1500,"operstate":"UP"}},
+            {{"ifname":"c","flags":["UP"],"mtu":1500,"operstate":"UP","stats64":{{"rx":{{"bytes":7}},"tx":{tx}}}}}]"#
+        );
+        let links: Vec<Link> = serde_json::from_str(&shown).unwrap();
+        assert_eq!(carried(&links), BTreeSet::from(["b", "c", "lo", "v0"]));
+        let all = counters(links);
         let v0 = InterfaceCounters {
             interface: "v0".into(),
             oper_up: true,

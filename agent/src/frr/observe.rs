@@ -1,38 +1,62 @@
 //! What FRR says of neighbours and sessions, read from its JSON. Pure.
 //!
-//! Answers of a kind that is not known are read as nothing: not observed is not up.
+//! Where IS-IS or BGP does not run, or has nobody, there is nothing. An answer of a kind that is not known is an error, and
+//! not nothing: who has lost no neighbour because none was read has not been looked at.
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::tree::Tree;
-use crate::driver::{Adjacency, Reach};
+use super::{run, tree::Tree};
+use crate::driver::{Adjacency, DriverError, Reach};
+
+/// What a summary of BGP says beside its families.
+const NO_FAMILIES: [&str; 3] = ["warning", "totalPeers", "dynamicPeers"];
 
 /// Circuits with IS-IS enabled that form adjacencies, from `show isis interface detail json` and `show isis neighbor json`.
-pub fn adjacencies(interfaces: &Value, neighbors: &Value) -> Vec<Adjacency> {
-    let up: Vec<(&str, &str)> = circuits(neighbors)
-        .filter(|circuit| circuit.get("state").and_then(Value::as_str) == Some("Up"))
-        .filter(|circuit| circuit.get("level").and_then(Value::as_u64).is_none_or(|level| level >= 2))
-        .filter_map(|circuit| Some((text(circuit, "interface")?, text(circuit, "adj").unwrap_or_default())))
-        .collect();
-    let mut all: Vec<Adjacency> = circuits(interfaces)
-        .filter_map(|circuit| circuit.get("interface"))
-        .filter(|interface| {
-            text(interface, "is-passive") != Some("passive") && text(interface, "type") != Some("loopback")
-        })
-        .filter_map(|interface| text(interface, "name"))
-        .map(|name| {
-            let neighbor = up.iter().find(|(interface, _)| *interface == name).map(|(_, neighbor)| *neighbor);
-            Adjacency {
-                interface: name.to_owned(),
-                up: neighbor.is_some(),
-                neighbor: neighbor.unwrap_or_default().to_owned(),
-            }
-        })
-        .collect();
+///
+/// # Errors
+/// [`DriverError::Unreachable`]: an answer is of another kind.
+pub fn adjacencies(interfaces: &Value, neighbors: &Value) -> Result<Vec<Adjacency>, DriverError> {
+    let senseless = |what: &str, value: &Value| senseless(&format!("IS-IS {what}"), value);
+    let mut up: Vec<(&str, &str)> = Vec::new();
+    for circuit in circuits(neighbors).ok_or_else(|| senseless("neighbours", neighbors))? {
+        if let Some(found) = neighbor(circuit).ok_or_else(|| senseless("neighbour", circuit))? {
+            up.push(found);
+        }
+    }
+    let mut all: Vec<Adjacency> = Vec::new();
+    for circuit in circuits(interfaces).ok_or_else(|| senseless("circuits", interfaces))? {
+        let Some(name) = forming(circuit).ok_or_else(|| senseless("circuit", circuit))? else { continue };
+        let neighbor = up.iter().find(|(interface, _)| *interface == name).map(|(_, neighbor)| *neighbor);
+        all.push(Adjacency {
+            interface: name.to_owned(),
+            up: neighbor.is_some(),
+            neighbor: neighbor.unwrap_or_default().to_owned(),
+        });
+    }
     all.sort_by(|a, b| a.interface.cmp(&b.interface));
-    all
+    Ok(all)
+}
+
+/// Interface and name of a circuit's neighbour of level 2 that is up. The inner one is nothing where there is no such neighbour,
+/// the outer one where the circuit makes no sense.
+fn neighbor(circuit: &Value) -> Option<Option<(&str, &str)>> {
+    let fields = circuit.as_object()?;
+    if !["adj", "interface", "level", "state"].iter().any(|name| fields.contains_key(*name)) {
+        return Some(None);
+    }
+    let found = (text(fields, "interface")?, text(fields, "adj")?);
+    let level = fields.get("level")?.as_u64()?;
+    Some((text(fields, "state")? == "Up" && level >= 2).then_some(found))
+}
+
+/// The interface of a circuit, where it forms adjacencies; in the same form.
+fn forming(circuit: &Value) -> Option<Option<&str>> {
+    let interface = circuit.get("interface")?.as_object()?;
+    let forms = text(interface, "is-passive")? != "passive" && text(interface, "type")? != "loopback";
+    let name = text(interface, "name")?;
+    Some(forms.then_some(name))
 }
 
 /// Interfaces on which a text wants a level-2 adjacency: enabled, addressed, up and not passive.
@@ -75,29 +99,54 @@ pub fn wanted_peers(text: &Tree) -> BTreeSet<Ipv4Addr> {
 
 /// Which of the wanted neighbours have a session in any family, from `show bgp summary json`, and which are among the hosts
 /// that the kernel has a route to.
-pub fn reach(wanted: &BTreeSet<Ipv4Addr>, summary: &Value, routed: &BTreeSet<Ipv4Addr>) -> Reach {
-    let established = |address: &&Ipv4Addr| {
-        let name = address.to_string();
-        let state =
-            |family: &Value| family.get("peers")?.get(&name)?.get("state")?.as_str().map(|s| s == "Established");
-        summary.as_object().is_some_and(|families| families.values().any(|family| state(family) == Some(true)))
-    };
-    Reach {
-        sessions: wanted.iter().filter(established).copied().collect(),
+///
+/// # Errors
+/// [`DriverError::Unreachable`]: the answer is of another kind.
+pub fn reach(wanted: &BTreeSet<Ipv4Addr>, summary: &Value, routed: &BTreeSet<Ipv4Addr>) -> Result<Reach, DriverError> {
+    let sessions = established(summary).ok_or_else(|| senseless("BGP sessions", summary))?;
+    Ok(Reach {
+        sessions: wanted.intersection(&sessions).copied().collect(),
         routes: wanted.intersection(routed).copied().collect(),
+    })
+}
+
+/// Neighbours with a session in any family; nothing where the answer makes no sense. A family that nobody is in is not in it.
+fn established(summary: &Value) -> Option<BTreeSet<Ipv4Addr>> {
+    let mut sessions = BTreeSet::new();
+    for (_, family) in summary.as_object()?.iter().filter(|(name, _)| !NO_FAMILIES.contains(&name.as_str())) {
+        for (address, peer) in family.get("peers")?.as_object()? {
+            let is_up = text(peer.as_object()?, "state")? == "Established";
+            // Others than Causeway's may have names or longer addresses.
+            sessions.extend(address.parse::<Ipv4Addr>().ok().filter(|_| is_up));
+        }
+    }
+    Some(sessions)
+}
+
+/// Circuits of every area; nothing where the answer makes no sense.
+fn circuits(answer: &Value) -> Option<Vec<&Value>> {
+    let mut all = Vec::new();
+    for area in list(answer, "areas")? {
+        all.extend(list(area, "circuits")?);
+    }
+    Some(all)
+}
+
+/// What a list holds: nobody where there is no list of that name, nothing where something else has it.
+fn list<'a>(value: &'a Value, name: &str) -> Option<&'a [Value]> {
+    match value.as_object()?.get(name) {
+        None => Some(&[]),
+        Some(list) => list.as_array().map(Vec::as_slice),
     }
 }
 
-fn circuits(answer: &Value) -> impl Iterator<Item = &Value> {
-    list(answer, "areas").flat_map(|area| list(area, "circuits"))
+fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    fields.get(name)?.as_str()
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
-    value.get(name).and_then(Value::as_array).into_iter().flatten()
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
-    value.get(name).and_then(Value::as_str)
+fn senseless(what: &str, value: &Value) -> DriverError {
+    let shown = run::quoted(&value.to_string());
+    DriverError::Unreachable(format!("what FRR says of {what} is of a kind that this agent does not know: {shown}"))
 }
 
 #[cfg(test)]
@@ -125,9 +174,63 @@ mod tests {
             up,
             neighbor: neighbor.into(),
         };
-        assert_eq!(adjacencies(&interfaces, &neighbors), [is("v0", true, "r2"), is("v1", false, "")]);
-        for senseless in [json!(null), json!([]), json!({"areas":1}), json!({"areas":[{"circuits":[1,"x"]}]})] {
-            assert!(adjacencies(&senseless, &senseless).is_empty());
+        let found = adjacencies(&interfaces, &neighbors).unwrap();
+        assert_eq!(found, [is("v0", true, "r2"), is("v1", false, "")]);
+    }
+
+    #[test]
+    fn without_is_is_there_is_nothing_and_an_answer_of_another_kind_is_an_error() {
+        let (interfaces, neighbors) = answers();
+        for nobody in [json!({}), json!({"areas":[]}), json!({"areas":[{"area":"1"}]})] {
+            assert_eq!(adjacencies(&nobody, &nobody).unwrap(), []);
+        }
+        let circuit = |circuit: Value| json!({"areas":[{"area":"1","circuits":[circuit]}]});
+        for senseless in [
+            json!(null),
+            json!([]),
+            json!({"areas":1}),
+            json!({"areas":[1]}),
+            json!({"areas":[{"circuits":{}}]}),
+            circuit(json!(1)),
+            circuit(json!({"circuit":0,"interface":"v0"})),
+            circuit(json!({"circuit":0,"interface":{"name":"v0","type":"p2p"}})),
+            circuit(json!({"circuit":0,"interface":{"name":"v0","is-passive":"active"}})),
+            circuit(json!({"circuit":0,"interface":{"is-passive":"active","type":"p2p"}})),
+        ] {
+            assert!(adjacencies(&senseless, &neighbors).is_err(), "{senseless}");
+        }
+        for senseless in [
+            json!(null),
+            json!({"areas":[{"circuits":1}]}),
+            circuit(json!("v0")),
+            circuit(json!({"interface":"v0","level":2,"state":"Up"})),
+            circuit(json!({"adj":"r2","level":2,"state":"Up"})),
+            circuit(json!({"adj":"r2","interface":"v0","state":"Up"})),
+            circuit(json!({"adj":"r2","interface":"v0","level":2})),
+            circuit(json!({"adj":"r2","interface":"v0","level":"L2","state":"Up"})),
+        ] {
+            assert!(adjacencies(&interfaces, &senseless).is_err(), "{senseless}");
+        }
+    }
+
+    #[test]
+    fn without_bgp_there_is_no_session_and_an_answer_of_another_kind_is_an_error() {
+        let wanted = BTreeSet::from([Ipv4Addr::new(1, 1, 1, 1)]);
+        let of = |summary: Value| reach(&wanted, &summary, &wanted);
+        for nobody in [json!({}), json!({"warning":"BGP instance not found"}), json!({"ipv4Unicast":{"peers":{}}})] {
+            let found = of(nobody).unwrap();
+            assert_eq!((found.sessions.len(), found.routes.len()), (0, 1));
+        }
+        for senseless in [
+            json!(null),
+            json!([]),
+            json!({"ipv4Unicast":1}),
+            json!({"ipv4Unicast":{"routerId":"1.1.1.1"}}),
+            json!({"ipv4Unicast":{"peers":[]}}),
+            json!({"ipv4Unicast":{"peers":{"1.1.1.1":"Established"}}}),
+            json!({"ipv4Unicast":{"peers":{"1.1.1.1":{"bgpState":"Established"}}}}),
+        ] {
+            assert!(of(senseless.clone()).is_err(), "{senseless}");
         }
     }
 
@@ -152,7 +255,7 @@ mod tests {
         let summary = json!({"ipv4Unicast":{"peers":{"1.1.1.1":{"state":"Active"},"9.9.9.9":{"state":"Established"}}},
             "ipv4Vpn":{"peers":{"1.1.1.1":{"state":"Established"}}}});
         let routes = BTreeSet::from([Ipv4Addr::new(2, 2, 2, 2), Ipv4Addr::new(7, 7, 7, 7)]);
-        let found = reach(&wanted, &summary, &routes);
+        let found = reach(&wanted, &summary, &routes).unwrap();
         assert_eq!(found.sessions, BTreeSet::from([Ipv4Addr::new(1, 1, 1, 1)]));
         assert_eq!(found.routes, BTreeSet::from([Ipv4Addr::new(2, 2, 2, 2)]));
     }

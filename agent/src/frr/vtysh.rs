@@ -147,11 +147,11 @@ impl Vtysh {
     /// IS-IS neighbours, circuit by circuit.
     ///
     /// # Errors
-    /// isisd does not answer, or not in time.
+    /// isisd does not answer, or not in time, or its answers make no sense.
     pub fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
         let interfaces = self.json("isisd", "show isis interface detail json")?;
         let neighbors = self.json("isisd", "show isis neighbor json")?;
-        Ok(observe::adjacencies(&interfaces, &neighbors))
+        observe::adjacencies(&interfaces, &neighbors)
     }
 
     /// What IS-IS knows of the network.
