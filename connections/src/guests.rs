@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Connections by address. Bounded by the number of connections.
 type Counts = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
 
-/// The places of a server.
+/// The places of a server, or of anything else that callers take up: so many together, and so many of one address.
 pub struct Guests {
     seats: Arc<Semaphore>,
     all: u32,
@@ -19,7 +19,7 @@ pub struct Guests {
     counts: Counts,
 }
 
-/// A connection's place; dropped, it is free.
+/// A caller's place; dropped, it is free.
 pub struct Place {
     _seat: OwnedSemaphorePermit,
     counts: Counts,
@@ -27,7 +27,8 @@ pub struct Place {
 }
 
 impl Guests {
-    /// So many together, and so many of one address.
+    /// So many together, and so many of one address; of one /64 where addresses are of IPv6. This machine itself may have all.
+    #[must_use]
     pub fn new(connections: usize, per_address: usize) -> Self {
         let all = u32::try_from(connections).unwrap_or(u32::MAX);
         let seats = usize::try_from(all).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
@@ -35,6 +36,7 @@ impl Guests {
     }
 
     /// A place, where there is one left for this peer.
+    #[must_use]
     pub fn place(&self, peer: IpAddr) -> Option<Place> {
         let seat = Arc::clone(&self.seats).try_acquire_owned().ok()?;
         let address = address_of(peer);
@@ -45,6 +47,12 @@ impl Guests {
         }
         counts.insert(address, count + 1);
         Some(Place { _seat: seat, counts: Arc::clone(&self.counts), address })
+    }
+
+    /// Places that are taken.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        usize::try_from(self.all).unwrap_or(usize::MAX).saturating_sub(self.seats.available_permits())
     }
 
     /// Waits until nobody has a place.
@@ -66,7 +74,8 @@ impl Drop for Place {
 }
 
 /// What counts as one address: who has one of IPv6 has 2^64 of them.
-fn address_of(peer: IpAddr) -> IpAddr {
+#[must_use]
+pub fn address_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(peer) => {
             let [a, b, c, d, ..] = peer.segments();
@@ -92,9 +101,11 @@ mod tests {
         let here = ["127.0.0.1", "127.0.0.1", "127.0.0.1", "::1", "::1"].map(place);
         assert!(here.iter().all(Option::is_some), "this machine trusts itself");
         assert!(place("192.0.2.3").is_none(), "all places together");
+        assert_eq!(guests.taken(), 10);
         drop(taken);
         assert!(place("192.0.2.1").is_some());
         drop((others, here));
+        assert_eq!(guests.taken(), 0);
         assert!(guests.counts.lock().unwrap().is_empty(), "who is gone is forgotten");
     }
 }

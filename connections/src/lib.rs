@@ -4,6 +4,8 @@
 //! long it lives at all, so that neither who writes slowly nor who reads slowly holds a place for long. A connection beyond
 //! the bounds is closed unread, and told to the caller, who counts it; whoever it was comes back later. What the body of a
 //! request may take is its handler's to say. A stream that is ended with its connection is its client's to resume.
+//!
+//! Who has how many places ([`Guests`]), and what counts as one address ([`address_of`]), is for other servers too.
 
 mod guests;
 
@@ -21,7 +23,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use guests::Guests;
+pub use guests::{Guests, Place, address_of};
 
 /// Read buffer of a connection, in bytes: a head has to fit, and a batch of 34 samples of an agent fits beside it.
 const BUFFER_BYTES: usize = 16 * 1024;

@@ -4,6 +4,9 @@
 //! those that a right signature has used are remembered, until they would have expired. Sessions end with their
 //! time, with a change of the device's agent key, and with the controller. Pure but for the random numbers that
 //! come in: time is a parameter.
+//!
+//! A session is opened in three steps, [`Gate::challenge`], [`Challenge::prove`], [`Gate::admit`], so that the signature is
+//! verified while nobody holds the gate.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -91,6 +94,32 @@ struct Session {
     watch: Option<oneshot::Sender<()>>,
 }
 
+/// A nonce of this controller's, in its time, that is to be signed by the device's agent key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    program_id: Key,
+    device: Code,
+    agent_key: Key,
+    nonce: Vec<u8>,
+    given_ms: u64,
+}
+
+/// A challenge whose signature is right. Nothing else makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven(Challenge);
+
+impl Challenge {
+    /// Verifies the signature, which is most of the work: it needs nothing of the gate, so that no session waits for it.
+    ///
+    /// # Errors
+    /// The signature is not of the device's agent key.
+    pub fn prove(self, signature: &[u8]) -> Result<Proven, AuthError> {
+        let message = signing::session_message(&self.program_id.0, self.device.as_str(), &self.nonce);
+        signing::verify(&self.agent_key.0, &message, signature).map_err(|_| AuthError::WrongKey)?;
+        Ok(Proven(self))
+    }
+}
+
 /// Nonces and sessions.
 pub struct Gate {
     secret: [u8; 32],
@@ -127,19 +156,11 @@ impl Gate {
         tag
     }
 
-    /// Opens a session. `agent_key` is the ledger's for this device; `token` 32 random bytes.
+    /// What has to be signed for a session. `agent_key` is the ledger's for this device.
     ///
     /// # Errors
-    /// See [`AuthError`].
-    pub fn open(
-        &mut self,
-        device: &Code,
-        agent_key: Key,
-        nonce: &[u8],
-        signature: &[u8],
-        token: [u8; 32],
-        now_ms: u64,
-    ) -> Result<String, AuthError> {
+    /// The device has no key, or the nonce is not this controller's, or not of now.
+    pub fn challenge(&self, device: &Code, agent_key: Key, nonce: &[u8], now_ms: u64) -> Result<Challenge, AuthError> {
         if agent_key.is_zero() {
             return Err(AuthError::NoAgentKey);
         }
@@ -153,26 +174,37 @@ impl Gate {
         if now_ms.saturating_sub(given_ms) > NONCE_VALID_MS || given_ms > now_ms.saturating_add(NONCE_VALID_MS) {
             return Err(AuthError::ExpiredNonce);
         }
-        let message = signing::session_message(&self.program_id.0, device.as_str(), nonce);
-        signing::verify(&agent_key.0, &message, signature).map_err(|_| AuthError::WrongKey)?;
-        let used = self.used.entry(*device).or_default();
+        Ok(Challenge { program_id: self.program_id, device: *device, agent_key, nonce: nonce.to_vec(), given_ms })
+    }
+
+    /// Opens a session. `token` is 32 random bytes.
+    ///
+    /// # Errors
+    /// The nonce was used before, or has expired meanwhile, or too many sessions were opened.
+    pub fn admit(&mut self, proven: Proven, token: [u8; 32], now_ms: u64) -> Result<String, AuthError> {
+        let Challenge { device, agent_key, nonce, given_ms, .. } = proven.0;
+        // What has expired is not remembered as used.
+        if now_ms.saturating_sub(given_ms) > NONCE_VALID_MS {
+            return Err(AuthError::ExpiredNonce);
+        }
+        let used = self.used.entry(device).or_default();
         used.retain(|(at, _)| now_ms.saturating_sub(*at) <= NONCE_VALID_MS);
-        if used.iter().any(|(_, seen)| seen == nonce) {
+        if used.iter().any(|(_, seen)| *seen == nonce) {
             return Err(AuthError::UsedNonce);
         }
         if used.len() >= NONCES_PER_DEVICE {
             return Err(AuthError::TooManySessions);
         }
-        used.push_back((given_ms, nonce.to_vec()));
+        used.push_back((given_ms, nonce));
         let token = hex::encode(token);
-        let tokens = self.by_device.entry(*device).or_default();
+        let tokens = self.by_device.entry(device).or_default();
         if tokens.len() >= SESSIONS_PER_DEVICE
             && let Some(oldest) = tokens.pop_front()
         {
             self.sessions.remove(&oldest);
         }
         tokens.push_back(token.clone());
-        self.sessions.insert(token.clone(), Session { device: *device, agent_key, opened_ms: now_ms, watch: None });
+        self.sessions.insert(token.clone(), Session { device, agent_key, opened_ms: now_ms, watch: None });
         Ok(token)
     }
 
@@ -240,6 +272,20 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// All three steps.
+    fn open(
+        gate: &mut Gate,
+        device: &str,
+        key: Key,
+        nonce: &[u8],
+        signature: &[u8],
+        token: [u8; 32],
+        now_ms: u64,
+    ) -> Result<String, AuthError> {
+        let proven = gate.challenge(&code(device), key, nonce, now_ms)?.prove(signature)?;
+        gate.admit(proven, token, now_ms)
+    }
+
     fn signed(key: &SigningKey, device: &str, nonce: &[u8]) -> [u8; 64] {
         signing::sign(key, &signing::session_message(&PROGRAM.0, device, nonce))
     }
@@ -250,9 +296,25 @@ mod tests {
         let (key, public) = agent(3);
         let nonce = gate.nonce(&code("ams"), [5; 8], 1_000_000);
         let signature = signed(&key, "ams", &nonce);
-        let token = gate.open(&code("ams"), public, &nonce, &signature, [8; 32], 1_000_001).unwrap();
+        let token = open(&mut gate, "ams", public, &nonce, &signature, [8; 32], 1_000_001).unwrap();
         assert_eq!(gate.check(&token, |_| Some(public), 1_000_002), Ok(code("ams")));
-        assert_eq!(gate.open(&code("ams"), public, &nonce, &signature, [9; 32], 1_000_002), Err(AuthError::UsedNonce));
+        let again = open(&mut gate, "ams", public, &nonce, &signature, [9; 32], 1_000_002);
+        assert_eq!(again, Err(AuthError::UsedNonce));
+    }
+
+    /// Two who sign the same nonce at the same time: verified beside each other, and one of them is let in.
+    #[test]
+    fn a_nonce_that_was_proven_twice_admits_once_and_not_after_its_time() {
+        let mut gate = Gate::new([1; 32], PROGRAM);
+        let (key, public) = agent(3);
+        let nonce = gate.nonce(&code("ams"), [5; 8], 1_000_000);
+        let signature = signed(&key, "ams", &nonce);
+        let proven = || gate.challenge(&code("ams"), public, &nonce, 1_000_000).unwrap().prove(&signature).unwrap();
+        let (first, second, late) = (proven(), proven(), proven());
+        gate.admit(first, [8; 32], 1_000_000).unwrap();
+        assert_eq!(gate.admit(second, [9; 32], 1_000_000), Err(AuthError::UsedNonce));
+        let now_ms = 1_000_000 + NONCE_VALID_MS + 1;
+        assert_eq!(gate.admit(late, [9; 32], now_ms), Err(AuthError::ExpiredNonce));
     }
 
     #[test]
@@ -264,7 +326,7 @@ mod tests {
         let nonce = gate.nonce(&code("ams"), [5; 8], now);
         let good = signed(&key, "ams", &nonce);
         let mut open = |device: &str, key: Key, nonce: &[u8], signature: &[u8], now: u64| {
-            gate.open(&code(device), key, nonce, signature, [8; 32], now).unwrap_err()
+            open(&mut gate, device, key, nonce, signature, [8; 32], now).unwrap_err()
         };
         assert_eq!(open("ams", public, &nonce, &signed(&foreign, "ams", &nonce), now), AuthError::WrongKey);
         assert_eq!(open("fra", public, &nonce, &signed(&key, "fra", &nonce), now), AuthError::ForeignNonce);
@@ -285,7 +347,8 @@ mod tests {
         ] {
             let mut gate = Gate::new([1; 32], PROGRAM);
             let nonce = gate.nonce(&code("ams"), [5; 8], 0);
-            let token = gate.open(&code("ams"), public, &nonce, &signed(&key, "ams", &nonce), [8; 32], 0).unwrap();
+            let signature = signed(&key, "ams", &nonce);
+            let token = open(&mut gate, "ams", public, &nonce, &signature, [8; 32], 0).unwrap();
             assert_eq!(gate.check(&token, |_| ledger_key, later).err(), expected);
         }
     }
@@ -297,7 +360,7 @@ mod tests {
         let (key, public) = agent(3);
         let open = |gate: &mut Gate, i: u8| {
             let nonce = gate.nonce(&code("ams"), [i; 8], 0);
-            gate.open(&code("ams"), public, &nonce, &signed(&key, "ams", &nonce), [i; 32], 0).unwrap()
+            open(gate, "ams", public, &nonce, &signed(&key, "ams", &nonce), [i; 32], 0).unwrap()
         };
         let (one, other) = (open(&mut gate, 1), open(&mut gate, 2));
         let (mut first, mut of_other) = (gate.watch(&one), gate.watch(&other));
@@ -318,7 +381,7 @@ mod tests {
         for i in 0..=SESSIONS_PER_DEVICE as u8 {
             let nonce = gate.nonce(&code("ams"), [i; 8], 0);
             let signature = signed(&key, "ams", &nonce);
-            tokens.push(gate.open(&code("ams"), public, &nonce, &signature, [i; 32], 0).unwrap());
+            tokens.push(open(&mut gate, "ams", public, &nonce, &signature, [i; 32], 0).unwrap());
         }
         assert_eq!(gate.check(&tokens[0], |_| Some(public), 0), Err(AuthError::UnknownSession));
         assert!(gate.check(&tokens[1], |_| Some(public), 0).is_ok());

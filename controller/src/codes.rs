@@ -53,7 +53,7 @@ entries! {
     SIGNATURE_REFUSED = "CW-CONTROLLER-SIGNATURE-REFUSED", "A call has to be signed with a key of the ledger, and is not, or the signature does not count: of another key, request, network or time, or used before.", "Give the CLI `--keypair FILE`; check the machine's clock and the program id. docs/jobs.md says what is signed.";
     RUNNING_NOT_TOLD = "CW-CONTROLLER-RUNNING-NOT-TOLD", "The device's agent has not said in time what runs.", "Check that the agent runs and reaches this controller: the device's `config.polled_unix_ms` tells when it last asked. An agent in the middle of an apply answers after it; ask again.";
     QUESTIONS_FULL = "CW-CONTROLLER-QUESTIONS-FULL", "As many agents are being asked what runs as the controller asks at a time.", "Ask again in a minute, about fewer devices at a time.";
-    STREAMS_FULL = "CW-CONTROLLER-STREAMS-FULL", "As many streams of events are open as the controller serves.", "Close some, or poll GET /api/v1/devices until one ends.";
+    STREAMS_FULL = "CW-CONTROLLER-STREAMS-FULL", "As many streams of events are open as the controller serves, in all or to one address.", "Close some, or poll GET /api/v1/devices until one ends.";
     NO_JOBS = "CW-CONTROLLER-NO-JOBS", "The controller has no store of provisioning jobs, or can't reach it.", "Set jobs_store to a file or to a PostgreSQL server's URL; if it is set, check that the server answers.";
     PATH_UNKNOWN = "CW-CONTROLLER-PATH-UNKNOWN", "Nothing is served under this path.", "See /api/v1/openapi.json for what there is.";
     METHOD_UNKNOWN = "CW-CONTROLLER-METHOD-UNKNOWN", "This path does not take this method.", "The header `allow` names those that it takes; see /api/v1/openapi.json.";
@@ -71,6 +71,9 @@ entries! {
     BODY_TOO_LARGE = "CW-CONTROLLER-BODY-TOO-LARGE", "The body of the request is longer than anything that is taken.", "Send what /api/v1/openapi.json describes; it fits a kilobyte.";
     TOO_SLOW = "CW-CONTROLLER-TOO-SLOW", "The request was not answered within the time that a request may take.", "Try again; if it happens again, look at the machine's load and the controller's log.";
 
+    BUSY = "CW-CONTROLLER-BUSY", "As many texts are being made and compared for callers as the controller does at a time.", "Ask again after the seconds of the header `retry-after`, for fewer devices at a time.";
+    ASKED_TOO_OFTEN = "CW-CONTROLLER-ASKED-TOO-OFTEN", "An address asks more often than it may without an operator's token.", "Follow GET /api/v1/events instead of asking again and again, or send `authorization: Bearer TOKEN` with an operator's token.";
+
     // The ledger.
     LEDGER_NOT_READ = "CW-CONTROLLER-LEDGER-NOT-READ", "The controller has not read the ledger yet.", "Check the RPC address and the program id; GET /ready says when it is there.";
     LEDGER_STALE = "CW-CONTROLLER-LEDGER-STALE", "The controller has not heard of the ledger for minutes. What was served before goes on being served.", "Check the RPC node and the way to it; the controller's log says what fails.";
@@ -79,6 +82,9 @@ entries! {
     OTHER_PROGRAM = "CW-CONTROLLER-OTHER-PROGRAM", "A snapshot is of another program than the one that is served. It is not acted on.", "Check the program id.";
     SNAPSHOT_OLDER = "CW-CONTROLLER-SNAPSHOT-OLDER", "A snapshot is older than what is served. It is not acted on.", "The RPC node is behind, or another one answers: check the node. It ends by itself when the node has caught up.";
     LEDGER_PARTLY_READABLE = "CW-CONTROLLER-LEDGER-PARTLY-READABLE", "A large part of the ledger's records can't be read. It is not acted on.", "Check that the controller's version fits the program's; then the RPC node.";
+
+    // What outlives a restart.
+    SERVED_FILE = "CW-CONTROLLER-SERVED-FILE", "What is served can't be kept for the next start of the controller. Everything else goes on; after a restart, a text that waits for approval would be measured by what was kept before.", "Check the disk and the permissions of the controller's `served_file`; it is tried again every ten seconds.";
 
     // Faults of records.
     ACCOUNT_UNDECODABLE = "CW-CONTROLLER-ACCOUNT-UNDECODABLE", "An account of the program can't be decoded. Its last good record is used, where there was one.", "Check that the controller's version fits the program's. If it does, correct the record on the ledger.";

@@ -5,6 +5,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use axum::serve::ListenerExt;
 pub use causeway_connections::Peer;
 use causeway_connections::serve;
 use causeway_interface::{Code, Key};
@@ -14,27 +15,18 @@ use causeway_sdk::{
     snapshot::Snapshot,
     watch::{Update, WatchConfig, Watcher},
 };
-use causeway_wire::{
-    MAX_MESSAGE_BYTES,
-    controller::{config_server::ConfigServer, events_server::EventsServer},
-};
 use ed25519_dalek::SigningKey;
 use solana_commitment_config::CommitmentConfig;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{mpsc, watch},
     task::JoinSet,
 };
-use tonic::{
-    codec::CompressionEncoding,
-    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
-};
 
 use crate::{
+    agent_port,
     audit::{Audit, AuditError},
     change::Announced,
-    event_stream::EventService,
-    grpc::ConfigService,
     guards::Limits,
     http::{self, serve::BOUNDS},
     jobs::{self, JobsConfig},
@@ -55,10 +47,6 @@ use crate::{
 const FINALITY_PERIOD: Duration = Duration::from_secs(1);
 /// Longest wait for open calls when stopping; streams end at once, so that only a stuck caller is cut off.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-/// Keep-alive of agents' connections: a dead one is known within a minute.
-const AGENT_KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Longest that a call may take; streams are answered at once and go on.
-const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Small changes that wait to be taken in, a tenth of a second of the ledger each; with more, the next snapshot has them.
 const UPDATES: usize = 64;
@@ -151,9 +139,6 @@ pub enum StartError {
     /// Certificate or key can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The gRPC server refused its TLS settings.
-    #[error("the gRPC server refused the certificate")]
-    GrpcTls(#[source] tonic::transport::Error),
     /// The audit log can't be used.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -245,16 +230,6 @@ impl Controller {
         let token = config.operator_token;
         let shared = Arc::new(Shared::new(signer, settings, orders, token, audit, secret, stopping.clone()));
 
-        let mut server = Server::builder().timeout(CALL_LIMIT).http2_keepalive_interval(Some(AGENT_KEEP_ALIVE));
-        if let Some(tls) = &tls {
-            let identity = Identity::from_pem(&tls.certificate_pem, &tls.key_pem);
-            server = server.tls_config(ServerTlsConfig::new().identity(identity)).map_err(StartError::GrpcTls)?;
-        }
-        let service = ConfigServer::new(ConfigService::new(Arc::clone(&shared)))
-            .send_compressed(CompressionEncoding::Gzip)
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        let events = EventsServer::new(EventService::new(Arc::clone(&shared)));
         let mut tasks = JoinSet::new();
         // Its name among the controllers of one store: unlike that of another process at this address before it.
         let name = format!("{http_addr}-{:08x}", rand::random::<u32>());
@@ -266,26 +241,25 @@ impl Controller {
             None => None,
         };
         tasks.spawn(jobs::work(Arc::clone(&shared), begun, config.jobs, config.allow_plain, name));
-        let stopped = stop_signal(stopping.clone());
-        tasks.spawn(async move {
-            // A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.
-            let incoming = TcpIncoming::from(grpc).with_nodelay(Some(true));
-            let served =
-                server.add_service(service).add_service(events).serve_with_incoming_shutdown(incoming, stopped).await;
-            if let Err(error) = served {
-                tracing::error!(%error, "gRPC server ended");
-            }
-        });
         let app = http::router(Arc::clone(&shared));
-        let counting = Arc::clone(&shared);
-        let refused = move || counting.metrics.connection_refused();
+        let (of_people, of_agents) = (Arc::clone(&shared), Arc::clone(&shared));
+        let refused = move || of_people.metrics.connection_refused();
         match tls {
-            None => tasks.spawn(serve(http, app, BOUNDS, refused, stopping.clone())),
-            Some(tls) => {
-                let listener = TlsListener::start(http, http_addr, tls.server_config(b"http/1.1")?, stopping.clone());
-                tasks.spawn(serve(listener, app, BOUNDS, refused, stopping.clone()))
+            None => {
+                let grpc = grpc.tap_io(at_once);
+                tasks.spawn(agent_port::serve(grpc, Arc::clone(&shared), agent_port::BOUNDS, stopping.clone()));
+                tasks.spawn(serve(http, app, BOUNDS, refused, stopping.clone()));
             }
-        };
+            Some(tls) => {
+                let refused_agent = move || of_agents.metrics.agent_connection_refused();
+                let grpc =
+                    TlsListener::start(grpc, grpc_addr, tls.server_config(b"h2")?, refused_agent, stopping.clone());
+                tasks.spawn(agent_port::serve(grpc, Arc::clone(&shared), agent_port::BOUNDS, stopping.clone()));
+                let config = tls.server_config(b"http/1.1")?;
+                let http = TlsListener::start(http, http_addr, config, refused.clone(), stopping.clone());
+                tasks.spawn(serve(http, app, BOUNDS, refused, stopping.clone()));
+            }
+        }
         tracing::info!(%grpc_addr, %http_addr, program_id = %config.program_id, "controller started");
         Ok(ControllerHandle { grpc_addr, http_addr, shared, stop, tasks })
     }
@@ -345,9 +319,11 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<(TcpListener, S
     Ok((listener, bound))
 }
 
-async fn stop_signal(mut stopping: watch::Receiver<bool>) {
-    // A sender that is gone means the same.
-    let _ = stopping.wait_for(|stop| *stop).await;
+/// A notice is a few bytes, and is not to wait until the agent has acknowledged the one before it.
+fn at_once(stream: &mut TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection sends small packets late");
+    }
 }
 
 /// Takes each snapshot in, the latest only where several came meanwhile.

@@ -11,14 +11,22 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
+    agent_port::peer,
     events::{Change, Event},
     feed::{self, Told},
     grpc::CODE_METADATA,
     shared::Shared,
 };
 
-/// The short name of `CW-CONTROLLER-STREAMS-FULL`, as agents are told codes.
+/// The short names of `CW-CONTROLLER-STREAMS-FULL` and `CW-CONTROLLER-ASKED-TOO-OFTEN`, as agents are told codes.
 const STREAMS_FULL: &str = "streams-full";
+const ASKED_TOO_OFTEN: &str = "asked-too-often";
+
+fn exhausted(words: &'static str, code: &'static str) -> Status {
+    let mut status = Status::resource_exhausted(words);
+    status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(code));
+    status
+}
 
 /// The service.
 #[derive(Clone)]
@@ -42,11 +50,12 @@ impl Events for EventService {
         &self,
         request: Request<WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let room = feed::room(&self.shared).ok_or_else(|| {
-            let mut status = Status::resource_exhausted("as many streams of events are open as the controller serves");
-            status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(STREAMS_FULL));
-            status
-        })?;
+        let from = peer(&request);
+        if !self.shared.within_caller_rate(from) {
+            return Err(exhausted("this address asks more often than it may", ASKED_TOO_OFTEN));
+        }
+        let room = self.shared.event_stream(from);
+        let room = room.ok_or_else(|| exhausted("as many streams of events are open as are served", STREAMS_FULL))?;
         let after = request.into_inner().after;
         let last = (after != 0).then_some(after);
         Ok(Response::new(feed::open(Arc::clone(&self.shared), room, last, |told| match told {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError, mpsc};
+use causeway_connections::Place;
+use tokio::sync::{broadcast::error::RecvError, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
@@ -23,13 +24,7 @@ pub enum Told<'a> {
 }
 
 /// Room for one more reader, free again once it is dropped.
-pub type Room = OwnedSemaphorePermit;
-
-/// Room for one more reader; none where as many streams are open as the controller serves.
-#[must_use]
-pub fn room(shared: &Shared) -> Option<Room> {
-    Arc::clone(&shared.event_streams).try_acquire_owned().ok()
-}
+pub type Room = Place;
 
 /// Everything since the event that a reader saw last, and what happens from this call on, until the reader goes or the controller stops.
 pub fn open<M: Send + 'static>(

@@ -14,6 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
 use crate::{
+    agent_port::peer,
     auth::{AuthError, NONCE_VALID_MS, SESSION_VALID_MS},
     offering::{self, Offering},
     orders::{MAX_CORRELATION, Said},
@@ -70,13 +71,12 @@ impl ConfigService {
     }
 
     /// A device named by someone without a session.
-    fn anonymous(&self, from: Option<IpAddr>, device: &str) -> Result<(Code, causeway_interface::Key), Status> {
+    fn anonymous(&self, from: IpAddr, device: &str) -> Result<(Code, causeway_interface::Key), Status> {
         if self.shared.store().effective().is_none() {
             return Err(coded(Status::unavailable("the ledger has not been read yet"), "ledger-not-read"));
         }
         let device: Code = device.parse().map_err(|_| self.refuse(AuthError::UnknownDevice))?;
         let agent_key = self.shared.agent_key(&device).ok_or_else(|| self.refuse(AuthError::UnknownDevice))?;
-        let from = from.unwrap_or(IpAddr::from([0, 0, 0, 0]));
         if !self.shared.within_anonymous_rate(from, &device) {
             return Err(self.rate_limited());
         }
@@ -149,8 +149,7 @@ impl Told {
 #[tonic::async_trait]
 impl Config for ConfigService {
     async fn get_nonce(&self, request: Request<NonceRequest>) -> Result<Response<Nonce>, Status> {
-        let from = request.remote_addr().map(|a| a.ip());
-        let (device, agent_key) = self.anonymous(from, &request.get_ref().device)?;
+        let (device, agent_key) = self.anonymous(peer(&request), &request.get_ref().device)?;
         if agent_key.is_zero() {
             return Err(self.refuse(AuthError::NoAgentKey));
         }
@@ -160,11 +159,13 @@ impl Config for ConfigService {
     }
 
     async fn open_session(&self, request: Request<OpenSessionRequest>) -> Result<Response<Session>, Status> {
-        let from = request.remote_addr().map(|a| a.ip());
+        let from = peer(&request);
         let request = request.into_inner();
         let (device, agent_key) = self.anonymous(from, &request.device)?;
-        let opened =
-            self.shared.gate().open(&device, agent_key, &request.nonce, &request.signature, rand::random(), now_ms());
+        // The gate is held for look-ups alone: every poll passes it.
+        let challenge = self.shared.gate().challenge(&device, agent_key, &request.nonce, now_ms());
+        let proven = challenge.and_then(|challenge| challenge.prove(&request.signature));
+        let opened = proven.and_then(|proven| self.shared.gate().admit(proven, rand::random(), now_ms()));
         let token = opened.map_err(|e| self.refuse(e))?;
         tracing::info!(%device, "agent session opened");
         Ok(Response::new(Session { token, valid_ms: SESSION_VALID_MS }))

@@ -7,6 +7,7 @@
 //! ([`audit`]), so any number may run. Provisioning jobs have a memory, in a store of their own ([`jobs`]); what agents are
 //! served for them is in [`orders`]. What has to be written to the ledger it prepares for others to sign ([`onboard`]).
 
+pub mod agent_port;
 pub mod audit;
 pub mod auth;
 pub mod backbone;

@@ -10,9 +10,10 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
+use causeway_connections::{Guests, Place, address_of};
 use causeway_interface::{Code, Key};
 use causeway_sdk::snapshot::Snapshot;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::{
     audit::Audit,
@@ -20,6 +21,7 @@ use crate::{
     change::{self, Announced},
     events::{Change, EventLog},
     guards::Unreadable,
+    http::{aside::Aside, whole::Wholes},
     jobs::Jobs,
     metrics::{Metrics, What},
     orders::{Orders, Said},
@@ -39,8 +41,14 @@ const SESSION_PER_SECOND: f64 = 10.0;
 /// Calls before a session, per address and device: an agent that starts over again and again.
 const ANONYMOUS_BURST: f64 = 20.0;
 const ANONYMOUS_PER_SECOND: f64 = 2.0;
+/// What an address asks for without an operator's token, over HTTP and as streams of events: a page asks for seven answers a
+/// second while everything changes, and an address may be a proxy in front of thirty.
+const CALLER_BURST: f64 = 2_000.0;
+const CALLER_PER_SECOND: f64 = 200.0;
 /// Streams of events at a time: people's pages and a few scripts, each a connection, a task and up to 64 waiting events.
 pub const EVENT_STREAMS: usize = 1_024;
+/// Of one address, as of connections over HTTP. Not of this machine itself.
+const EVENT_STREAMS_PER_ADDRESS: usize = EVENT_STREAMS / 8;
 
 /// The state of a running controller.
 pub struct Shared {
@@ -48,10 +56,15 @@ pub struct Shared {
     gate: Mutex<Gate>,
     sessions: Mutex<RateLimit<Code>>,
     anonymous: Mutex<RateLimit<(IpAddr, Code)>>,
+    callers: Mutex<RateLimit<IpAddr>>,
     finalized_slot: AtomicU64,
     changed: watch::Sender<u64>,
-    /// When the ledger was last heard of, unix milliseconds; 0 for never.
+    /// When the ledger was last read, whether or not it was acted on, unix milliseconds; 0 for never.
     heard_unix_ms: AtomicU64,
+    /// When the ledger was last taken in, unix milliseconds; 0 for never.
+    taken_unix_ms: AtomicU64,
+    /// Counts up with every change of what is served, under the store's lock; not with polls.
+    served_version: AtomicU64,
     /// Questions for what runs.
     pub desk: Desk,
     /// What agents are served for jobs, and what they say of it.
@@ -62,8 +75,12 @@ pub struct Shared {
     pub jobs: OnceLock<Arc<Jobs>>,
     /// What happened.
     pub events: EventLog,
-    /// Room for streams of events, [`EVENT_STREAMS`] in all.
-    pub event_streams: Arc<Semaphore>,
+    /// Room for streams of events, [`EVENT_STREAMS`] in all and an eighth of them for one address.
+    pub event_streams: Guests,
+    /// Work for callers that takes a while.
+    pub aside: Aside,
+    /// Answers that are large and the same for everybody.
+    pub wholes: Wholes,
     /// Counters.
     pub metrics: Metrics,
     /// Who signs.
@@ -99,15 +116,20 @@ impl Shared {
             gate: Mutex::new(Gate::new(secret, signer.program_id)),
             sessions: Mutex::new(RateLimit::new(SESSION_BURST, SESSION_PER_SECOND)),
             anonymous: Mutex::new(RateLimit::new(ANONYMOUS_BURST, ANONYMOUS_PER_SECOND)),
+            callers: Mutex::new(RateLimit::new(CALLER_BURST, CALLER_PER_SECOND)),
             finalized_slot: AtomicU64::new(0),
             changed: watch::channel(0).0,
             heard_unix_ms: AtomicU64::new(0),
+            taken_unix_ms: AtomicU64::new(0),
+            served_version: AtomicU64::new(0),
             desk: Desk::new(now_ms()),
             orders,
             presence: Arc::default(),
             jobs: OnceLock::new(),
             events: EventLog::new(now_ms().saturating_mul(1_000)),
-            event_streams: Arc::new(Semaphore::new(EVENT_STREAMS)),
+            event_streams: Guests::new(EVENT_STREAMS, EVENT_STREAMS_PER_ADDRESS),
+            aside: Aside::default(),
+            wholes: Wholes::default(),
             metrics: Metrics::default(),
             signer,
             settings,
@@ -125,7 +147,16 @@ impl Shared {
     }
 
     fn store_mut(&self) -> RwLockWriteGuard<'_, Store> {
-        self.store.write().unwrap_or_else(PoisonError::into_inner)
+        let store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        self.served_version.fetch_add(1, Ordering::AcqRel);
+        store
+    }
+
+    /// What is served, and the version that it is: nothing but polls has changed it while the version is the same.
+    pub fn store_version(&self) -> (RwLockReadGuard<'_, Store>, u64) {
+        let store = self.store();
+        let version = self.served_version.load(Ordering::Acquire);
+        (store, version)
     }
 
     /// Nonces and sessions.
@@ -165,11 +196,12 @@ impl Shared {
                 self.orders.keep(|device| store.entry(device).is_some());
                 drop(store);
                 self.metrics.rendered(What::Snapshot, began.elapsed());
-                self.heard_unix_ms.store(now_ms(), Ordering::Release);
+                self.taken();
                 changes
             }
             Err(error) => {
                 tracing::warn!(slot, code = error.code(), %error, "ledger not acted on");
+                self.heard_unix_ms.store(now_ms(), Ordering::Release);
                 if error == Unreadable::Empty {
                     self.services.set_bare(Arc::clone(&snapshot));
                 }
@@ -192,7 +224,7 @@ impl Shared {
         let reprobe = prepared.probes;
         let changes = self.store_mut().commit_change(prepared, &self.signer, &self.settings.limits);
         self.metrics.rendered(What::Change, began.elapsed());
-        self.heard_unix_ms.store(now_ms(), Ordering::Release);
+        self.taken();
         self.tell(announced.slot, changes);
         Some(reprobe)
     }
@@ -227,7 +259,9 @@ impl Shared {
     pub fn polled(&self, device: &Code, word: Option<Word>, said: Said, with_text: bool) {
         self.metrics.polled(with_text);
         self.orders.polled(device, said);
-        self.store_mut().polled(device, word, now_ms());
+        // It changes nothing that is served.
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        store.polled(device, word, now_ms());
     }
 
     /// Asks the agent of a device what runs; the number of the question. None where too many are open.
@@ -243,10 +277,30 @@ impl Shared {
         self.changed.send_modify(|version| *version += 1);
     }
 
-    /// When the ledger was last heard of, unix milliseconds; 0 for never.
+    /// When the ledger was last read, whether or not it was acted on, unix milliseconds; 0 for never.
     #[must_use]
     pub fn heard_unix_ms(&self) -> u64 {
         self.heard_unix_ms.load(Ordering::Acquire)
+    }
+
+    /// When the ledger was last taken in, unix milliseconds; 0 for never. Whoever acts on what is served goes by this.
+    #[must_use]
+    pub fn taken_unix_ms(&self) -> u64 {
+        self.taken_unix_ms.load(Ordering::Acquire)
+    }
+
+    fn taken(&self) {
+        let now_ms = now_ms();
+        self.heard_unix_ms.store(now_ms, Ordering::Release);
+        self.taken_unix_ms.store(now_ms, Ordering::Release);
+    }
+
+    /// As if the ledger had been read and taken in so long before.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn age(&self, by_ms: u64) {
+        for at in [&self.heard_unix_ms, &self.taken_unix_ms] {
+            at.store(at.load(Ordering::Acquire).saturating_sub(by_ms), Ordering::Release);
+        }
     }
 
     /// Notes a report.
@@ -300,7 +354,21 @@ impl Shared {
     /// Whether a call before a session is within its rate.
     #[must_use]
     pub fn within_anonymous_rate(&self, from: IpAddr, device: &Code) -> bool {
-        self.anonymous.lock().unwrap_or_else(PoisonError::into_inner).allow(&(from, *device), now_ms())
+        let key = (address_of(from), *device);
+        self.anonymous.lock().unwrap_or_else(PoisonError::into_inner).allow(&key, now_ms())
+    }
+
+    /// Whether a call that shows no operator's token is within its address' rate. This machine trusts itself.
+    #[must_use]
+    pub fn within_caller_rate(&self, from: IpAddr) -> bool {
+        from.to_canonical().is_loopback()
+            || self.callers.lock().unwrap_or_else(PoisonError::into_inner).allow(&address_of(from), now_ms())
+    }
+
+    /// Room for one more stream of events to this address; none where it, or all together, have as many as there are.
+    #[must_use]
+    pub fn event_stream(&self, to: IpAddr) -> Option<Place> {
+        self.event_streams.place(to)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::serve::Listener;
+use causeway_connections::Guests;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
@@ -19,6 +20,8 @@ use tokio_rustls::{
 
 /// Handshakes at a time: beyond it, new connections wait in the system's queue.
 const HANDSHAKES: usize = 256;
+/// Of one address, which is closed beyond it and comes back: silent ones keep nobody else in the queue.
+const HANDSHAKES_PER_ADDRESS: usize = HANDSHAKES / 4;
 /// Longest handshake: several round trips of a bad line.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, which is the machine being out of something.
@@ -105,16 +108,18 @@ pub struct TlsListener {
 }
 
 impl TlsListener {
-    /// Accepts until `stopping`.
+    /// Accepts until `stopping`. `refused` is called for a connection of an address that has as many handshakes under way as
+    /// it may have.
     #[must_use]
     pub fn start(
         listener: TcpListener,
         address: SocketAddr,
         config: Arc<ServerConfig>,
+        refused: impl Fn() + Send + 'static,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (sender, ready) = mpsc::channel(HANDSHAKES);
-        tokio::spawn(accept(listener, TlsAcceptor::from(config), sender, stopping));
+        tokio::spawn(accept(listener, TlsAcceptor::from(config), sender, refused, stopping));
         Self { ready, address }
     }
 }
@@ -123,9 +128,11 @@ async fn accept(
     listener: TcpListener,
     acceptor: TlsAcceptor,
     sender: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
+    refused: impl Fn() + Send,
     mut stopping: watch::Receiver<bool>,
 ) {
     let room = Arc::new(Semaphore::new(HANDSHAKES));
+    let guests = Guests::new(HANDSHAKES, HANDSHAKES_PER_ADDRESS);
     loop {
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
@@ -137,6 +144,13 @@ async fn accept(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let Some(place) = guests.place(from.ip()) else {
+            tracing::debug!(%from, "too many TLS handshakes");
+            refused();
+            continue;
+        };
+        // What is sent is small and meant to be there at once; that it can't be said to the system matters to nobody else.
+        let _ = stream.set_nodelay(true);
         let (acceptor, sender) = (acceptor.clone(), sender.clone());
         tokio::spawn(async move {
             match tokio::time::timeout(HANDSHAKE_LIMIT, acceptor.accept(stream)).await {
@@ -145,7 +159,7 @@ async fn accept(
                 Ok(Err(error)) => tracing::debug!(%from, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%from, "TLS handshake took too long"),
             }
-            drop(permit);
+            drop((permit, place));
         });
     }
 }

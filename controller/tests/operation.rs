@@ -12,11 +12,16 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use causeway_controller::{http::description, store::ReportResult};
+use causeway_controller::{
+    http::{STALE_MS, description},
+    store::ReportResult,
+};
 use causeway_interface::{DeviceStatus, InterfaceName, LinkStatus};
+use causeway_sdk::snapshot::Undecodable;
 use causeway_wire::controller::{ApplyReport, ApplyResult, GetConfigRequest, WatchConfigRequest};
 use common::{PATIENCE, Running, agent_key, config, open, with_token};
 
@@ -406,6 +411,48 @@ fn the_program_is_live_without_a_ledger_says_why_it_is_not_ready_and_stops_when_
         std::thread::sleep(Duration::from_millis(50));
     };
     assert!(status.success());
+}
+
+/// A ledger that is read and not acted on is heard of: what is served is still good, and a person looks.
+#[tokio::test]
+async fn a_ledger_that_is_not_acted_on_is_a_concern_and_one_that_is_not_heard_of_is_no_readiness() {
+    let running = Running::start(config()).await;
+    let shared = running.handle.shared();
+    let ready = async || {
+        let answer = reqwest::get(format!("http://{}/ready", running.handle.http_addr)).await.unwrap();
+        (answer.status().as_u16(), answer.json::<serde_json::Value>().await.unwrap())
+    };
+    shared.age(STALE_MS + 1_000);
+    let (status, body) = ready().await;
+    assert_eq!((status, body["code"].as_str()), (503, Some("CW-CONTROLLER-LEDGER-STALE")), "{body}");
+    let mut partly = running.ledger.snapshot.clone();
+    partly.slot += 1;
+    for name in ["ams", "fra", "lon"] {
+        let address = running.ledger.device_key(name);
+        partly.devices.remove(&address);
+        partly.undecodable.push(Undecodable { address, data_len: 7, error: "malformed".into() });
+    }
+    shared.ingest(Arc::new(partly));
+    let (status, body) = ready().await;
+    assert_eq!((status, &body["ready"]), (200, &true.into()), "{body}");
+    assert_eq!(body["concerns"][0]["code"], "CW-CONTROLLER-LEDGER-PARTLY-READABLE", "{body}");
+    assert!(body["snapshot_age_seconds"].as_u64() > Some(STALE_MS / 1_000), "{body}");
+    assert!(body["heard_age_seconds"].as_u64() < Some(STALE_MS / 1_000), "{body}");
+    let page = metrics_of(&running).await;
+    let of = |name: &str| -> f64 {
+        let line = page.lines().find_map(|line| line.strip_prefix(&format!("{PREFIX}{name} ")));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is not in {page}"))
+    };
+    assert_eq!(of("ledger_unreadable"), 1.0);
+    assert!(of("heard_age_seconds") < 120.0 && of("snapshot_age_seconds") > 300.0, "{page}");
+    // Whoever acts on what is served goes by when it was taken in.
+    let url = format!("http://{}/api/v1/availability", running.handle.http_addr);
+    let needs: serde_json::Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+    let ledger = needs["needs"].as_array().unwrap().iter().find(|need| need["need"] == "ledger").unwrap();
+    assert!(ledger["reason"].as_str().unwrap().contains("it was last taken in 301 s ago"), "{ledger}");
+    shared.age(STALE_MS + 1_000);
+    assert_eq!(ready().await.0, 503);
+    running.handle.shutdown().await;
 }
 
 /// A device that is suspended is none of those that a controller can't serve.

@@ -221,9 +221,8 @@ async fn events_stream_live_and_resume_by_id() {
 async fn streams_of_events_are_bounded_and_a_closed_one_makes_room() {
     let running = Running::start(config()).await;
     let http = Caller::of(&running);
-    let room = std::sync::Arc::clone(&running.handle.shared().event_streams);
-    let others = u32::try_from(EVENT_STREAMS - 1).unwrap();
-    let _others = room.try_acquire_many(others).unwrap();
+    let here = std::net::IpAddr::from([127, 0, 0, 1]);
+    let _others: Vec<_> = (1..EVENT_STREAMS).map(|_| running.handle.shared().event_stream(here).unwrap()).collect();
     let last = http.get("/api/v1/events").await;
     assert_eq!(last.status(), StatusCode::OK);
     assert_eq!(http.error("/api/v1/events").await, (503, "CW-CONTROLLER-STREAMS-FULL".into()));

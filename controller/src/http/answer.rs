@@ -1,22 +1,23 @@
 //! What every answer goes through: a bound on its time, an ETag that spares a body which the caller has, gzip.
 //!
 //! Bodies are made whole in memory, so that what they hash to and what they compress to is known before they are sent. A
-//! stream of events passes as it is. ETags are weak: the same words, whether or not they are compressed.
+//! stream of events passes as it is, and so does what has its ETag already. ETags are weak: the same words, whether or not
+//! they are compressed. Before anything is done for an address that shows no operator's token, its rate is looked at.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, response::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use causeway_wire::signing;
 use flate2::{Compression, write::GzEncoder};
 
-use super::error::ApiError;
-use crate::{codes, running, shared::Shared};
+use super::{error::ApiError, operator};
+use crate::{codes, daemon::Peer, running, shared::Shared};
 
 /// Longest that a request may take; the longest is one that waits for an agent.
 pub const TIME_LIMIT: Duration = Duration::from_secs(45);
@@ -34,23 +35,81 @@ const MAX_ANSWER: usize = 256 * 1024 * 1024;
 /// Bytes of a SHA-256 that make an ETag.
 const ETAG_BYTES: usize = 16;
 
+/// When an address that asked too often may ask again, in seconds.
+const AGAIN_S: u32 = 1;
+
 /// Bounds, shortens and counts an answer.
-pub async fn finish(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub async fn finish(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let is_operator = operator::authorize(shared.operator_token.as_deref(), from, request.headers()).is_ok();
+    let response = if is_operator || shared.within_caller_rate(from.ip()) {
+        answered(request, next).await
+    } else {
+        let cause = "this address has asked too often in a short time";
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, codes::ASKED_TOO_OFTEN, cause).again_in(AGAIN_S).into_response()
+    };
+    shared.metrics.answered(response.status().as_u16());
+    response
+}
+
+async fn answered(request: Request, next: Next) -> Response {
     let get = request.method() == Method::GET;
-    let known = joined(request.headers(), &header::IF_NONE_MATCH);
-    let gzip = accepts_gzip(&joined(request.headers(), &header::ACCEPT_ENCODING));
-    let response = match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
-        Ok(response) if get && response.status() == StatusCode::OK && !is_stream(&response) => {
-            shorten(response, known, gzip).await
+    let wanted = Wanted::of(request.headers());
+    match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
+        Ok(response) if get && response.status() == StatusCode::OK && !is_done(&response) => {
+            shorten(response, wanted).await
         }
         Ok(response) => response,
         Err(_) => {
             let cause = format!("there was no answer within {} s", TIME_LIMIT.as_secs());
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::TOO_SLOW, cause).into_response()
         }
+    }
+}
+
+/// What a caller has, and takes.
+struct Wanted {
+    known: String,
+    gzip: bool,
+}
+
+impl Wanted {
+    fn of(headers: &HeaderMap) -> Self {
+        let known = joined(headers, &header::IF_NONE_MATCH);
+        Self { known, gzip: accepts_gzip(&joined(headers, &header::ACCEPT_ENCODING)) }
+    }
+}
+
+/// A body of JSON that is given more than once: hashed, and compressed where it is large.
+pub struct Prepared {
+    etag: String,
+    plain: Bytes,
+    packed: Option<Bytes>,
+}
+
+impl Prepared {
+    /// Of this body.
+    pub fn of(plain: Bytes) -> Self {
+        let packed = if plain.len() >= COMPRESSED_FROM { packed(&plain) } else { None };
+        Self { etag: etag(&plain), plain, packed }
+    }
+}
+
+/// The answer that has it, to these headers.
+pub fn of(prepared: &Prepared, headers: &HeaderMap) -> Response {
+    let Wanted { known, gzip } = Wanted::of(headers);
+    let body = match &prepared.packed {
+        _ if matches(&known, &prepared.etag) => None,
+        Some(packed) if gzip => Some((true, packed.clone())),
+        Some(_) | None => Some((false, prepared.plain.clone())),
     };
-    shared.metrics.answered(response.status().as_u16());
-    response
+    let (mut parts, ()) = Response::new(()).into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    finished(parts, &prepared.etag, body)
 }
 
 /// All values of a header that may be there several times.
@@ -59,13 +118,14 @@ fn joined(headers: &HeaderMap, name: &header::HeaderName) -> String {
     values.join(",")
 }
 
-fn is_stream(response: &Response) -> bool {
+/// Whether nothing is left to be done: a stream, or what was prepared.
+fn is_done(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+    response.headers().contains_key(header::ETAG) || kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
-async fn shorten(response: Response, known: String, gzip: bool) -> Response {
-    let (mut parts, body) = response.into_parts();
+async fn shorten(response: Response, Wanted { known, gzip }: Wanted) -> Response {
+    let (parts, body) = response.into_parts();
     let Ok(body) = to_bytes(body, MAX_ANSWER).await else {
         let cause = format!("the answer is longer than {MAX_ANSWER} bytes");
         return ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, codes::TOO_SLOW, cause).into_response();
@@ -81,7 +141,12 @@ async fn shorten(response: Response, known: String, gzip: bool) -> Response {
     };
     let worked = if small { Ok(work()) } else { tokio::task::spawn_blocking(work).await };
     let Ok((etag, body)) = worked else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
+    finished(parts, &etag, body)
+}
+
+/// With its ETag, and the body, said to be compressed or not; without one where the caller has it.
+fn finished(mut parts: Parts, etag: &str, body: Option<(bool, Bytes)>) -> Response {
+    if let Ok(etag) = HeaderValue::from_str(etag) {
         parts.headers.insert(header::ETAG, etag);
     }
     parts.headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));

@@ -95,9 +95,9 @@ async fn look(shared: &Shared, need: Need) -> Option<Known> {
 }
 
 async fn ledger(shared: &Shared) -> Result<(), String> {
-    let heard = shared.heard_unix_ms();
-    let age_ms = now_ms().saturating_sub(heard);
-    if heard == 0 {
+    let taken = shared.taken_unix_ms();
+    let age_ms = now_ms().saturating_sub(taken);
+    if taken == 0 {
         return Err("it has not been read yet".to_owned());
     }
     if age_ms > STALE_MS {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -53,18 +53,25 @@ impl ErrorBody {
 pub struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    again_in_s: Option<u32>,
 }
 
 impl ApiError {
     /// A refusal of this kind with its particulars.
     pub fn new(status: StatusCode, entry: Entry, cause: impl Into<String>) -> Self {
         let (code, remedy) = (entry.code.into(), entry.remedy.into());
-        Self { status, body: ErrorBody { code, cause: cause.into(), remedy, job: None } }
+        Self { status, body: ErrorBody { code, cause: cause.into(), remedy, job: None }, again_in_s: None }
     }
 
     /// A refusal in words that are made already.
     pub const fn with(status: StatusCode, body: ErrorBody) -> Self {
-        Self { status, body }
+        Self { status, body, again_in_s: None }
+    }
+
+    /// The same, with when it may go well, in seconds.
+    #[must_use]
+    pub fn again_in(self, seconds: u32) -> Self {
+        Self { again_in_s: Some(seconds), ..self }
     }
 
     /// The same, where what was understood as JSON and not as a request is a bad request like any other.
@@ -112,6 +119,10 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        let mut response = (self.status, Json(self.body)).into_response();
+        if let Some(seconds) = self.again_in_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }

@@ -29,6 +29,8 @@ pub struct Readiness {
     pub ready: bool,
     /// Slot of what is served.
     pub slot: u64,
+    /// Seconds since the ledger was last read, whether or not it was acted on.
+    pub heard_age_seconds: u64,
     /// Seconds since the ledger was last taken in.
     pub snapshot_age_seconds: u64,
     /// What a person should look at all the same.
@@ -60,15 +62,16 @@ fn readiness(shared: &Shared, now_ms: u64) -> Result<Readiness, ApiError> {
     if store.effective().is_none() {
         return Err(ApiError::not_served(&store));
     }
-    let age_ms = now_ms.saturating_sub(shared.heard_unix_ms());
-    if age_ms > STALE_MS {
-        let cause = format!("the ledger was last taken in {} s ago", age_ms / 1_000);
+    let heard_age_ms = now_ms.saturating_sub(shared.heard_unix_ms());
+    if heard_age_ms > STALE_MS {
+        let cause = format!("the ledger was last read {} s ago", heard_age_ms / 1_000);
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::LEDGER_STALE, cause));
     }
     Ok(Readiness {
         ready: true,
         slot: store.slot(),
-        snapshot_age_seconds: age_ms / 1_000,
+        heard_age_seconds: heard_age_ms / 1_000,
+        snapshot_age_seconds: now_ms.saturating_sub(shared.taken_unix_ms()) / 1_000,
         concerns: unreadable.into_iter().collect(),
     })
 }

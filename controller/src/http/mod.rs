@@ -2,11 +2,13 @@
 //! (approving, provisioning).
 //!
 //! Reading needs no key: everything here is on a public ledger or derived from it by public code. Approving, provisioning,
-//! asking an agent what runs, and the audit log need an operator's token or, where none is set, a caller on this machine
-//! (`operator.rs`).
+//! what agents say of what runs, and the audit log need an operator's token or, where none is set, a caller on this machine
+//! (`operator.rs`). What anybody may ask for is bounded: how often by address (`answer.rs`), what takes a while in how much
+//! of it goes on (`aside.rs`), and what is large is made once for all (`whole.rs`).
 
 mod answer;
 mod approvals;
+pub mod aside;
 mod audit;
 mod availability;
 mod caller;
@@ -25,8 +27,9 @@ mod routes;
 pub mod serve;
 mod stream;
 mod transitions;
+pub mod whole;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -160,5 +163,6 @@ pub fn router(shared: Arc<Shared>) -> Router {
 /// This description.
 #[utoipa::path(get, path = "/api/v1/openapi.json", responses((status = 200, description = "OpenAPI", content_type = "application/json")))]
 async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], description())
+    static DESCRIPTION: LazyLock<String> = LazyLock::new(description);
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DESCRIPTION.as_str())
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    aside::aside,
     audit::audited,
     error::{ApiError, ErrorBody},
     extract::{Asked, Body, Named},
@@ -51,11 +52,10 @@ pub async fn network(State(shared): State<Arc<Shared>>) -> Result<Json<NetworkVi
     model::network(&shared, &store, served(&store)?).map(Json).ok_or_else(ApiError::not_ready)
 }
 
-/// Every device, by code.
+/// Every device, by code. What polls change in it is up to a second old.
 #[utoipa::path(get, path = "/api/v1/devices", responses((status = 200, body = Vec<DeviceView>), (status = 503, body = ErrorBody)))]
-pub async fn devices(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<DeviceView>>, ApiError> {
-    let store = shared.store();
-    Ok(Json(model::devices(&store, served(&store)?)))
+pub async fn devices(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    shared.wholes.devices.answer(&shared, &headers, model::devices).await
 }
 
 /// One device.
@@ -119,6 +119,7 @@ pub struct ConfigQuery {
     responses(
         (status = 200, body = ConfigView), (status = 304, description = "The ETag given is still right"),
         (status = 400, body = ErrorBody), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
+        (status = 503, body = ErrorBody),
     )
 )]
 pub async fn config(
@@ -127,7 +128,7 @@ pub async fn config(
     Asked(query): Asked<ConfigQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let view = config_view(&shared, &code, &query)?;
+    let view = aside(&shared, move |shared| config_view(shared, &code, &query)).await?;
     let generation = view.generation.map_or_else(|| "none".to_string(), |g| g.to_string());
     let values = [(GENERATION, generation), (SHA256, view.sha256.clone())];
     let mut response = if wants_text(&headers) { view.text.into_response() } else { Json(view).into_response() };
@@ -225,16 +226,20 @@ pub struct DiffQuery {
 #[utoipa::path(
     get, path = "/api/v1/devices/{code}/config/diff",
     params(("code" = String, Path), ("from" = Option<u64>, Query), ("to" = Option<u64>, Query)),
-    responses((status = 200, description = "Unified diff, empty when nothing differs", content_type = "text/plain", body = String), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
+    responses((status = 200, description = "Unified diff, empty when nothing differs", content_type = "text/plain", body = String), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 503, body = ErrorBody))
 )]
 pub async fn config_diff(
     State(shared): State<Arc<Shared>>,
     Named(code): Named,
     Asked(query): Asked<DiffQuery>,
 ) -> Result<String, ApiError> {
-    let (from, to) = ends(&shared.store(), &code, &query)?;
-    let Some(from) = from else { return Ok(to.diff()) };
-    Ok(unified(&from.text.to_string(), &to.text.to_string(), &from.generation.to_string(), &to.generation.to_string()))
+    aside(&shared, move |shared| {
+        let (from, to) = ends(&shared.store(), &code, &query)?;
+        let Some(from) = from else { return Ok(to.diff()) };
+        let names = [&from, &to].map(|bundle| bundle.generation.to_string());
+        Ok(unified(&from.text.to_string(), &to.text.to_string(), &names[0], &names[1]))
+    })
+    .await
 }
 
 /// The generations that are to be compared; without the first, it is the one before the second.
@@ -254,21 +259,24 @@ fn ends(store: &Store, code: &str, query: &DiffQuery) -> Result<(Option<Arc<Bund
 /// The configuration that waits for approval, and what it changes. With `Accept: text/plain` its text alone.
 #[utoipa::path(
     get, path = "/api/v1/devices/{code}/config/held", params(("code" = String, Path)),
-    responses((status = 200, body = HeldConfigView), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody))
+    responses((status = 200, body = HeldConfigView), (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 503, body = ErrorBody))
 )]
 pub async fn held(
     State(shared): State<Arc<Shared>>,
     Named(code): Named,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (held, current) = {
-        let store = shared.store();
-        let code = device_code(&store, &code)?;
-        let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
-        let held = entry.held.clone().ok_or_else(|| nothing_held(&ApproveError::NothingHeld(code)))?;
-        (held, entry.current.clone())
-    };
-    let view = model::held(&held, current.as_deref());
+    let view = aside(&shared, move |shared| {
+        let (held, current) = {
+            let store = shared.store();
+            let code = device_code(&store, &code)?;
+            let entry = store.entry(&code).ok_or_else(|| ApiError::unknown_device(code.as_str()))?;
+            let held = entry.held.clone().ok_or_else(|| nothing_held(&ApproveError::NothingHeld(code)))?;
+            (held, entry.current.clone())
+        };
+        Ok(model::held(&held, current.as_deref()))
+    })
+    .await?;
     Ok(if wants_text(&headers) { view.text.into_response() } else { Json(view).into_response() })
 }
 
@@ -328,22 +336,36 @@ fn served_now(shared: &Shared, code: &Code) -> serde_json::Value {
     current.map_or(serde_json::Value::Null, |b| json!({ "generation": b.generation, "sha256": hex::encode(b.sha256) }))
 }
 
-/// What the device's agent said of its configurations, oldest first.
+/// What the device's agent said of its configurations, oldest first. Its words and differences hold what the device ran: needs
+/// the operator's token, as asking what runs does.
 #[utoipa::path(
     get, path = "/api/v1/devices/{code}/reports", params(("code" = String, Path)),
-    responses((status = 200, body = Vec<ReportView>), (status = 404, body = ErrorBody))
+    responses(
+        (status = 200, body = Vec<ReportView>), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    )
 )]
-pub async fn reports(State(shared): State<Arc<Shared>>, Named(code): Named) -> Result<Json<Vec<ReportView>>, ApiError> {
-    let store = shared.store();
-    let code = device_code(&store, &code)?;
-    let reports = store.entry(&code).map(|e| e.reports.iter().map(ReportView::from).collect());
-    Ok(Json(reports.unwrap_or_default()))
+pub async fn reports(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
+    Named(code): Named,
+    headers: HeaderMap,
+) -> Result<Json<Vec<ReportView>>, ApiError> {
+    let actor = operator::authorize(shared.operator_token.as_deref(), from, &headers)?;
+    let code = device_code(&shared.store(), &code)?;
+    let work = async {
+        let store = shared.store();
+        let reports: Vec<_> = store.entry(&code).into_iter().flat_map(|e| &e.reports).map(ReportView::from).collect();
+        let after = json!({ "reports": reports.len() });
+        Ok((reports, after))
+    };
+    audited(&shared, actor, "config.reports", code.to_string(), serde_json::Value::Null, work).await.map(Json)
 }
 
 /// Every link, by code.
 #[utoipa::path(get, path = "/api/v1/links", responses((status = 200, body = Vec<LinkView>), (status = 503, body = ErrorBody)))]
-pub async fn links(State(shared): State<Arc<Shared>>) -> Result<Json<Vec<LinkView>>, ApiError> {
-    Ok(Json(model::links(served(&shared.store())?)))
+pub async fn links(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    shared.wholes.links.answer(&shared, &headers, |_, snapshot| model::links(snapshot)).await
 }
 
 /// One link.
@@ -358,14 +380,13 @@ pub async fn link(State(shared): State<Arc<Shared>>, Named(code): Named) -> Resu
     record.map(|l| Json(model::link(snapshot, l))).ok_or_else(|| ApiError::unknown_link(&code))
 }
 
-/// Everything that a map needs.
+/// Everything that a map needs. What polls change in it is up to a second old.
 #[utoipa::path(get, path = "/api/v1/topology", responses((status = 200, body = TopologyView), (status = 503, body = ErrorBody)))]
-pub async fn topology(State(shared): State<Arc<Shared>>) -> Result<Json<TopologyView>, ApiError> {
-    let store = shared.store();
-    let snapshot = served(&store)?;
-    Ok(Json(TopologyView {
+pub async fn topology(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, ApiError> {
+    let view = |store: &Store, snapshot: &Snapshot| TopologyView {
         slot: snapshot.slot,
-        devices: model::devices(&store, snapshot),
+        devices: model::devices(store, snapshot),
         links: model::links(snapshot),
-    }))
+    };
+    shared.wholes.topology.answer(&shared, &headers, view).await
 }

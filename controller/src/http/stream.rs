@@ -1,9 +1,9 @@
 //! Server-sent events, resumable by id.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    extract::State,
+    extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode},
     response::{
         IntoResponse,
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     codes,
+    daemon::Peer,
     feed::{self, Room, Told},
     shared::Shared,
 };
@@ -45,20 +46,21 @@ pub struct EventsQuery {
 )]
 pub async fn events(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
     Asked(query): Asked<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    let events = feed::open(Arc::clone(&shared), room(&shared)?, last_seen(&headers, query.after), message);
+    let events = feed::open(Arc::clone(&shared), room(&shared, from)?, last_seen(&headers, query.after), message);
     Ok(Stream::new(events).keep_alive(keep_alive()))
 }
 
 /// Room for one more reader.
 ///
 /// # Errors
-/// As many streams are open as the controller serves.
-pub fn room(shared: &Shared) -> Result<Room, ApiError> {
-    feed::room(shared).ok_or_else(|| {
-        let cause = "as many streams of events are open as the controller serves";
+/// As many streams are open as the controller serves, in all or to one address.
+pub fn room(shared: &Shared, to: SocketAddr) -> Result<Room, ApiError> {
+    shared.event_stream(to.ip()).ok_or_else(|| {
+        let cause = "as many streams of events are open as the controller serves, in all or to one address";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, codes::STREAMS_FULL, cause)
     })
 }

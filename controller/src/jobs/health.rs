@@ -111,7 +111,7 @@ impl Oracles for Attested {
                 let snapshot = store.effective().cloned();
                 (snapshot.ok_or_else(|| away("the ledger has not been read yet".to_owned()))?, store.slot())
             };
-            let age_ms = now_ms().saturating_sub(shared.heard_unix_ms());
+            let age_ms = now_ms().saturating_sub(shared.taken_unix_ms());
             if age_ms > STALE_MS {
                 return Err(away(format!("the ledger was last taken in {} s ago", age_ms / 1_000)));
             }

@@ -69,7 +69,7 @@ impl Roles for LedgerRoles {
             let shared = self.shared.upgrade().ok_or_else(|| away("the controller stops".to_owned()))?;
             let snapshot = shared.store().effective().cloned();
             let snapshot = snapshot.ok_or_else(|| away("the ledger has not been read yet".to_owned()))?;
-            let age_ms = now_ms().saturating_sub(shared.heard_unix_ms());
+            let age_ms = now_ms().saturating_sub(shared.taken_unix_ms());
             if age_ms > STALE_MS {
                 return Err(away(format!("the ledger was last taken in {} s ago", age_ms / 1_000)));
             }

@@ -72,7 +72,7 @@ fn check(shared: &Shared, device: &Code, kind: Kind) -> Result<PreCheck, StepErr
     if store.effective().is_none() {
         return Err(away("the ledger has not been read yet"));
     }
-    let age_ms = now_ms().saturating_sub(shared.heard_unix_ms());
+    let age_ms = now_ms().saturating_sub(shared.taken_unix_ms());
     if age_ms > STALE_MS {
         return Err(away(format!("the ledger was last taken in {} s ago", age_ms / 1_000)));
     }

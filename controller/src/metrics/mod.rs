@@ -83,6 +83,7 @@ pub struct Metrics {
     polls_with_text: AtomicU64,
     polls_unchanged: AtomicU64,
     refused_connections: AtomicU64,
+    refused_agent_connections: AtomicU64,
     started_unix_ms: u64,
 }
 
@@ -94,6 +95,7 @@ impl Default for Metrics {
             polls_with_text: AtomicU64::new(0),
             polls_unchanged: AtomicU64::new(0),
             refused_connections: AtomicU64::new(0),
+            refused_agent_connections: AtomicU64::new(0),
             started_unix_ms: now_ms(),
         }
     }
@@ -144,9 +146,14 @@ impl Metrics {
         *self.inner().answers.entry(status).or_default() += 1;
     }
 
-    /// Counts a connection that was one too many.
+    /// Counts a connection of people that was one too many.
     pub fn connection_refused(&self) {
         self.refused_connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection of agents that was one too many.
+    pub fn agent_connection_refused(&self) {
+        self.refused_agent_connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts an agent that watches, for as long as the result lives.

@@ -8,7 +8,7 @@ use std::{
 
 use super::{BUCKETS, Durations, What};
 use crate::{
-    shared::{EVENT_STREAMS, Shared},
+    shared::Shared,
     store::{ApplyState, Drift, ReportResult, Store},
 };
 
@@ -78,10 +78,12 @@ pub fn page(shared: &Shared, now_ms: u64) -> String {
     drop(inner);
     let refused = shared.metrics.refused_connections.load(Ordering::Relaxed);
     page.counter("http_refused_connections_total", "HTTP connections beyond the bound, closed unread", refused);
+    let refused = shared.metrics.refused_agent_connections.load(Ordering::Relaxed);
+    page.counter("agent_refused_connections_total", "Connections of agents beyond the bound, closed unread", refused);
     if let Some(jobs) = shared.jobs.get() {
         page.0.push_str(&jobs.metrics());
     }
-    let streams = EVENT_STREAMS.saturating_sub(shared.event_streams.available_permits());
+    let streams = shared.event_streams.taken();
     page.gauge("event_streams", "Streams of events that are open", number(streams as u64));
     page.0
 }
@@ -96,12 +98,14 @@ fn ledger(page: &mut Page, shared: &Shared, now_ms: u64) {
     page.gauge("finalized_slot", "Latest finalized slot known, 0 before the first", number(finalized));
     let lag = if slot == 0 { 0 } else { finalized.saturating_sub(slot) };
     page.gauge("ledger_lag_slots", "Slots by which what is served is older than the finalized ledger", number(lag));
-    let heard = match shared.heard_unix_ms() {
-        0 => shared.metrics.started_unix_ms(),
-        heard => heard,
+    // Of what never was, since the start.
+    let age = |at: u64| {
+        let since = if at == 0 { shared.metrics.started_unix_ms() } else { at };
+        number(now_ms.saturating_sub(since)) / 1_000.0
     };
-    let age = number(now_ms.saturating_sub(heard)) / 1_000.0;
-    page.gauge("snapshot_age_seconds", "Time since the ledger was last taken in", age);
+    let heard = age(shared.heard_unix_ms());
+    page.gauge("heard_age_seconds", "Time since the ledger was last read, whether or not it was acted on", heard);
+    page.gauge("snapshot_age_seconds", "Time since the ledger was last taken in", age(shared.taken_unix_ms()));
     page.gauge(
         "ledger_unreadable",
         "1 while the ledger as read changes nothing, else 0",

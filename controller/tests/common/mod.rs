@@ -1,5 +1,8 @@
 //! A real controller on free ports over a synthetic ledger.
 
+#[allow(dead_code)]
+pub mod elsewhere;
+
 use std::{sync::Arc, time::Duration};
 
 use causeway_controller::{

@@ -1,9 +1,9 @@
 //! A job's events as they happen, resumable by number. The stream ends when the job is over.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    extract::State,
+    extract::{ConnectInfo, State},
     http::HeaderMap,
     response::{
         IntoResponse,
@@ -19,6 +19,7 @@ use super::{
     told::{self, Line, Told},
 };
 use crate::{
+    daemon::Peer,
     http::{
         error::{ApiError, ErrorBody},
         extract::{Asked, Named},
@@ -44,11 +45,12 @@ const LOOK: Duration = Duration::from_secs(1);
 )]
 pub async fn job_events(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
     Named(id): Named,
     Asked(query): Asked<LogsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    follow::<Job>(shared, number(&id)?, query.after, &headers).await
+    follow::<Job>(shared, from, number(&id)?, query.after, &headers).await
 }
 
 /// The answer to whoever follows a job or a rollout.
@@ -57,12 +59,13 @@ pub async fn job_events(
 /// There is none of this number, or no room for another stream.
 pub async fn follow<T: Told>(
     shared: Arc<Shared>,
+    from: SocketAddr,
     id: JobId,
     after: Option<u64>,
     headers: &HeaderMap,
 ) -> Result<impl IntoResponse + use<T>, ApiError> {
     let jobs = Arc::clone(jobs_of(&shared)?);
-    let room = room(&shared)?;
+    let room = room(&shared, from)?;
     // What can't be read is said as an answer, before there is a stream.
     let (lines, state) = told::read::<T>(&jobs, id).await?;
     let last = last_seen(headers, after);

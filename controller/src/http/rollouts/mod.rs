@@ -286,9 +286,10 @@ pub async fn rollout_logs(
 )]
 pub async fn rollout_events(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(Peer(from)): ConnectInfo<Peer>,
     Named(id): Named,
     Asked(query): Asked<LogsQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    follow::<Rollout>(shared, number(&id)?, query.after, &headers).await
+    follow::<Rollout>(shared, from, number(&id)?, query.after, &headers).await
 }
