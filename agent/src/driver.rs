@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 
@@ -76,6 +76,35 @@ pub struct Reach {
     pub sessions: BTreeSet<Ipv4Addr>,
     /// Neighbours with a route to their address.
     pub routes: BTreeSet<Ipv4Addr>,
+}
+
+/// A BGP neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its address.
+    pub peer: IpAddr,
+    /// There is a session with it, in any address family.
+    pub established: bool,
+    /// Prefixes received over it, all address families together; none where the device doesn't say.
+    pub prefixes_received: Option<u32>,
+}
+
+/// Time of a machine's processors since its start, in any unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuTime {
+    /// Of it, what was not idle.
+    pub busy: u64,
+    /// All of it.
+    pub all: u64,
+}
+
+/// How a device says how busy its processors are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cpu {
+    /// By counters: between two looks.
+    Time(CpuTime),
+    /// By itself: the share that is not idle, in thousandths.
+    BusyPermille(u32),
 }
 
 /// What a probe is for.
@@ -184,6 +213,16 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Circuits with IS-IS enabled, by interface name.
     fn adjacencies(&self) -> impl Future<Output = Result<Vec<Adjacency>, DriverError>> + Send;
+
+    /// BGP neighbours, each once. None of a device that can't tell.
+    fn sessions(&self) -> impl Future<Output = Result<Vec<Session>, DriverError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// How busy its processors are; nothing of a device that can't tell.
+    fn cpu(&self) -> impl Future<Output = Result<Option<Cpu>, DriverError>> + Send {
+        async { Ok(None) }
+    }
 
     /// Of the neighbours that a text wants sessions with, those that have one and those that are routed to. A device that
     /// can't tell says of none.

@@ -1,18 +1,23 @@
 //! Calls to a switch, and what their failures mean to a driver.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 use serde_json::Value;
 
 use super::{
     config::{EosConfig, EosConfigError, Timeouts},
+    routing,
     rpc::{self, CallError, CommandFailure, Format},
     session::{self, Listing},
     show,
     text::{self, Line},
     transport::Eapi,
 };
-use crate::driver::{Adjacency, DriverError, InterfaceCounters};
+use crate::driver::{Adjacency, DriverError, InterfaceCounters, Session};
 
 /// What runs, whole.
 const RUNNING: &str = "show running-config";
@@ -123,6 +128,45 @@ impl Calls {
                 show::adjacencies(circuits, neighbors).map_err(|error| told(error, show::NEIGHBORS))
             }
             _ => Err(DriverError::Unreachable("not as many answers as commands".to_owned())),
+        }
+    }
+
+    /// BGP neighbours of the default VRF, in the order of their addresses; those of the family of VPNs where it is asked for.
+    pub async fn sessions(&self, vpn: bool) -> Result<Vec<Session>, DriverError> {
+        let mut found = BTreeMap::new();
+        for summary in [routing::IPV4_SUMMARY].into_iter().chain(vpn.then_some(routing::VPN_SUMMARY)) {
+            if let Some(answer) = self.show_if_it_runs(summary).await? {
+                routing::add_sessions(&mut found, &answer).map_err(|error| told(error, summary))?;
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Hosts that IS-IS has brought a route to.
+    pub async fn host_routes(&self) -> Result<BTreeSet<Ipv4Addr>, DriverError> {
+        match self.show_if_it_runs(routing::ROUTES).await? {
+            Some(answer) => routing::host_routes(&answer).map_err(|error| told(error, routing::ROUTES)),
+            None => Ok(BTreeSet::new()),
+        }
+    }
+
+    /// The share of the processors' time that is not idle, in thousandths.
+    pub async fn busy_permille(&self) -> Result<u32, DriverError> {
+        let answer = self.one(show::PROCESSORS.to_owned(), Format::Json, self.timeouts.show).await?;
+        show::busy_permille(&answer).map_err(|error| told(error, show::PROCESSORS))
+    }
+
+    /// What a command shows; none where the switch says that there is nothing to show it of, as without BGP. A command that
+    /// it does not know, or that its user may not give, is an error.
+    async fn show_if_it_runs(&self, command: &str) -> Result<Option<Value>, DriverError> {
+        let called = self.eapi.run(&[command.to_owned()], Format::Json, self.timeouts.show).await;
+        match called {
+            Ok(mut answers) => match answers.pop() {
+                Some(answer) => Ok(Some(answer)),
+                None => Err(DriverError::Unreachable("no answer to the only command".to_owned())),
+            },
+            Err(CallError::Command(CommandFailure { code: rpc::FAILED, index: Some(0), .. })) => Ok(None),
+            Err(error) => Err(told(error, command)),
         }
     }
 }

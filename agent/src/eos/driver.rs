@@ -12,12 +12,15 @@ use super::{
     calls::{Calls, whole},
     config::{EosConfig, EosConfigError},
     managed::{Managed, ManagedFile},
+    routing::Wanted,
     rpc::Format,
     session,
     text::{self, Line},
 };
 use crate::{
-    driver::{Adjacency, Comparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Target},
+    driver::{
+        Adjacency, Comparison, Cpu, Driver, DriverError, InterfaceCounters, ProbeOutcome, Reach, Session, Target,
+    },
     probing::{NoProber, Prober},
 };
 
@@ -338,6 +341,23 @@ impl<P: Prober> Driver for EosDriver<P> {
 
     async fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
         self.calls.adjacencies().await
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, DriverError> {
+        self.calls.sessions(true).await
+    }
+
+    async fn cpu(&self) -> Result<Option<Cpu>, DriverError> {
+        Ok(Some(Cpu::BusyPermille(self.calls.busy_permille().await?)))
+    }
+
+    async fn reach(&self, text: &str) -> Result<Reach, DriverError> {
+        let wanted = Wanted::read(text);
+        if wanted.peers.is_empty() {
+            return Ok(Reach::default());
+        }
+        let sessions = self.calls.sessions(wanted.vpn).await?;
+        Ok(wanted.reach(&sessions, &self.calls.host_routes().await?))
     }
 
     async fn probe(&self, targets: &[Target], count: u32) -> Result<Vec<ProbeOutcome>, DriverError> {

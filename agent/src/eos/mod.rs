@@ -17,6 +17,7 @@ mod calls;
 pub mod config;
 mod driver;
 mod managed;
+mod routing;
 pub mod rpc;
 mod session;
 mod show;

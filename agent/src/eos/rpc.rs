@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 /// Words of a device that are repeated to people, in characters: a refusal fits, a dump doesn't.
 const MAX_WORDS: usize = 400;
 
+/// eAPI's code of a command that is sound and allowed and has nothing to work on: a show of what doesn't run.
+pub const FAILED: i64 = 1000;
+
 /// In what form answers are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

@@ -14,16 +14,23 @@ pub const INTERFACES: &str = "show interfaces";
 pub const NEIGHBORS: &str = "show isis neighbors";
 /// IS-IS circuits.
 pub const CIRCUITS: &str = "show isis interface";
-/// The routing instance that the managed IS-IS is in.
-const VRF: &str = "default";
+/// Processors, among other things.
+pub const PROCESSORS: &str = "show processes top once";
+/// The routing instance that the managed IS-IS and BGP are in.
+pub const VRF: &str = "default";
 /// The level of the managed IS-IS.
 const LEVEL: &str = "2";
 
-fn unreadable(what: &str) -> CallError {
+/// An answer that says something else.
+pub fn unreadable(what: &str) -> CallError {
     CallError::Answer(format!("{what} can not be read"))
 }
 
-fn object<'a>(value: Option<&'a Value>, what: &str) -> Result<&'a Map<String, Value>, CallError> {
+/// A table that has to be there.
+///
+/// # Errors
+/// [`CallError::Answer`].
+pub fn object<'a>(value: Option<&'a Value>, what: &str) -> Result<&'a Map<String, Value>, CallError> {
     value.and_then(Value::as_object).ok_or_else(|| unreadable(what))
 }
 
@@ -100,6 +107,21 @@ pub fn adjacencies(circuits: &Value, neighbors: &Value) -> Result<Vec<Adjacency>
     Ok(found.into_values().collect())
 }
 
+/// Reads [`PROCESSORS`]: the share of the processors' time that is not idle, in thousandths.
+///
+/// # Errors
+/// [`CallError::Answer`].
+pub fn busy_permille(answer: &Value) -> Result<u32, CallError> {
+    let processors = answer.get("cpuInfo").and_then(|info| info.get("%Cpu(s)"));
+    let idle = processors.and_then(|shares| shares.get("idle")).and_then(Value::as_f64);
+    let percent = idle.filter(|percent| (0.0..=100.0).contains(percent));
+    let percent = percent.ok_or_else(|| unreadable("the idle share of the processors"))?;
+    // Between 0 and 1 000.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let idle_permille = (percent * 10.0).round() as u32;
+    Ok(1_000_u32.saturating_sub(idle_permille))
+}
+
 /// IS-IS instances of the default VRF; none where IS-IS does not run.
 fn instances(answer: &Value) -> Result<Vec<&Value>, CallError> {
     let vrfs = object(answer.get("vrfs"), "what runs of IS-IS")?;
@@ -153,6 +175,17 @@ mod tests {
         assert_eq!(without.len(), 22);
         assert!(counters(&json!({})).is_err());
         assert!(counters(&json!({"interfaces": []})).is_err());
+    }
+
+    #[test]
+    fn what_is_not_idle_is_busy_and_no_share_is_an_error() {
+        let shown = |idle: Value| json!({"cpuInfo": {"%Cpu(s)": {"user": 3.1, "idle": idle}}});
+        for (idle, busy) in [(json!(87.5), 125), (json!(100), 0), (json!(0.0), 1_000), (json!(99.96), 0)] {
+            assert_eq!(busy_permille(&shown(idle)), Ok(busy));
+        }
+        for broken in [shown(json!(-1)), shown(json!(100.1)), shown(json!("87.5")), shown(json!(null)), json!({})] {
+            assert!(busy_permille(&broken).is_err(), "{broken}");
+        }
     }
 
     fn isis(key: &str, inner: Value) -> Value {

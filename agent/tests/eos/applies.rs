@@ -1,6 +1,7 @@
 //! The whole apply against the model, with the texts that the renderer makes: killed, cut off, refused, reverted.
 
 use std::{
+    net::Ipv4Addr,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -16,7 +17,7 @@ use causeway_agent::{
 
 use crate::{
     bundle, driver, eventually, golden, limits,
-    model::{Dialect, Fault, ModelEapi, Wire},
+    model::{Dialect, Fault, ModelEapi, Speaker, Wire},
     switch, text,
 };
 
@@ -230,6 +231,93 @@ async fn a_text_that_costs_a_neighbour_is_taken_back() {
     assert_eq!((model.running(), store.memory().applied.map(|a| a.generation.0)), (before, Some(OLD)));
 }
 
+/// [`text`], with sessions to two reflectors: to one in the family of IPv4, to the other in that of VPNs.
+fn with_sessions(metric: u32, asn: u32) -> String {
+    let neighbor = |address: &str, source: &str| {
+        format!("   neighbor {address} remote-as {asn}\n   neighbor {address} update-source {source}\n")
+    };
+    let (ipv4, vpn) = (neighbor("198.18.0.2", "Loopback256"), neighbor("198.18.0.1", "Loopback255"));
+    text(metric, 9_000)
+        + &format!(
+            "router bgp 65342\n   no bgp default ipv4-unicast\n{ipv4}{vpn}   !\n   address-family ipv4\n      \
+             neighbor 198.18.0.2 activate\n      no neighbor 198.18.0.1 activate\n   !\n   address-family \
+             vpn-ipv4\n      neighbor 198.18.0.1 activate\n!\ninterface Loopback255\n   ip address \
+             198.18.0.13/32\n!\ninterface Loopback256\n   ip address 198.18.0.14/32\n!\n"
+        )
+}
+
+/// A switch that runs [`with_sessions`], confirmed, and has both sessions.
+async fn bench_with_sessions(dialect: Dialect) -> (ModelEapi, tempfile::TempDir, String) {
+    let mut switch = switch().listing(dialect);
+    switch.wires.insert("Ethernet1".into(), Wire { host: "lon", system_id: "c612.0003.0000", mtu: 9_000 });
+    for reflector in [1, 2] {
+        switch.speakers.insert(Ipv4Addr::new(198, 18, 0, reflector), Speaker { asn: 65_342, prefixes: 3 });
+    }
+    let model = ModelEapi::start(switch).await;
+    let folder = tempfile::tempdir().unwrap();
+    // BGP does not run before: that is no session, and no error.
+    let applied = applier(&model, folder.path()).0.apply(&bundle(OLD, &with_sessions(1, 65_342))).await;
+    assert_eq!((applied.outcome, applied.warnings), (Outcome::Applied, Vec::new()));
+    let running = model.running();
+    model.lock().calls.clear();
+    (model, folder, running)
+}
+
+#[tokio::test]
+async fn a_text_that_costs_every_session_or_every_route_is_taken_back() {
+    for dialect in [Dialect::InTheSession, Dialect::BesideTheSessions] {
+        let (model, folder, before) = bench_with_sessions(dialect).await;
+        let listed = driver(&model, folder.path()).sessions().await.unwrap();
+        let listed: Vec<_> =
+            listed.iter().map(|one| (one.peer.to_string(), one.established, one.prefixes_received)).collect();
+        let is = |peer: &str| (peer.to_owned(), true, Some(3));
+        assert_eq!(listed, [is("198.18.0.1"), is("198.18.0.2")]);
+        let reach = driver(&model, folder.path()).reach(&with_sessions(1, 65_342)).await.unwrap();
+        assert_eq!((reach.sessions.len(), reach.routes.len()), (2, 2), "{reach:?}");
+        let (applier, store) = applier(&model, folder.path());
+        let family = "   !\n   address-family ipv4 unicast\n";
+        let whole = with_sessions(2, 65_342);
+        assert_eq!(whole.matches(family).count(), 1);
+        let (routeless, bgpless) = (whole.replace(family, ""), text(2, 9_000) + "router bgp 65342\n!\n");
+        for (generation, wrong, code) in [
+            // Both far ends are of another AS, and refuse.
+            (NEW, with_sessions(2, 65_343), "SESSIONS_LOST"),
+            (NEW + 1, routeless, "ROUTES_LOST"),
+        ] {
+            let ended = applier.apply(&bundle(generation, &wrong)).await;
+            let Outcome::Reverted(failure) = &ended.outcome else { panic!("{code}: {:?}", ended.outcome) };
+            assert_eq!(failure.code, code);
+            assert!(failure.message.contains("198.18.0.1, 198.18.0.2"), "{}", failure.message);
+            assert_eq!((model.running(), store.memory().applied.map(|a| a.generation.0)), (before.clone(), Some(OLD)));
+            assert!(model.live_sessions().is_empty());
+        }
+        // A text that wants none loses none; one of two is a warning.
+        let fewer = with_sessions(2, 65_342).replacen("remote-as 65342", "remote-as 65343", 1);
+        let ended = applier.apply(&bundle(NEW + 2, &fewer)).await;
+        assert_eq!(ended.outcome, Outcome::Applied);
+        assert_eq!(ended.warnings, ["no BGP session any more to 198.18.0.2"]);
+        assert_eq!(applier.apply(&bundle(NEW + 3, &bgpless)).await.outcome, Outcome::Applied);
+    }
+}
+
+#[tokio::test]
+async fn sessions_and_routes_that_can_not_be_read_are_no_reason_to_confirm() {
+    for command in ["show ip bgp summary", "show bgp vpn-ipv4 summary", "show ip route isis"] {
+        let (model, folder, before) = bench_with_sessions(Dialect::BesideTheSessions).await;
+        let (applier, _) = applier(&model, folder.path());
+        // Before the commit it is shown; after it the user may not ask any more.
+        model.inject(command, Fault::Slow(Duration::ZERO));
+        for _ in 0..100 {
+            model.inject(command, Fault::Fail(1_005, "not authorized".into()));
+        }
+        let Outcome::Reverted(failure) = applier.apply(&bundle(NEW, &with_sessions(2, 65_342))).await.outcome else {
+            panic!("{command}")
+        };
+        assert_eq!(failure.code, "DEVICE_STATE", "{command}: {}", failure.message);
+        assert_eq!(model.running(), before, "{command}");
+    }
+}
+
 #[tokio::test]
 async fn a_refused_text_changes_nothing_and_names_the_line() {
     let (model, folder, before) = bench(SECOND).await;
@@ -332,4 +420,13 @@ async fn an_apply_takes_as_many_round_trips_as_the_documentation_says() {
         println!("{name} text of {} lines, {} bytes: {:?}", text.lines().count(), text.len(), began.elapsed());
     }
     assert_eq!((applied, unchanged), (14, 4));
+
+    let (model, folder, _) = bench_with_sessions(Dialect::BesideTheSessions).await;
+    let (applier, _) = self::applier(&model, folder.path());
+    assert_eq!(applier.apply(&bundle(NEW, &with_sessions(2, 65_342))).await.outcome, Outcome::Applied);
+    assert_eq!(
+        model.lock().calls.len(),
+        20,
+        "three more to know of sessions and routes, before the commit and after it"
+    );
 }

@@ -7,6 +7,7 @@
 
 pub mod cli;
 mod http;
+pub mod routing;
 pub mod switch;
 mod tree;
 
@@ -21,6 +22,7 @@ use causeway_agent::eos::{
     config::{Credentials, Endpoint, Proof},
 };
 pub use http::Fault;
+pub use routing::Speaker;
 pub use switch::{Dialect, Switch, Wire};
 use tokio::task::JoinHandle;
 

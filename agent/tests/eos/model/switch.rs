@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::Ipv4Addr,
     time::{Duration, Instant},
 };
 
@@ -10,6 +11,7 @@ use similar::TextDiff;
 
 use super::{
     cli::{self, Complaint, INVALID, Place},
+    routing::{self, Family, Speaker},
     tree::Tree,
 };
 
@@ -74,6 +76,10 @@ pub struct Switch {
     /// User that holds the configuration lock.
     pub locked_by: Option<String>,
     pub wires: BTreeMap<String, Wire>,
+    /// Who speaks BGP behind the neighbours of IS-IS, by loopback.
+    pub speakers: BTreeMap<Ipv4Addr, Speaker>,
+    /// Share of the processors' time that is idle, in percent.
+    pub idle_percent: f64,
     /// Octets of every port.
     pub octets: u64,
     /// Timers that went off.
@@ -100,6 +106,8 @@ impl Switch {
             dialect: Dialect::BesideTheSessions,
             locked_by: None,
             wires: BTreeMap::new(),
+            speakers: BTreeMap::new(),
+            idle_percent: 87.5,
             octets: 1_000,
             reverted: 0,
         }
@@ -306,7 +314,14 @@ impl Switch {
             ["show", "configuration", "sessions", "detail"] => model = self.list(),
             ["show", "interfaces"] => model = self.interfaces(),
             ["show", "isis", "interface"] => model = self.circuits(),
-            ["show", "isis", "neighbors"] => model = self.neighbors(),
+            ["show", "isis", "neighbors"] => model = instances("neighbors", self.neighbors()),
+            ["show", "ip", "bgp", "summary"] => model = self.bgp_summary(Family::Ipv4)?,
+            ["show", "bgp", "vpn-ipv4", "summary"] => model = self.bgp_summary(Family::Vpn)?,
+            ["show", "ip", "route", "isis"] => model = routing::routes(&self.routed()),
+            ["show", "processes", "top", "once"] => {
+                let busy = 100.0 - self.idle_percent;
+                model = json!({"cpuInfo": {"%Cpu(s)": {"idle": self.idle_percent, "user": busy, "system": 0.0}}});
+            }
             ["show", "clock"] => text = "now".to_owned(),
             _ => {
                 let first = words.first().copied().unwrap_or_default();
@@ -383,7 +398,27 @@ impl Switch {
         instances("interfaces", shown)
     }
 
-    fn neighbors(&self) -> Value {
+    /// Hosts that the neighbours of IS-IS lead to, each with the interface of one of them.
+    fn routed(&self) -> BTreeMap<Ipv4Addr, String> {
+        let family = self.running.get(&["router isis 1", "address-family ipv4 unicast"]);
+        let neighbors = self.neighbors();
+        let first = neighbors.values().find_map(|shown| shown["adjacencies"][0]["interfaceName"].as_str());
+        match (family, first) {
+            (Some(_), Some(via)) => self.speakers.keys().map(|host| (*host, via.to_owned())).collect(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    fn bgp_summary(&self, family: Family) -> Result<Value, Complaint> {
+        match routing::summary(&self.running, family, &self.speakers, &self.routed()) {
+            Some(shown) => Ok(shown),
+            // Releases differ in how they say that there is none.
+            None if self.dialect == Dialect::InTheSession => Ok(json!({"vrfs": {}, "warnings": ["BGP inactive"]})),
+            None => Err(Complaint::failed("BGP inactive")),
+        }
+    }
+
+    fn neighbors(&self) -> serde_json::Map<String, Value> {
         let mut shown = serde_json::Map::new();
         for (name, section) in self.enabled() {
             let Some(wire) = self.wires.get(name) else { continue };
@@ -399,7 +434,7 @@ impl Switch {
                 "level": "level-2", "lastHelloTime": 1, "routerIdV4": "0.0.0.0"});
             shown.insert(wire.system_id.to_owned(), json!({"adjacencies": [adjacency]}));
         }
-        instances("neighbors", shown)
+        shown
     }
 }
 
