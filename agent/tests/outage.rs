@@ -140,6 +140,7 @@ fn fifty(at_unix_ms: u64, round: u64) -> Samples {
             })
             .collect(),
         configs: vec![ConfigSample { at_unix_ms, applied_sha256: vec![7; 32], ..ConfigSample::default() }],
+        ..Samples::default()
     }
 }
 

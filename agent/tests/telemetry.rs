@@ -13,7 +13,8 @@ fn start(config: AgentConfig, fabric: &Fabric) -> AgentHandle {
 }
 
 fn samples(batch: &Batch) -> u64 {
-    (batch.interfaces.len() + batch.adjacencies.len() + batch.probes.len() + batch.configs.len()) as u64
+    let judged = batch.interfaces.len() + batch.adjacencies.len() + batch.probes.len() + batch.configs.len();
+    (judged + batch.sessions.len() + batch.systems.len()) as u64
 }
 
 /// No controller anywhere: telemetry does not need one.

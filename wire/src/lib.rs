@@ -25,3 +25,6 @@ pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Media type of a signed telemetry batch.
 pub const TELEMETRY_CONTENT_TYPE: &str = "application/x-protobuf";
+
+#[cfg(test)]
+mod telemetry_tests;

@@ -15,7 +15,7 @@ use super::{
     device::{Candidate, Device, WentBack},
     engine::{self, Goal},
     links::{self, Kernel},
-    observe, scope,
+    observe, processors, scope,
     shadow::{self, Shadow, ShadowOptions},
     stale,
     tree::{Path as TreePath, Tree},
@@ -26,7 +26,9 @@ use super::{
 use crate::{
     apply::ApplyLimits,
     bundle::TextHash,
-    driver::{Adjacency, Comparison, Driver, DriverError, InterfaceCounters, ProbeOutcome, Reach, Target},
+    driver::{
+        Adjacency, Comparison, Cpu, Driver, DriverError, InterfaceCounters, ProbeOutcome, Reach, Session, Target,
+    },
     probing::{NoProber, Prober},
 };
 
@@ -325,6 +327,14 @@ impl<P: Prober> Driver for FrrDriver<P> {
 
     async fn adjacencies(&self) -> Result<Vec<Adjacency>, DriverError> {
         self.blocking(|inner| inner.device.vtysh.adjacencies()).await
+    }
+
+    async fn sessions(&self) -> Result<Vec<Session>, DriverError> {
+        self.blocking(|inner| observe::sessions(&inner.device.vtysh.json("bgpd", "show bgp summary json")?)).await
+    }
+
+    async fn cpu(&self) -> Result<Option<Cpu>, DriverError> {
+        Ok(Some(Cpu::Time(processors::time()?)))
     }
 
     async fn reach(&self, text: &str) -> Result<Reach, DriverError> {

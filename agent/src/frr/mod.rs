@@ -22,6 +22,7 @@ pub mod links;
 pub mod memory;
 pub mod observe;
 pub mod passage;
+pub mod processors;
 pub mod run;
 pub mod scope;
 pub mod shadow;

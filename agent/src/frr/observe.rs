@@ -3,12 +3,15 @@
 //! Where IS-IS or BGP does not run, or has nobody, there is nothing. An answer of a kind that is not known is an error, and
 //! not nothing: who has lost no neighbour because none was read has not been looked at.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+};
 
 use serde_json::{Map, Value};
 
 use super::{run, tree::Tree};
-use crate::driver::{Adjacency, DriverError, Reach};
+use crate::driver::{Adjacency, DriverError, Reach, Session};
 
 /// What a summary of BGP says beside its families.
 const NO_FAMILIES: [&str; 3] = ["warning", "totalPeers", "dynamicPeers"];
@@ -103,24 +106,39 @@ pub fn wanted_peers(text: &Tree) -> BTreeSet<Ipv4Addr> {
 /// # Errors
 /// [`DriverError::Unreachable`]: the answer is of another kind.
 pub fn reach(wanted: &BTreeSet<Ipv4Addr>, summary: &Value, routed: &BTreeSet<Ipv4Addr>) -> Result<Reach, DriverError> {
-    let sessions = established(summary).ok_or_else(|| senseless("BGP sessions", summary))?;
+    let up: BTreeSet<IpAddr> =
+        sessions(summary)?.into_iter().filter(|session| session.established).map(|session| session.peer).collect();
     Ok(Reach {
-        sessions: wanted.intersection(&sessions).copied().collect(),
+        sessions: wanted.iter().filter(|address| up.contains(&IpAddr::V4(**address))).copied().collect(),
         routes: wanted.intersection(routed).copied().collect(),
     })
 }
 
-/// Neighbours with a session in any family; nothing where the answer makes no sense. A family that nobody is in is not in it.
-fn established(summary: &Value) -> Option<BTreeSet<Ipv4Addr>> {
-    let mut sessions = BTreeSet::new();
+/// BGP neighbours in the order of their addresses, from `show bgp summary json`. Those without an address are the operator's.
+///
+/// # Errors
+/// [`DriverError::Unreachable`]: the answer is of another kind.
+pub fn sessions(summary: &Value) -> Result<Vec<Session>, DriverError> {
+    listed(summary).ok_or_else(|| senseless("BGP sessions", summary))
+}
+
+/// Nothing where the answer makes no sense. A family that nobody is in is not in it.
+fn listed(summary: &Value) -> Option<Vec<Session>> {
+    let mut found: BTreeMap<IpAddr, Session> = BTreeMap::new();
     for (_, family) in summary.as_object()?.iter().filter(|(name, _)| !NO_FAMILIES.contains(&name.as_str())) {
-        for (address, peer) in family.get("peers")?.as_object()? {
-            let is_up = text(peer.as_object()?, "state")? == "Established";
-            // Others than Causeway's may have names or longer addresses.
-            sessions.extend(address.parse::<Ipv4Addr>().ok().filter(|_| is_up));
+        for (address, told) in family.get("peers")?.as_object()? {
+            let established = text(told.as_object()?, "state")? == "Established";
+            let Ok(peer) = address.parse() else { continue };
+            let session = found.entry(peer).or_insert(Session { peer, established: false, prefixes_received: None });
+            if established {
+                let here = told.get("pfxRcd").and_then(Value::as_u64).and_then(|count| u32::try_from(count).ok());
+                let before = if session.established { session.prefixes_received } else { Some(0) };
+                session.prefixes_received = before.zip(here).and_then(|(before, here)| before.checked_add(here));
+                session.established = true;
+            }
         }
     }
-    Some(sessions)
+    Some(found.into_values().collect())
 }
 
 /// Circuits of every area; nothing where the answer makes no sense.
@@ -242,6 +260,22 @@ mod tests {
              interface d\n{isis} shutdown\ninterface e\n ip address 1.1.1.1/31\n"
         );
         assert_eq!(wanted_adjacencies(&Tree::parse(&text)), BTreeSet::from(["a".to_owned()]));
+    }
+
+    #[test]
+    fn every_neighbour_with_an_address_is_told_once_and_what_is_not_said_is_not_known() {
+        let summary = json!({
+            "ipv4Unicast": {"peers": {
+                "1.1.1.1": {"state": "Established", "pfxRcd": 4}, "2.2.2.2": {"state": "Active", "pfxRcd": 0},
+                "3.3.3.3": {"state": "Established"}, "eth1": {"state": "Established"}}},
+            "ipv4Vpn": {"peers": {"1.1.1.1": {"state": "Established", "pfxRcd": 2}}},
+            "totalPeers": 5});
+        let is = |last: u8, established, prefixes_received| Session {
+            peer: IpAddr::V4(Ipv4Addr::new(last, last, last, last)),
+            established,
+            prefixes_received,
+        };
+        assert_eq!(sessions(&summary).unwrap(), [is(1, true, Some(6)), is(2, false, None), is(3, true, None)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod sampler;
 mod samples;
 mod segments;
 mod sender;
+mod vitals;
 
 pub use answer::Answer;
 pub use journal::{BufferStatus, Journal, KEEP_MS, MEMORY_SAMPLES, Position, SYNC_EVERY, Taken, folder};

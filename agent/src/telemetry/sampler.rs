@@ -6,7 +6,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use causeway_wire::telemetry::{self as wire, AdjacencySample, ConfigSample, InterfaceSample, ProbeSample};
 use tokio::sync::watch;
 
-use super::{Journal, Samples, Sender};
+use super::{Journal, Samples, Sender, vitals::Vitals};
 use crate::{
     driver::{Driver, DriverError, ProbeKind},
     pull::until_stopped,
@@ -54,8 +54,9 @@ impl<D: Driver> Sampler<D> {
         let offset = self.interval.mul_f64(rand::random::<f64>());
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + offset, self.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut vitals = Vitals::default();
         while until_stopped(stop, ticks.tick()).await.is_some() {
-            let Some(samples) = until_stopped(stop, self.sample()).await else { return };
+            let Some(samples) = until_stopped(stop, self.sample(&mut vitals)).await else { return };
             // A moment in which the device answered nothing is kept, and is no sample.
             if samples.interfaces.len() + samples.adjacencies.len() > 0 {
                 self.shared.status().sampled_unix_ms = samples.at_unix_ms;
@@ -77,10 +78,16 @@ impl<D: Driver> Sampler<D> {
         }
     }
 
-    async fn sample(&self) -> Samples {
+    async fn sample(&self, vitals: &mut Vitals) -> Samples {
         let plan = self.shared.plan();
         let counters = self.answer("counters", self.driver.counters()).await.unwrap_or_default();
         let adjacencies = self.answer("adjacencies", self.driver.adjacencies()).await.unwrap_or_default();
+        let sessions = if vitals.looks_at_sessions(unix_ms()) {
+            self.answer("sessions", self.driver.sessions()).await
+        } else {
+            None
+        };
+        let cpu = self.answer("cpu", self.driver.cpu()).await.flatten();
         let probed = self.answer("probe", self.driver.probe(&plan.targets, self.probes)).await.unwrap_or_default();
         let at_unix_ms = unix_ms();
         Samples {
@@ -120,6 +127,8 @@ impl<D: Driver> Sampler<D> {
                 })
                 .collect(),
             configs: vec![self.config(at_unix_ms)],
+            sessions: sessions.map(|listed| vitals.sessions(at_unix_ms, listed)).unwrap_or_default(),
+            systems: cpu.and_then(|cpu| vitals.system(at_unix_ms, cpu)).into_iter().collect(),
         }
     }
 

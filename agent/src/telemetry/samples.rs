@@ -1,6 +1,8 @@
 //! What is measured at one moment, and how it is kept and sent. Pure.
 
-use causeway_wire::telemetry::{AdjacencySample, Batch, ConfigSample, InterfaceSample, ProbeSample};
+use causeway_wire::telemetry::{
+    AdjacencySample, Batch, ConfigSample, InterfaceSample, ProbeSample, SessionSample, SystemSample,
+};
 use prost::{DecodeError, Message};
 
 /// Samples of one moment.
@@ -16,13 +18,18 @@ pub struct Samples {
     pub probes: Vec<ProbeSample>,
     /// Configuration.
     pub configs: Vec<ConfigSample>,
+    /// BGP sessions.
+    pub sessions: Vec<SessionSample>,
+    /// The machine.
+    pub systems: Vec<SystemSample>,
 }
 
 impl Samples {
     /// How many.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.interfaces.len() + self.adjacencies.len() + self.probes.len() + self.configs.len()
+        let judged = self.interfaces.len() + self.adjacencies.len() + self.probes.len() + self.configs.len();
+        judged + self.sessions.len() + self.systems.len()
     }
 
     /// None at all.
@@ -43,6 +50,8 @@ impl Samples {
                 adjacencies: first(&mut self.adjacencies, &mut room),
                 probes: first(&mut self.probes, &mut room),
                 configs: first(&mut self.configs, &mut room),
+                sessions: first(&mut self.sessions, &mut room),
+                systems: first(&mut self.systems, &mut room),
             };
             parts.push(part);
         }
@@ -63,8 +72,9 @@ impl Samples {
     /// # Errors
     /// The bytes are something else.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let Batch { from_unix_ms, interfaces, adjacencies, probes, configs, .. } = Batch::decode(bytes)?;
-        Ok(Self { at_unix_ms: from_unix_ms, interfaces, adjacencies, probes, configs })
+        let Batch { from_unix_ms: at_unix_ms, interfaces, adjacencies, probes, configs, sessions, systems, .. } =
+            Batch::decode(bytes)?;
+        Ok(Self { at_unix_ms, interfaces, adjacencies, probes, configs, sessions, systems })
     }
 
     /// Adds its samples to a batch.
@@ -73,6 +83,8 @@ impl Samples {
         batch.adjacencies.extend(self.adjacencies.iter().cloned());
         batch.probes.extend(self.probes.iter().cloned());
         batch.configs.extend(self.configs.iter().cloned());
+        batch.sessions.extend(self.sessions.iter().cloned());
+        batch.systems.extend(self.systems.iter().copied());
     }
 }
 
@@ -86,8 +98,8 @@ fn first<T>(from: &mut Vec<T>, room: &mut usize) -> Vec<T> {
 /// Samples in a batch.
 #[must_use]
 pub fn count(batch: &Batch) -> u64 {
-    let count = batch.interfaces.len() + batch.adjacencies.len() + batch.probes.len() + batch.configs.len();
-    u64::try_from(count).unwrap_or(u64::MAX)
+    let judged = batch.interfaces.len() + batch.adjacencies.len() + batch.probes.len() + batch.configs.len();
+    u64::try_from(judged + batch.sessions.len() + batch.systems.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -96,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    fn samples(at_unix_ms: u64, counts: [usize; 4]) -> Samples {
+    fn samples(at_unix_ms: u64, counts: [usize; 6]) -> Samples {
         let name = |n: usize| format!("eth{n}");
         Samples {
             at_unix_ms,
@@ -104,24 +116,29 @@ mod tests {
             adjacencies: (0..counts[1]).map(|n| AdjacencySample { interface: name(n), ..Default::default() }).collect(),
             probes: (0..counts[2]).map(|n| ProbeSample { target: name(n), ..Default::default() }).collect(),
             configs: (0..counts[3]).map(|n| ConfigSample { at_unix_ms: n as u64, ..Default::default() }).collect(),
+            sessions: (0..counts[4]).map(|n| SessionSample { at_unix_ms: n as u64, ..Default::default() }).collect(),
+            systems: (0..counts[5]).map(|n| SystemSample { at_unix_ms: n as u64, ..Default::default() }).collect(),
         }
     }
 
     proptest! {
         #[test]
-        fn parts_are_the_whole_in_order_and_within_the_bound(counts: [u8; 4], most in 0_usize..50) {
+        fn parts_are_the_whole_in_order_and_within_the_bound(counts: [u8; 6], most in 0_usize..50) {
             let whole = samples(7, counts.map(usize::from));
             let parts = whole.clone().split(most);
             prop_assert!(parts.iter().all(|part| part.len() <= most.max(1) && part.at_unix_ms == 7));
             prop_assert!(parts.len() <= whole.len() / most.max(1) + 1);
             let mut all = Batch::default();
             parts.iter().for_each(|part| part.add_to(&mut all));
+            prop_assert_eq!(count(&all), whole.len() as u64);
             let joined = Samples {
                 at_unix_ms: 7,
                 interfaces: all.interfaces,
                 adjacencies: all.adjacencies,
                 probes: all.probes,
                 configs: all.configs,
+                sessions: all.sessions,
+                systems: all.systems,
             };
             prop_assert_eq!(&joined, &whole);
             prop_assert_eq!(Samples::decode(&whole.encode()).unwrap(), whole);

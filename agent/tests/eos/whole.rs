@@ -111,6 +111,11 @@ async fn a_process_applies_reports_measures_saves_what_is_final_and_mends_what_o
             > 0
     };
     eventually("counters at the oracle", counted).await;
+    let busy = || {
+        let batches = bench.oracle.batches();
+        batches.iter().flat_map(|batch| &batch.systems).any(|sample| sample.cpu_busy_permille == Some(125))
+    };
+    eventually("how busy the switch is", busy).await;
 
     bench.model.lock().switch.operator_types(&["ntp server 192.0.2.124", "interface Ethernet1", "isis metric 77"]);
     bench.runs(1).await;
