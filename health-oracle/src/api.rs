@@ -1,7 +1,7 @@
 //! What the oracle serves beside telemetry: verdicts, evidence, its own state. Read-only; errors are JSON with code,
 //! cause and remedy.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -23,7 +23,9 @@ use crate::{
     metrics::{self, Metrics},
     round::{Failing, Published},
     since::Since,
+    store::recorder::Recorder,
     subjects::{Judged, Kind},
+    telemetry::vitals::{SessionState, SystemState},
     time,
 };
 
@@ -49,6 +51,8 @@ pub struct Api {
     pub published: watch::Receiver<Arc<Published>>,
     /// Why rounds fail, if they do.
     pub failing: watch::Receiver<Option<Failing>>,
+    /// What devices say.
+    pub recorder: Arc<Recorder>,
     /// What was signed.
     pub evidence: Arc<EvidenceStore>,
     /// What is counted.
@@ -61,6 +65,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/verdicts", get(verdicts))
         .route("/v1/subjects/{code}/verdict", get(verdict))
+        .route("/v1/devices/{code}/vitals", get(vitals))
         .route("/v1/evidence/{sha256}", get(evidence))
         .route("/metrics", get(page_of_metrics))
         .route("/live", get(|| async { "live\n" }))
@@ -259,6 +264,59 @@ async fn verdict(State(api): State<Api>, Path(code): Path<String>, Query(which):
     let since = published.since.get(&(judged.kind, judged.code));
     Json(Answer { ledger_slot: published.slot, judged_at_ms: published.at_ms, subject, since, attested })
         .into_response()
+}
+
+/// A BGP session as its device last told of it.
+#[derive(Serialize)]
+struct Session {
+    peer: IpAddr,
+    #[serde(flatten)]
+    state: SessionState,
+}
+
+/// What a device last said of itself beside what is judged.
+#[derive(Serialize)]
+struct DeviceVitals {
+    device: Code,
+    sessions: Vec<Session>,
+    /// None where nothing was said of it lately: that is not an idle machine.
+    system: Option<SystemState>,
+}
+
+async fn vitals(State(api): State<Api>, Path(code): Path<String>) -> Response {
+    let looked = match code.parse::<Code>() {
+        Ok(device) => {
+            let (recorder, now_ms) = (api.recorder.clone(), time::now_ms());
+            let look = move || {
+                recorder.look(|fleet| {
+                    fleet.vitals(&device).map(|vitals| {
+                        let sessions =
+                            vitals.sessions(now_ms).map(|(peer, state)| Session { peer: *peer, state: *state });
+                        DeviceVitals { device, sessions: sessions.collect(), system: vitals.machine(now_ms) }
+                    })
+                })
+            };
+            // It waits for a commit that is under way.
+            match tokio::task::spawn_blocking(look).await {
+                Ok(looked) => looked,
+                Err(error) => return store_failed(&error),
+            }
+        }
+        Err(_) => Some(None),
+    };
+    match looked {
+        Some(Some(vitals)) => Json(vitals).into_response(),
+        Some(None) => {
+            let cause = "No device of this code has reported.".to_owned();
+            let remedy = "Check the code, and the device's agent.";
+            problem(StatusCode::NOT_FOUND, "CW-ORACLE-UNKNOWN-SUBJECT", cause, remedy)
+        }
+        None => {
+            let cause = "No telemetry is in memory now: it has not been read yet, or could not be.".to_owned();
+            let remedy = "Try again after the next round; where that fails, /ready and the log say why.";
+            problem(StatusCode::SERVICE_UNAVAILABLE, "CW-ORACLE-STORE", cause, remedy)
+        }
+    }
 }
 
 async fn evidence(State(api): State<Api>, Path(name): Path<String>) -> Response {

@@ -24,6 +24,7 @@ use crate::{
     round::RoundError,
     subjects::Judged,
     submission::Due,
+    telemetry::vitals::Totals,
     time::{self, SlotClock},
 };
 
@@ -47,6 +48,16 @@ struct Kind {
 struct SubjectLevel {
     subject: String,
     level: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Busy {
+    busy_percent: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -130,6 +141,8 @@ pub struct Metrics {
     foreign_words: Counter,
     held_back: Gauge,
     fees: Counter,
+    sessions: Family<State, Gauge>,
+    busy: Family<Busy, Gauge>,
 }
 
 impl Default for Metrics {
@@ -177,6 +190,10 @@ impl Default for Metrics {
             registered!("foreign_words", "Words under this oracle's key that another instance said");
         let held_back: Gauge = registered!("words_held_back", "Words of the last round that the fee budget held back");
         let fees: Counter = registered!("fees_lamports", "Lamports paid for transactions");
+        let sessions: Family<State, Gauge> =
+            registered!("bgp_sessions", "BGP sessions as devices last told of them, each at both ends");
+        let busy: Family<Busy, Gauge> =
+            registered!("devices_by_cpu", "Devices by how busy they last told that their processors are");
         for what in TRANSACTION_KINDS {
             transactions.get_or_create(&kind(what)).inc_by(0);
             errors.get_or_create(&kind(what)).inc_by(0);
@@ -192,7 +209,7 @@ impl Default for Metrics {
         }
         let now_ms = time::now_ms();
         let pulse = Pulse { round_ms: now_ms, telemetry_ms: now_ms, moved_ms: now_ms, slot: 0, clock: None };
-        Self {
+        let metrics = Self {
             registry: Arc::new(Mutex::new(registry)),
             batches,
             ignored_samples,
@@ -230,7 +247,11 @@ impl Default for Metrics {
             foreign_words,
             held_back,
             fees,
-        }
+            sessions,
+            busy,
+        };
+        metrics.vitals(&Totals::default());
+        metrics
     }
 }
 
@@ -375,6 +396,17 @@ impl Metrics {
                     gauge.inc_by(i64::from(outcome == result.passed));
                 }
             }
+        }
+    }
+
+    /// Replaces what devices say of sessions and processors.
+    pub(crate) fn vitals(&self, totals: &Totals) {
+        for (state, count) in [("established", totals.established), ("down", totals.down)] {
+            self.sessions.get_or_create(&State { state }).set(signed(count));
+        }
+        for busy_percent in Totals::bands() {
+            let count = totals.by_busy.get(busy_percent).copied().unwrap_or(0);
+            self.busy.get_or_create(&Busy { busy_percent }).set(signed(count));
         }
     }
 

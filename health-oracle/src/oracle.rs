@@ -167,6 +167,7 @@ impl Oracle {
             round_ms,
             published: published.clone(),
             failing,
+            recorder: recorder.clone(),
             evidence: evidence.clone(),
             metrics: metrics.clone(),
         };

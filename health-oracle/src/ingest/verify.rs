@@ -187,7 +187,9 @@ fn check_times(batch: &Batch, directory: &Directory, now_ms: u64, limits: &Limit
     // A poll may lie before the batch but not ahead of the clock.
     let configs = batch.configs.iter().map(|s| s.at_unix_ms);
     let polled = batch.configs.iter().map(|s| s.polled_unix_ms).max();
-    let samples = interfaces.chain(adjacencies).chain(probes).chain(configs);
+    let sessions = batch.sessions.iter().map(|s| s.at_unix_ms);
+    let systems = batch.systems.iter().map(|s| s.at_unix_ms);
+    let samples = interfaces.chain(adjacencies).chain(probes).chain(configs).chain(sessions).chain(systems);
     let (from, to) = samples.fold((batch.from_unix_ms, batch.to_unix_ms), |(from, to), at| (from.min(at), to.max(at)));
     let to = to.max(polled.unwrap_or(0));
     let Limits { ahead_slots, behind_slots } = *limits;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use causeway_wire::telemetry::{Batch, SessionSample, SystemSample};
 use tokio::{net::TcpListener, time::timeout};
 
 use super::scene::*;
@@ -40,6 +41,61 @@ async fn refusals_have_code_cause_and_remedy_also_after_a_restart() {
     let rig = Rig { chain, oracle, folder, http, key };
     rig.wait("the first round", |r| r.oracle.counters().rounds > 0).await;
     assert_eq!(rig.post(&batch, 1).await.status(), 409, "a replay after a restart");
+    rig.oracle.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_devices_say_of_sessions_and_processors_is_shown() {
+    let rig = rig().await;
+    let now = time::now_ms();
+    let session = |last, established| SessionSample {
+        at_unix_ms: now,
+        peer: vec![198, 18, 0, last],
+        established,
+        prefixes_received: established.then_some(4),
+    };
+    let told = Batch {
+        sessions: vec![session(1, true), session(2, false), SessionSample { peer: vec![1], ..session(3, true) }],
+        systems: vec![SystemSample { at_unix_ms: now, cpu_busy_permille: Some(853) }],
+        ..Rig::batch(1, now, now - 100, now, 0)
+    };
+    assert_eq!(rig.post(&told, 1).await.status(), 202);
+    let ahead = SystemSample { at_unix_ms: now + 90_000, cpu_busy_permille: Some(1) };
+    let ahead = Batch { systems: vec![ahead], ..Rig::batch(1, now + 1, now, now, 0) };
+    assert_eq!(rig.post(&ahead, 1).await.status(), 422);
+    let json = async |path: &str| {
+        let (status, body) = rig.get(path).await;
+        (status, serde_json::from_str::<serde_json::Value>(&body).unwrap())
+    };
+    let expected = serde_json::json!({
+        "device": "d-1",
+        "sessions": [
+            {"peer": "198.18.0.1", "at_ms": now, "established": true, "prefixes_received": 4},
+            {"peer": "198.18.0.2", "at_ms": now, "established": false, "prefixes_received": null},
+        ],
+        "system": {"at_ms": now, "cpu_busy_permille": 853},
+    });
+    assert_eq!(json("/v1/devices/d-1/vitals").await, (200, expected));
+    // A device that tells of its interfaces alone, as an agent of before.
+    assert_eq!(rig.post(&Rig::batch(2, now, now - 100, now, 0), 2).await.status(), 202);
+    let nothing = serde_json::json!({"device": "d-2", "sessions": [], "system": null});
+    assert_eq!(json("/v1/devices/d-2/vitals").await, (200, nothing));
+    for code in ["d-9", "no%20code"] {
+        let (status, body) = json(&format!("/v1/devices/{code}/vitals")).await;
+        assert_eq!((status, body["code"].as_str()), (404, Some("CW-ORACLE-UNKNOWN-SUBJECT")), "{code}");
+    }
+    let rounds = rig.oracle.counters().rounds;
+    rig.wait("two rounds", |r| r.oracle.counters().rounds > rounds + 1).await;
+    let page = rig.get("/metrics").await.1;
+    for series in [
+        "causeway_oracle_telemetry_ignored_samples_total 1",
+        "causeway_oracle_bgp_sessions{state=\"established\"} 1",
+        "causeway_oracle_bgp_sessions{state=\"down\"} 1",
+        "causeway_oracle_devices_by_cpu{busy_percent=\"80-100\"} 1",
+        "causeway_oracle_devices_by_cpu{busy_percent=\"0-50\"} 0",
+    ] {
+        assert!(page.lines().any(|line| line == series), "{series} is not in {page}");
+    }
     rig.oracle.shutdown().await;
 }
 

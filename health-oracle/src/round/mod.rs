@@ -336,10 +336,15 @@ impl<C: Chain> Judge<C> {
 
     /// Judges everything, or only these with what their evidence needs.
     async fn judge(&self, scene: &Scene, only: Option<HashSet<Key>>) -> Result<Vec<Judged>, RoundError> {
-        let (scene, recorder) = (scene.clone(), self.recorder.clone());
+        let (scene, recorder, metrics) = (scene.clone(), self.recorder.clone(), self.metrics.clone());
         let judging = tokio::task::spawn_blocking(move || {
             let court = scene.court();
-            recorder.read(scene.now_ms, court.reach_ms(), |fleet| court.judge(fleet, only.as_ref()))
+            recorder.read(scene.now_ms, court.reach_ms(), |fleet| {
+                if only.is_none() {
+                    metrics.vitals(&fleet.totals(scene.now_ms));
+                }
+                court.judge(fleet, only.as_ref())
+            })
         });
         judging.await.map_err(|_| RoundError::CutOff)?.map_err(RoundError::Store)
     }

@@ -3,6 +3,8 @@
 //! Every decision has been made: a store numbers nothing, compares nothing and refuses nothing. So each of them holds
 //! the same, whatever engine is behind it.
 
+use std::net::IpAddr;
+
 use causeway_interface::{Code, Digest};
 
 use crate::telemetry::{
@@ -101,6 +103,32 @@ pub struct ProbeRow {
     pub rtt_max_ns: u64,
 }
 
+/// A sample of a BGP session. Shown and not judged: a store that people don't query keeps it in the signed batch only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Number of the device.
+    pub device: u32,
+    /// Its neighbour.
+    pub peer: IpAddr,
+    /// When it was taken, in ms since 1970.
+    pub at_ms: u64,
+    /// There is a session.
+    pub established: bool,
+    /// Prefixes received over it; none where the device didn't say.
+    pub prefixes_received: Option<u32>,
+}
+
+/// A sample of a device's machine. Shown and not judged, like the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemRow {
+    /// Number of the device.
+    pub device: u32,
+    /// When it was taken, in ms since 1970.
+    pub at_ms: u64,
+    /// Share of the processors' time that was not idle, in thousandths.
+    pub cpu_busy_permille: u32,
+}
+
 /// Everything that one append stores, whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
@@ -116,6 +144,10 @@ pub struct Commit {
     pub adjacencies: Vec<AdjacencyRow>,
     /// Samples of probes.
     pub probes: Vec<ProbeRow>,
+    /// Samples of BGP sessions.
+    pub sessions: Vec<SessionRow>,
+    /// Samples of machines.
+    pub systems: Vec<SystemRow>,
     /// Sums of blocks that have ended, for stores that read them instead of samples; of several rows of one block the last
     /// holds, of this commit and of all.
     pub blocks: Vec<BlockRow>,
@@ -131,7 +163,8 @@ impl Commit {
     /// Samples in it.
     #[must_use]
     pub fn samples(&self) -> usize {
-        self.interfaces.len() + self.adjacencies.len() + self.probes.len()
+        let judged = self.interfaces.len() + self.adjacencies.len() + self.probes.len();
+        judged + self.sessions.len() + self.systems.len()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use causeway_interface::InterfaceName;
 use causeway_wire::{
     signing::sha256,
-    telemetry::{AdjacencySample, Batch, ConfigSample, InterfaceSample, ProbeSample},
+    telemetry::{AdjacencySample, Batch, ConfigSample, InterfaceSample, ProbeSample, SessionSample, SystemSample},
 };
 use prost::Message;
 
@@ -136,6 +136,43 @@ pub(crate) fn run(open: Open<'_>) {
     long_histories_read_back_the_same(open);
     late_batches_of_one_commit_read_back_the_same(open);
     pruning_forgets_the_old_only(open);
+    what_is_shown_is_not_judged_and_not_read_back(open);
+}
+
+/// Two sessions and a machine of the device `v`, of one moment whatever the sequence.
+pub(crate) fn vital(sequence: u64) -> VerifiedBatch {
+    let at_unix_ms = at(1_000);
+    let sessions = vec![
+        SessionSample { at_unix_ms, peer: vec![198, 18, 0, 1], established: true, prefixes_received: Some(4) },
+        SessionSample {
+            at_unix_ms,
+            peer: std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).octets().to_vec(),
+            ..Default::default()
+        },
+    ];
+    let systems = vec![SystemSample { at_unix_ms, cpu_busy_permille: Some(125) }];
+    verified(Batch { device: "v".into(), sequence, sessions, systems, ..Default::default() })
+}
+
+fn what_is_shown_is_not_judged_and_not_read_back(open: Open<'_>) {
+    let before = recorder(open);
+    assert!(before.look(|_| ()).is_none(), "nothing was read yet");
+    assert_eq!(before.append(vec![vital(1)]).unwrap(), [STORED]);
+    let code = "v".parse().unwrap();
+    let shown = |recorder: &Recorder| {
+        recorder.look(|fleet| {
+            fleet.vitals(&code).map(|vitals| (vitals.sessions(at(1_000)).count(), vitals.machine(at(1_000))))
+        })
+    };
+    let (sessions, machine) = shown(&before).unwrap().unwrap();
+    assert_eq!((sessions, machine.map(|machine| machine.cpu_busy_permille)), (2, Some(125)));
+    let judged =
+        |recorder: &Recorder| recorder.read(at(0), WINDOW_MS, |fleet| fleet.device(&code).cloned()).unwrap().unwrap();
+    let chain = judged(&before).chain;
+    assert_eq!(judged(&before), DeviceTelemetry { chain, ..Default::default() });
+    let after = recorder(open);
+    assert_eq!(judged(&after), DeviceTelemetry { chain, ..Default::default() });
+    assert_eq!(shown(&after), Some(Some((0, None))), "not known is not idle");
 }
 
 fn unknown_devices_have_nothing(open: Open<'_>) {

@@ -100,6 +100,12 @@ impl Recorder {
         Ok(read(state.fleet(&*self.store, self.bucket_ms, now_ms)?))
     }
 
+    /// Looks at the fleet as it is held, without asking the store: for what is shown and not judged. Blocks while a commit is
+    /// under way. None where nothing is held now: before the first round, and after a failure of the store.
+    pub fn look<R>(&self, look: impl FnOnce(&Fleet) -> R) -> Option<R> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).fleet.as_ref().map(look)
+    }
+
     /// See [`TelemetryStore::prune`].
     ///
     /// # Errors

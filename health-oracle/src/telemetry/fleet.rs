@@ -15,6 +15,7 @@ use super::{
     growth::{self, Counters, SeriesKey},
     lines::{Line, Lines, Name, Series},
     track::BLOCK,
+    vitals::{Totals, Vitals},
 };
 use crate::store::{
     Append, VerifiedBatch,
@@ -52,6 +53,8 @@ pub(super) struct Device {
     pub(super) last_sequence: Option<u64>,
     pub(super) lost_samples: u64,
     pub(super) telemetry: DeviceTelemetry,
+    /// Shown, and not judged: apart from what is, and not read back.
+    pub(super) vitals: Vitals,
 }
 
 impl Fleet {
@@ -82,6 +85,20 @@ impl Fleet {
     #[must_use]
     pub fn device(&self, code: &Code) -> Option<&DeviceTelemetry> {
         self.devices.get(code).map(|device| &device.telemetry)
+    }
+
+    /// What a device says of its sessions and processors; none of one that never reported.
+    #[must_use]
+    pub fn vitals(&self, code: &Code) -> Option<&Vitals> {
+        self.devices.get(code).map(|device| &device.vitals)
+    }
+
+    /// What all devices say of them, as of a moment.
+    #[must_use]
+    pub fn totals(&self, now_ms: u64) -> Totals {
+        let mut totals = Totals::default();
+        self.devices.values().for_each(|device| device.vitals.add_to(&mut totals, now_ms));
+        totals
     }
 
     /// Shows this of a device, as if it had been measured.
@@ -139,7 +156,7 @@ impl Fleet {
             newest_ms: &mut self.newest_ms,
             sealed: self.sealed,
         };
-        let ignored_samples = taker.take(&verified.batch);
+        let ignored_samples = taker.take(&verified.batch) + device.vitals.take(&verified.batch, device.id, commit);
         commit.batches.push(BatchRow {
             device: device.id,
             sequence,
@@ -443,7 +460,7 @@ pub(super) fn cut(growth: InterfaceBucket) -> InterfaceBucket {
 }
 
 /// Calls `take` with each sample in the order of their times, which is how an honest agent sends them.
-fn in_order<T>(samples: &[T], at: impl Fn(&T) -> u64, mut take: impl FnMut(&T)) {
+pub(super) fn in_order<T>(samples: &[T], at: impl Fn(&T) -> u64, mut take: impl FnMut(&T)) {
     if samples.is_sorted_by_key(&at) {
         samples.iter().for_each(take);
         return;

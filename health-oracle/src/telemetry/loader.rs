@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use causeway_interface::Code;
 
 use super::{
-    AdjacencyBucket, Bucket, Chain, DeviceTelemetry, InterfaceBucket, ProbeBucket, Track,
+    AdjacencyBucket, Bucket, Chain, DeviceTelemetry, InterfaceBucket, ProbeBucket, Track, Vitals,
     fleet::{Device, Fleet, cut},
     growth::{self, Counters, SeriesKey},
     lines::{Line, Series},
@@ -88,6 +88,7 @@ impl Loader for FleetLoader {
             last_sequence: (row.last_sequence > 0).then_some(row.last_sequence),
             lost_samples: row.lost_samples,
             telemetry,
+            vitals: Vitals::default(),
         };
         self.fleet.devices.insert(row.code, device);
     }

@@ -9,6 +9,7 @@
 //! - [`lines`]: the series of a device by name.
 //! - [`fleet`]: every series of every device, and the one place where a batch is taken: replays, series, growth;
 //!   [`loader`] builds one from what a store gives back.
+//! - [`vitals`]: what is shown and not judged.
 //!
 //! Samples come in and buckets grow; a round reads what is there. So a round costs what there is to say, and not what
 //! there was to read.
@@ -18,12 +19,14 @@ pub mod growth;
 pub mod lines;
 pub mod loader;
 pub mod track;
+pub mod vitals;
 
 use causeway_interface::{Code, Digest, InterfaceName};
 use serde::{Deserialize, Serialize};
 
 pub use lines::Lines;
 pub use track::{Bucket, Says, Track};
+pub use vitals::Vitals;
 
 /// Interface samples of one bucket. Amounts are the growth of the device's counters since the sample before, which may
 /// lie in an earlier bucket; the first sample of a series has none.

@@ -10,7 +10,7 @@ use super::{
     journal::{State, now_ms, say, voids},
     load::partitions,
     native::Rows,
-    schema::{PARTITION_MS, SAMPLES},
+    schema::{PARTITION_MS, SAMPLES, SHOWN},
 };
 use crate::store::StoreError;
 
@@ -18,14 +18,14 @@ use crate::store::StoreError;
 /// any insert takes.
 const SETTLED_MS: u64 = 3_600_000;
 /// Tables with rows of commits.
-const TABLES: [&str; 6] = ["device", "series", "batch", SAMPLES[0], SAMPLES[1], SAMPLES[2]];
+const TABLES: [&str; 8] = ["device", "series", "batch", SAMPLES[0], SAMPLES[1], SAMPLES[2], SHOWN[0], SHOWN[1]];
 
 /// Drops the partitions that end before this time. What stays of older samples is not read any more.
 pub fn prune(store: &ClickHouseStore, before_ms: u64) -> Result<(), StoreError> {
     if before_ms > forgotten_ms(&store.writing)? {
         store.writing.one(Request::plain(format!("INSERT INTO forgotten (before_ms) VALUES ({before_ms})")))?;
     }
-    for table in SAMPLES.into_iter().chain(["batch"]) {
+    for table in SAMPLES.into_iter().chain(SHOWN).chain(["batch"]) {
         for partition in ended(&store.writing, table, before_ms)? {
             drop_partition(&store.writing, table, partition)?;
         }

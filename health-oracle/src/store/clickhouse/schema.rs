@@ -24,6 +24,9 @@ pub const COMMIT_SLICE: u32 = 4_096;
 /// Tables with samples.
 pub const SAMPLES: [&str; 3] = ["interface_sample", "adjacency_sample", "probe_sample"];
 
+/// Tables with what is shown to people and never read back.
+pub const SHOWN: [&str; 2] = ["session_sample", "system_sample"];
+
 /// A server's version: year and month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u32, pub u32);
@@ -59,7 +62,7 @@ const MAX_MERGED: u64 = 128 << 20;
 type Migration = fn(Version) -> Vec<String>;
 
 /// All of them; the first makes the first version.
-const MIGRATIONS: [Migration; 1] = [tables];
+const MIGRATIONS: [Migration; 2] = [tables, shown];
 
 /// The version of a database of today.
 pub const CURRENT: i64 = MIGRATIONS.len() as i64;
@@ -114,6 +117,22 @@ fn tables(version: Version) -> Vec<String> {
         samples("adjacency_sample", "up UInt8"),
         samples("probe_sample", "sent UInt64, received UInt64, rtt_max_ns UInt64"),
     ]
+}
+
+/// What devices say of sessions and machines. Both are of a device: no series is made for what nobody judges.
+fn shown(version: Version) -> Vec<String> {
+    let columns =
+        ["peer String, established UInt8, prefixes_known UInt8, prefixes_received UInt32", "cpu_busy_permille UInt32"];
+    let table = |(name, columns): (&str, &str)| {
+        format!(
+            "CREATE TABLE IF NOT EXISTS {name} (commit UInt32, device UInt32, at_ms UInt64, {columns},
+             at DateTime ALIAS toDateTime(intDiv(at_ms, 1000), 'UTC'))
+             ENGINE = MergeTree PARTITION BY intDiv(at_ms, {PARTITION_MS})
+             ORDER BY (intDiv(at_ms, {SLICE_MS}), device, at_ms) {}",
+            version.settings(GRANULARITY)
+        )
+    };
+    SHOWN.into_iter().zip(columns).map(table).collect()
 }
 
 /// Makes the database if it is missing, and brings it to today's version.

@@ -214,6 +214,32 @@ fn what_was_accepted_survives_a_killed_server() {
     }
 }
 
+/// What is shown to people is in tables of its own, each sample once, and a database of before gets them.
+#[test]
+fn sessions_and_machines_are_kept_for_people() {
+    let store = Arc::new(open("shown"));
+    for table in schema::SHOWN {
+        store.writing.one(Request::plain(format!("DROP TABLE {table}"))).unwrap();
+    }
+    store.writing.one(Request::plain("ALTER TABLE schema_version DELETE WHERE version = 2")).unwrap();
+    let version =
+        || store.writing.one(Request::plain("SELECT toUInt32(max(version)) FROM schema_version FORMAT RowBinary"));
+    let began = std::time::Instant::now();
+    // The server deletes in its own time.
+    while Rows::new(&version().unwrap()).u32().unwrap() != 1 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "the version is not gone");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let recorder = Recorder::new(Arc::new(open("shown")), BUCKET_MS);
+    assert_eq!(recorder.append(vec![contract::vital(1)]).unwrap(), [STORED]);
+    assert_eq!(recorder.append(vec![contract::vital(2)]).unwrap(), [Append::Stored { ignored_samples: 3 }]);
+    let rows = |sql: &str| String::from_utf8(store.reading.one(Request::plain(sql)).unwrap()).unwrap();
+    let sessions =
+        rows("SELECT peer, established, prefixes_known, prefixes_received FROM session_sample ORDER BY peer");
+    assert_eq!(sessions, "198.18.0.1\t1\t1\t4\n2001:db8::1\t0\t0\t0\n");
+    assert_eq!(rows("SELECT cpu_busy_permille FROM system_sample"), "125\n");
+}
+
 /// A device that is silent for longer than anything is kept is still known.
 #[test]
 fn devices_outlive_what_is_forgotten() {
@@ -231,7 +257,7 @@ fn devices_outlive_what_is_forgotten() {
     }
     store.prune(journal::now_ms()).unwrap();
     store.prune(journal::now_ms()).unwrap();
-    for table in schema::SAMPLES.into_iter().chain(["batch"]) {
+    for table in schema::SAMPLES.into_iter().chain(schema::SHOWN).chain(["batch"]) {
         assert!(load::partitions(&store.reading, table).unwrap().is_empty(), "{table}");
     }
     let left = load::partitions(&store.reading, "device").unwrap();

@@ -20,6 +20,8 @@ pub fn requests(commit: &Commit, number: u32) -> Vec<Request> {
         ("interface_sample", interfaces(commit, number)),
         ("adjacency_sample", adjacencies(commit, number)),
         ("probe_sample", probes(commit, number)),
+        ("session_sample", sessions(commit, number)),
+        ("system_sample", systems(commit, number)),
     ];
     let filled = blocks.into_iter().filter(|(_, block)| !block.is_empty());
     filled.map(|(table, block)| block.insert_into(table)).collect()
@@ -110,4 +112,24 @@ fn probes(commit: &Commit, number: u32) -> Block {
         .column("sent", rows().map(|row| row.sent))
         .column("received", rows().map(|row| row.received))
         .column("rtt_max_ns", rows().map(|row| row.rtt_max_ns))
+}
+
+fn sessions(commit: &Commit, number: u32) -> Block {
+    let rows = || commit.sessions.iter();
+    let peers: Vec<String> = rows().map(|row| row.peer.to_string()).collect();
+    numbered(commit.sessions.len(), number)
+        .column("device", rows().map(|row| row.device))
+        .column("at_ms", rows().map(|row| row.at_ms))
+        .column("peer", peers.iter().map(|peer| Text(peer.as_bytes())))
+        .column("established", rows().map(|row| u8::from(row.established)))
+        .column("prefixes_known", rows().map(|row| u8::from(row.prefixes_received.is_some())))
+        .column("prefixes_received", rows().map(|row| row.prefixes_received.unwrap_or(0)))
+}
+
+fn systems(commit: &Commit, number: u32) -> Block {
+    let rows = || commit.systems.iter();
+    numbered(commit.systems.len(), number)
+        .column("device", rows().map(|row| row.device))
+        .column("at_ms", rows().map(|row| row.at_ms))
+        .column("cpu_busy_permille", rows().map(|row| row.cpu_busy_permille))
 }
