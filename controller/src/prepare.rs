@@ -148,12 +148,12 @@ fn at_fault(topology: &Topology<'_>, faults: &BTreeMap<Key, Fault>) -> BTreeMap<
         return BTreeMap::new();
     }
     let error = |key: &Key, device: &Device| {
-        if let Some(fault) = faults.get(key) {
-            return Some(PlanError::Device { device: device.code, fault: fault.clone() });
-        }
+        // What is wrong with a link says more than that the device's record holds one which can't be read.
         let links = device.interfaces.iter().map(|i| i.link).filter(|link| !link.is_zero());
-        let (link, fault) = links.filter_map(|link| Some((link, faults.get(&link)?))).next()?;
-        Some(PlanError::Link { device: device.code, link: topology.link_name(&link), fault: fault.clone() })
+        if let Some((link, fault)) = links.filter_map(|link| Some((link, faults.get(&link)?))).next() {
+            return Some(PlanError::Link { device: device.code, link: topology.link_name(&link), fault: fault.clone() });
+        }
+        Some(PlanError::Device { device: device.code, fault: faults.get(key)?.clone() })
     };
     let devices = topology.snapshot().devices.iter().filter(|(_, device)| device.code.is_valid());
     devices.filter_map(|(key, device)| Some((device.code, error(key, device)?))).collect()
