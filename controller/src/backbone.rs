@@ -14,7 +14,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use causeway_interface::{Code, Ip4, Key, LoopbackType, accounts::Location};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::topology::{Node, Topology, is_routing};
 
@@ -27,7 +27,7 @@ pub const REFLECTORS_PER_REGION: usize = 2;
 const REGION_WIDTH_E6: i32 = 30_000_000;
 
 /// A device that others hold iBGP sessions with.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Peer {
     /// Its code.
     pub code: Code,
@@ -53,7 +53,7 @@ impl Region {
 }
 
 /// One device's sessions. Lists are sorted by code, may hold the device itself, and are shared by all that have the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     /// Ordinary peers.
     pub peers: Arc<Vec<Peer>>,
@@ -62,12 +62,11 @@ pub struct Sessions {
     /// The device reflects.
     pub reflects: bool,
     /// Devices whose routes it learns, from themselves or from a reflector, itself counted; the size of the network's table.
-    #[serde(skip)]
     pub reach: Reach,
 }
 
 /// A count that says nothing about what a device is to run: plans that differ by it only are the same.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Reach(pub usize);
 
 impl PartialEq for Reach {

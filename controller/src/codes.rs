@@ -80,8 +80,11 @@ entries! {
     NETWORK_UNREADABLE = "CW-CONTROLLER-NETWORK-UNREADABLE", "The ledger holds no readable network account.", "Check the program id, and that the network was made; `causeway network get` shows it.";
     LEDGER_EMPTY = "CW-CONTROLLER-LEDGER-EMPTY", "The ledger was read without any device, and is not acted on.", "Register a first device: `causeway apply` with a site file, or POST /api/v1/devices/{code}/provision, which answers from such a ledger, too. If there were devices before, check the RPC node; if every one was removed on purpose, start the controller anew.";
     OTHER_PROGRAM = "CW-CONTROLLER-OTHER-PROGRAM", "A snapshot is of another program than the one that is served. It is not acted on.", "Check the program id.";
-    SNAPSHOT_OLDER = "CW-CONTROLLER-SNAPSHOT-OLDER", "A snapshot is older than what is served. It is not acted on.", "The RPC node is behind, or another one answers: check the node. It ends by itself when the node has caught up.";
+    SNAPSHOT_OLDER = "CW-CONTROLLER-SNAPSHOT-OLDER", "A snapshot is older than what is served. It is not acted on.", "The RPC node is behind, or another one answers: check the node. It ends by itself when the node has caught up. If the ledger was begun anew, move the controller's `served_file` away and start it anew.";
     LEDGER_PARTLY_READABLE = "CW-CONTROLLER-LEDGER-PARTLY-READABLE", "A large part of the ledger's records can't be read. It is not acted on.", "Check that the controller's version fits the program's; then the RPC node.";
+
+    // What outlives a restart.
+    SERVED_FILE = "CW-CONTROLLER-SERVED-FILE", "What is served can't be kept for the next start of the controller. Everything else goes on; after a restart, a text that waits for approval would be measured by what was kept before.", "Check the disk and the permissions of the controller's `served_file`; it is tried again every ten seconds.";
 
     // What outlives a restart.
     SERVED_FILE = "CW-CONTROLLER-SERVED-FILE", "What is served can't be kept for the next start of the controller. Everything else goes on; after a restart, a text that waits for approval would be measured by what was kept before.", "Check the disk and the permissions of the controller's `served_file`; it is tried again every ten seconds.";

@@ -30,6 +30,7 @@ use crate::{
     guards::Limits,
     http::{self, serve::BOUNDS},
     jobs::{self, JobsConfig},
+    kept::{self, KeptError},
     orders::Orders,
     prepare::Settings,
     render::{
@@ -78,6 +79,8 @@ pub struct Config {
     pub operator_token: Option<String>,
     /// File of the audit log; without one it is in memory.
     pub audit_file: Option<PathBuf>,
+    /// File of what is served, by which the next start is measured; without one the first ledger that is read is taken as it is.
+    pub served_file: Option<PathBuf>,
     /// Certificate and key for both ports.
     pub tls: Option<TlsFiles>,
     /// Serve without TLS also beyond this machine, where something else protects the way.
@@ -104,6 +107,7 @@ impl Config {
             limits: Limits::default(),
             operator_token: None,
             audit_file: None,
+            served_file: None,
             tls: None,
             allow_plain: false,
             jobs: JobsConfig::default(),
@@ -142,6 +146,9 @@ pub enum StartError {
     /// The audit log can't be used.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// What was served before can't be used.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The store of jobs can't be used.
     #[error("the store of jobs can't be used")]
     Jobs(#[from] causeway_jobs::store::StoreError),
@@ -192,6 +199,8 @@ impl Controller {
     async fn serve(config: Config) -> Result<ControllerHandle, StartError> {
         let site = config.site_dir.as_deref().map(Site::read).transpose()?.unwrap_or_default();
         let tls = config.tls.as_ref().map(TlsFiles::load).transpose()?;
+        let program_id = config.program_id;
+        let kept = config.served_file.as_deref().map(|path| kept::read(path, &program_id)).transpose()?.flatten();
         for (what, address) in [("gRPC", config.grpc_addr), ("HTTP", config.http_addr)] {
             if tls.is_none() && !config.allow_plain && !address.ip().is_loopback() {
                 return Err(StartError::Plain { what, address });
@@ -229,8 +238,15 @@ impl Controller {
         let orders = Orders::new(by_jobs);
         let token = config.operator_token;
         let shared = Arc::new(Shared::new(signer, settings, orders, token, audit, secret, stopping.clone()));
+        if let Some(kept) = kept {
+            tracing::info!(slot = kept.effective.slot, "the first ledger that is read is measured by what was served before");
+            shared.begin_from(kept);
+        }
 
         let mut tasks = JoinSet::new();
+        if let Some(path) = config.served_file {
+            tasks.spawn(kept::keep(Arc::clone(&shared), path));
+        }
         // Its name among the controllers of one store: unlike that of another process at this address before it.
         let name = format!("{http_addr}-{:08x}", rand::random::<u32>());
         let begun = match jobs_store {

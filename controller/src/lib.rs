@@ -4,7 +4,7 @@
 //! [`render`] and [`guards`] know no clock, socket or storage, and the CLI renders offline through the very same function.
 //!
 //! It never writes to the ledger and holds no state that can't be made anew from it but its log of what people did
-//! ([`audit`]), so any number may run. Provisioning jobs have a memory, in a store of their own ([`jobs`]); what agents are
+//! ([`audit`]) and what it served last, by which its next start is measured ([`kept`]), so any number may run. Provisioning jobs have a memory, in a store of their own ([`jobs`]); what agents are
 //! served for them is in [`orders`]. What has to be written to the ledger it prepares for others to sign ([`onboard`]).
 
 pub mod agent_port;
@@ -23,6 +23,7 @@ pub mod http;
 pub mod job_events;
 pub mod job_start;
 pub mod jobs;
+pub mod kept;
 pub mod metrics;
 pub mod names;
 pub mod offering;

@@ -20,7 +20,7 @@ use causeway_controller::{
         eapi,
         policy::{ApprovalRule, ChangePolicy, WindowRule},
     },
-    operators,
+    kept, operators,
     orders::ByJobs,
     render::{Family, site::Site, timers::BFD_INTERVAL_MS},
     tls::TlsFiles,
@@ -94,6 +94,11 @@ struct Options {
     /// service (STATE_DIRECTORY), and without one the log is in memory and ends with the controller
     #[arg(long, env = "CAUSEWAY_AUDIT_FILE", value_name = "FILE")]
     audit_file: Option<PathBuf>,
+    /// File of what is served, made if it is not there, by which the next start is measured: what waits for approval goes on
+    /// waiting, and a record that can't be read any more is what it was; by default served in the folder that systemd keeps for
+    /// the service (STATE_DIRECTORY), and without one a start takes the ledger as it is
+    #[arg(long, env = "CAUSEWAY_SERVED_FILE", value_name = "FILE")]
+    served_file: Option<PathBuf>,
     /// PEM certificate chain of both ports
     #[arg(long, env = "CAUSEWAY_TLS_CERT", value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -256,6 +261,12 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
     if let Some(Err(error)) = options.site_dir.as_deref().map(Site::read) {
         problems.push(PROGRAM.problem("site_dir", format!("{error}."), "Mend the snippet, or name another folder."));
     }
+    let served_file = options.served_file.clone().or_else(|| in_state_directory("served"));
+    if let Some(Err(error)) = served_file.as_deref().map(|path| kept::read(path, &options.program_id)) {
+        let remedy = "Move the file away if what it says is of no use any more: the next start then takes the ledger as it is, \
+                      and holds nothing back that it would take away.";
+        problems.push(PROGRAM.problem("served_file", format!("{error}."), remedy));
+    }
     for (name, address) in [("grpc_addr", options.grpc_addr), ("http_addr", options.http_addr)] {
         if tls.is_none() && !options.allow_plain && !address.ip().is_loopback() {
             let cause = format!("{address} is not of this machine alone, and there is no TLS.");
@@ -297,16 +308,17 @@ fn config(options: &Options) -> Result<Config, Vec<Problem>> {
             ..Limits::default()
         },
         operator_token,
-        audit_file: options.audit_file.clone().or_else(own_audit_file),
+        audit_file: options.audit_file.clone().or_else(|| in_state_directory("audit.sqlite")),
+        served_file,
         tls,
         allow_plain: options.allow_plain,
         jobs,
     })
 }
 
-/// File of the audit log in the folder that systemd keeps for the service.
-fn own_audit_file() -> Option<PathBuf> {
-    Some(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join("audit.sqlite"))
+/// A file in the folder that systemd keeps for the service.
+fn in_state_directory(name: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(std::env::var_os("STATE_DIRECTORY")?).join(name))
 }
 
 /// Of a minute.

@@ -12,7 +12,7 @@ use causeway_interface::{
     accounts::{Device, Interface, Link, Network},
     values,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     backbone::{Backbone, Sessions},
@@ -27,7 +27,7 @@ pub const DRAINED_METRIC: u32 = 1_000_000;
 const NS_PER_METRIC: u64 = 1_000;
 
 /// What a device is to run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DevicePlan {
     /// The device.
     pub code: Code,
@@ -44,7 +44,7 @@ pub struct DevicePlan {
 }
 
 /// The address blocks of the network's account, by which a router tells whom it listens to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
     /// Loopbacks of devices: iBGP comes from here.
     pub loopbacks: Prefix,
@@ -55,7 +55,7 @@ pub struct Access {
 }
 
 /// The device's part in the backbone's routing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routing {
     /// IS-IS network entity title.
     pub net: String,
@@ -74,7 +74,7 @@ pub struct Routing {
 }
 
 /// Whether users' BGP sessions are up. The ledger has no users yet; the choice is made here all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserSessions {
     /// They stay.
@@ -84,7 +84,7 @@ pub enum UserSessions {
 }
 
 /// One interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfacePlan {
     /// Name.
     pub name: String,
@@ -109,7 +109,7 @@ pub struct InterfacePlan {
 }
 
 /// A link at one of its ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkPlan {
     /// The link.
     pub code: Code,

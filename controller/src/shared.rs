@@ -31,7 +31,7 @@ use crate::{
     running::Desk,
     services::Services,
     signed::Seen,
-    store::{ApproveError, Report, Signer, Store, Word},
+    store::{ApproveError, Kept, Report, Signer, Store, Word},
     topology::Topology,
 };
 
@@ -53,6 +53,7 @@ const EVENT_STREAMS_PER_ADDRESS: usize = EVENT_STREAMS / 8;
 /// The state of a running controller.
 pub struct Shared {
     store: RwLock<Store>,
+    before: Mutex<Option<Arc<Kept>>>,
     gate: Mutex<Gate>,
     sessions: Mutex<RateLimit<Code>>,
     anonymous: Mutex<RateLimit<(IpAddr, Code)>>,
@@ -113,6 +114,7 @@ impl Shared {
     ) -> Self {
         Self {
             store: RwLock::new(Store::default()),
+            before: Mutex::new(None),
             gate: Mutex::new(Gate::new(secret, signer.program_id)),
             sessions: Mutex::new(RateLimit::new(SESSION_BURST, SESSION_PER_SECOND)),
             anonymous: Mutex::new(RateLimit::new(ANONYMOUS_BURST, ANONYMOUS_PER_SECOND)),
@@ -183,15 +185,34 @@ impl Shared {
         }
     }
 
+    /// Has the first snapshot measured by what was served before this process.
+    pub fn begin_from(&self, kept: Kept) {
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(kept));
+    }
+
+    /// What was served before this process, until the first snapshot was measured by it.
+    fn begun(&self, live: &Snapshot) -> Result<Option<Store>, Unreadable> {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        before.map(|kept| Store::begun_from(&kept, live, &self.settings, &self.signer)).transpose()
+    }
+
     /// Takes a snapshot in: prepares beside what is served, then swaps. A snapshot that can't be trusted changes nothing.
     pub fn ingest(&self, snapshot: Arc<Snapshot>) {
         let slot = snapshot.slot;
         let began = Instant::now();
-        let basis = self.store().basis();
-        let changes = match prepare(&basis, &snapshot, &self.settings) {
-            Ok(prepared) => {
-                drop(basis);
-                let changes = self.store_mut().commit(prepared, &self.signer, &self.settings.limits);
+        let prepared = self.begun(&snapshot).and_then(|begun| {
+            let basis = begun.as_ref().map_or_else(|| self.store().basis(), Store::basis);
+            Ok((prepare(&basis, &snapshot, &self.settings)?, begun))
+        });
+        let changes = match prepared {
+            Ok((prepared, begun)) => {
+                let mut store = self.store_mut();
+                if let Some(begun) = begun {
+                    store.begin(begun);
+                    *self.before.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                }
+                let changes = store.commit(prepared, &self.signer, &self.settings.limits);
+                drop(store);
                 let store = self.store();
                 self.orders.keep(|device| store.entry(device).is_some());
                 drop(store);

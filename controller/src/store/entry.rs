@@ -13,6 +13,7 @@ use crate::{
     codes,
     events::Change,
     guards::{self, Limits, Removal},
+    plan::DevicePlan,
     prepare::Made,
     probes::Plan as ProbePlan,
     render::{RenderError, Rendered},
@@ -28,6 +29,8 @@ pub const MAX_HISTORY_BYTES: usize = 2 * 1024 * 1024;
 pub struct Held {
     /// What waits.
     pub rendered: Rendered,
+    /// What it was made from.
+    pub(super) plan: Arc<DevicePlan>,
     /// What it would take away.
     pub removal: Removal,
     /// Slot of the snapshot that it was made from.
@@ -61,6 +64,8 @@ pub struct Polled {
 pub struct Entry {
     /// What is served.
     pub current: Option<Arc<Bundle>>,
+    /// What the current configuration was made from.
+    pub(super) served: Option<Arc<DevicePlan>>,
     /// What was served, oldest first, the current one last.
     pub history: VecDeque<Arc<Bundle>>,
     /// What waits for approval.
@@ -201,6 +206,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// Makes a text the current one, or holds it where `limits` are given and say so.
 pub(super) fn take(
     entry: &mut Entry,
+    plan: Arc<DevicePlan>,
     rendered: Rendered,
     slot: u64,
     signer: &Signer,
@@ -211,6 +217,7 @@ pub(super) fn take(
     if before.is_some_and(|b| b.sha256 == rendered.sha256 && b.family == rendered.family) {
         // Back to what is served: nothing waits any more.
         entry.held = None;
+        entry.served = Some(plan);
         return;
     }
     let removal =
@@ -219,7 +226,7 @@ pub(super) fn take(
         if entry.held.as_ref().is_none_or(|h| h.rendered.sha256 != rendered.sha256) {
             changes.push(Change::ConfigHeld { device: rendered.device, sha256: hex::encode(rendered.sha256) });
         }
-        entry.held = Some(Held { rendered, removal, slot });
+        entry.held = Some(Held { rendered, plan, removal, slot });
         return;
     }
     entry.held = None;
@@ -240,4 +247,5 @@ pub(super) fn take(
         entry.history.pop_front();
     }
     entry.current = Some(bundle);
+    entry.served = Some(plan);
 }

@@ -1,5 +1,6 @@
 //! What is served, and what agents said of it: per device the current configuration, the last ones before it, one held
-//! for approval, the last problem, and the last reports. In memory: all but the reports can be made anew from the ledger.
+//! for approval, the last problem, and the last reports. In memory: all but the reports can be made anew from the ledger and from what
+//! is kept of what was served ([`Kept`]).
 //!
 //! [`Store::commit`] takes what [`crate::prepare`] made, as a whole. A device whose text could not be made keeps
 //! what it has. A text has the slot at which this controller first saw it as its generation; it never goes
@@ -9,9 +10,13 @@ mod bundle;
 mod drift;
 mod entry;
 mod report;
+mod seed;
 mod transitions;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use causeway_interface::{Code, Key, accounts::Device};
 use causeway_sdk::snapshot::Snapshot;
@@ -22,6 +27,7 @@ pub use self::{
     drift::{Drift, MAX_WORD_AGE_MS, Word},
     entry::{Entry, Held, MAX_GENERATIONS, Polled, Problem},
     report::{ApplyState, MAX_REPORT_DIFF, MAX_REPORT_WORDS, MAX_REPORTS, Report, ReportResult},
+    seed::Kept,
 };
 use self::{
     entry::{clear_problem, set_problem, take},
@@ -66,6 +72,8 @@ pub struct Store {
     backbone: Arc<Backbone>,
     faults: BTreeMap<Key, Fault>,
     unreadable: Option<(&'static str, String)>,
+    /// Devices that are served something else than the snapshot asks for, as of before the first one.
+    unsettled: BTreeSet<Code>,
     renders: u64,
 }
 
@@ -74,6 +82,7 @@ impl Store {
     #[must_use]
     pub fn basis(&self) -> Basis {
         let troubled = self.entries.iter().filter(|(_, e)| e.problem.is_some()).map(|(code, _)| *code);
+        let troubled = troubled.chain(self.unsettled.iter().copied());
         let made = self.entries.iter().filter_map(|(code, e)| Some((*code, e.made_of.clone()?)));
         Basis {
             effective: self.effective.clone(),
@@ -165,6 +174,7 @@ impl Store {
         if self.unreadable.take().is_some() {
             changes.push(Change::LedgerReadable {});
         }
+        self.unsettled.clear();
         let (before_slot, slot) = (self.slot(), prepared.effective.slot);
         self.entries.retain(|code, _| prepared.devices.contains(code));
         for code in &prepared.devices {
@@ -235,15 +245,15 @@ impl Store {
                 Outcome::Failed(error) => set_problem(entry, code, &error, slot, changes),
                 Outcome::Rendered(plan, rendered) => {
                     self.renders += 1;
-                    entry.made_of = Some(Made { plan, lead: Arc::clone(rendered.lead()) });
+                    entry.made_of = Some(Made { plan: Arc::clone(&plan), lead: Arc::clone(rendered.lead()) });
                     clear_problem(entry, code, changes);
-                    take(entry, *rendered, slot, signer, Some(limits), changes);
+                    take(entry, plan, *rendered, slot, signer, Some(limits), changes);
                 }
                 Outcome::StoodIn(error, plan, rendered) => {
                     self.renders += 1;
-                    entry.made_of = Some(Made { plan, lead: Arc::clone(rendered.lead()) });
+                    entry.made_of = Some(Made { plan: Arc::clone(&plan), lead: Arc::clone(rendered.lead()) });
                     let reach = rendered.extent.reach;
-                    take(entry, *rendered, slot, signer, Some(limits), changes);
+                    take(entry, plan, *rendered, slot, signer, Some(limits), changes);
                     if entry.held.is_none() {
                         entry.reach = reach;
                     }
@@ -267,7 +277,7 @@ impl Store {
             return Err(error);
         }
         let mut changes = Vec::new();
-        entry.change(slot, slot, |entry| take(entry, held.rendered, slot, signer, None, &mut changes));
+        entry.change(slot, slot, |entry| take(entry, held.plan, held.rendered, slot, signer, None, &mut changes));
         if entry.is_clear() {
             entry.reach = self.backbone.table().len().saturating_sub(1);
         }
