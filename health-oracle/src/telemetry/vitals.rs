@@ -18,6 +18,9 @@ use crate::store::commit::{Commit, SessionRow, SystemRow, TIMES_MS};
 pub const MAX_SESSIONS: usize = 1_024;
 /// What was not said again for so long is not known any more, in ms: ten times what an agent waits.
 pub const FORGET_MS: u64 = 600_000;
+/// Where there is no room, least time between two looks for what is not known any more, in ms: a device that sends as many
+/// samples as it may does not have all of its sessions gone through for each of them.
+const LOOK_EVERY_MS: u64 = 60_000;
 /// Thousandths in a whole.
 const WHOLE: u32 = 1_000;
 /// Shares of busy time that devices are counted by, in thousandths: each up to, not including, the next.
@@ -48,8 +51,10 @@ pub struct SystemState {
 pub struct Vitals {
     sessions: BTreeMap<IpAddr, SessionState>,
     system: Option<SystemState>,
-    /// The latest time of any of it.
+    /// The latest time of a session.
     newest_ms: u64,
+    /// The same when it was last looked for sessions that are not known any more.
+    looked_ms: u64,
 }
 
 /// What all devices say, in numbers.
@@ -101,9 +106,10 @@ impl Vitals {
     fn session(&mut self, sample: &SessionSample) -> Option<(IpAddr, SessionState)> {
         let at_ms = Some(sample.at_unix_ms).filter(|at_ms| TIMES_MS.contains(at_ms))?;
         let peer = address(&sample.peer)?;
-        if at_ms > self.newest_ms {
-            self.newest_ms = at_ms;
-            self.sessions.retain(|_, state| !is_old(state.at_ms, at_ms));
+        self.newest_ms = self.newest_ms.max(at_ms);
+        if self.sessions.len() >= MAX_SESSIONS && self.newest_ms - self.looked_ms >= LOOK_EVERY_MS {
+            self.looked_ms = self.newest_ms;
+            self.sessions.retain(|_, state| !is_old(state.at_ms, self.looked_ms));
         }
         match self.sessions.get(&peer) {
             Some(known) if known.at_ms >= at_ms => return None,
