@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use causeway_wire::keyfile;
-pub use causeway_wire::keyfile::{KeyError, read_private};
+pub use causeway_wire::keyfile::{KeyError, Staged, read_private, sync_folder_of};
 use solana_sdk::signature::Keypair;
 
 use crate::explain::{self, Entry, Explain};
@@ -32,6 +32,16 @@ pub fn generate(path: &Path) -> Result<Keypair, KeyError> {
     let key = Keypair::new();
     write(path, &key)?;
     Ok(key)
+}
+
+/// Generates a key and writes it beside its place, so that several can be placed once all of them are there.
+///
+/// # Errors
+/// It can't be written.
+pub fn stage(path: &Path) -> Result<(Keypair, Staged), KeyError> {
+    let key = Keypair::new();
+    let staged = keyfile::stage(path, key.secret_bytes())?;
+    Ok((key, staged))
 }
 
 const fn entry(error: &KeyError) -> Entry {

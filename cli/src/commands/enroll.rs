@@ -1,6 +1,10 @@
 //! `causeway device enroll`: a device's own keys, made where they stay.
 
-use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::PathBuf};
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use causeway_interface::{Code, Key};
 use causeway_sdk::keys::{self, KeyError};
@@ -9,7 +13,7 @@ use serde::Serialize;
 use super::session::public;
 use crate::{
     args::DeviceEnroll,
-    failure::Failure,
+    failure::{ENROLL_UNFINISHED, Exit, Failure},
     output::{Report, pairs},
 };
 
@@ -29,26 +33,28 @@ struct Enrolled {
     create: String,
 }
 
-/// Makes both keys or none, and prints what registers them. The secret halves are never printed.
+/// Makes both keys or none, and prints what registers them once both are on the disk. The secret halves are never printed.
 pub fn run(args: &DeviceEnroll) -> Result<Report, Failure> {
     let (agent, telemetry) = (args.dir.join("agent-key"), args.dir.join("telemetry-key"));
-    for path in [&agent, &telemetry] {
-        // A link that leads nowhere is there too.
-        if path.symlink_metadata().is_ok() {
-            return Err(KeyError::Exists { path: path.clone() }.into());
-        }
+    match (is_there(&agent), is_there(&telemetry)) {
+        (false, false) => {}
+        (true, true) => return Err(KeyError::Exists { path: agent }.into()),
+        (true, false) => return Err(unfinished(&agent, &telemetry)),
+        (false, true) => return Err(unfinished(&telemetry, &agent)),
     }
+    let is_new = !is_there(&args.dir);
     let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&args.dir);
+    // A folder that was just made has to outlive a loss of power as well.
+    let made = made.and_then(|()| if is_new { keys::sync_folder_of(&args.dir) } else { Ok(()) });
     made.map_err(|source| KeyError::Write { path: args.dir.clone(), source })?;
-    let agent_key = public(&keys::generate(&agent)?);
-    let telemetry_key = match keys::generate(&telemetry) {
-        Ok(key) => public(&key),
-        Err(error) => {
-            // One key alone would stand in the way of the next try, and nobody has seen it.
-            let _ = std::fs::remove_file(&agent);
-            return Err(error.into());
-        }
-    };
+    let (agent_key, agent_file) = keys::stage(&agent)?;
+    let (telemetry_key, telemetry_file) = keys::stage(&telemetry)?;
+    let (agent_key, telemetry_key) = (public(&agent_key), public(&telemetry_key));
+    agent_file.place()?;
+    telemetry_file.place().inspect_err(|_| {
+        // One key alone would stand in the way of the next try, and nobody has seen it.
+        let _ = std::fs::remove_file(&agent);
+    })?;
     let flags = format!("--agent-key {agent_key} --telemetry-key {telemetry_key}");
     let enrolled = Enrolled {
         device: args.code,
@@ -75,6 +81,16 @@ pub fn run(args: &DeviceEnroll) -> Result<Report, Failure> {
     Report::new(text, &enrolled)
 }
 
+/// A link that leads nowhere is there too.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn unfinished(there: &Path, missing: &Path) -> Failure {
+    let cause = format!("{} is there and {} is not.", there.display(), missing.display());
+    Failure::new(ENROLL_UNFINISHED, Exit::File, cause)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -96,18 +112,38 @@ mod tests {
         let expected =
             format!("causeway device update nyc-1 --agent-key {agent} --telemetry-key {telemetry} --keypair OWNER");
         assert!(report.text.contains(&expected), "{}", report.text);
-        for missing in [None, Some(1), Some(0)] {
-            if let Some(missing) = missing {
-                std::fs::remove_file(&files[missing]).unwrap();
-            }
-            let before: Vec<_> = files.iter().map(|path| std::fs::read(path).ok()).collect();
-            if missing == Some(0) {
-                // Nothing is left of the first run: both are made anew.
-                run(&args).unwrap();
-                continue;
-            }
-            assert_eq!(run(&args).unwrap_err().code, "CW-KEY-EXISTS");
-            assert_eq!(files.iter().map(|path| std::fs::read(path).ok()).collect::<Vec<_>>(), before);
+        let held = || files.each_ref().map(|path| std::fs::read(path).ok());
+        let before = held();
+        assert_eq!(run(&args).unwrap_err().code, "CW-KEY-EXISTS");
+        assert_eq!(held(), before);
+        for missing in [0, 1] {
+            let kept = std::fs::read(&files[missing]).unwrap();
+            std::fs::remove_file(&files[missing]).unwrap();
+            let before = held();
+            let failure = run(&args).unwrap_err();
+            assert_eq!(failure.code, "CW-ENROLL-UNFINISHED");
+            let expected =
+                format!("{} is there and {} is not.", files[1 - missing].display(), files[missing].display());
+            assert_eq!(failure.cause, expected);
+            assert_eq!(held(), before);
+            std::fs::write(&files[missing], kept).unwrap();
         }
+        // Nothing is left of the first run: both are made anew.
+        files.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+        run(&args).unwrap();
+    }
+
+    /// Killed before the first name is given, it leaves neither key, and the next run makes both.
+    #[test]
+    fn one_that_is_cut_off_while_it_writes_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let args = DeviceEnroll { code: "nyc-1".parse().unwrap(), dir: folder.path().to_owned() };
+        for name in ["agent-key", "telemetry-key"] {
+            std::mem::forget(keys::stage(&args.dir.join(name)).unwrap());
+        }
+        let files = ["agent-key", "telemetry-key"].map(|name| args.dir.join(name));
+        assert!(files.iter().all(|path| !path.exists()));
+        run(&args).unwrap();
+        assert!(files.iter().all(|path| keys::read(path).is_ok()));
     }
 }

@@ -6,8 +6,8 @@
 mod pkcs8;
 
 use std::{
-    fs::OpenOptions,
-    io::{Read, Write},
+    fs::{File, OpenOptions},
+    io::{ErrorKind, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -85,7 +85,7 @@ pub fn read_private(path: &Path) -> Result<Vec<u8>, KeyError> {
     let missing = |source| KeyError::Missing { path: path.into(), source };
     let malformed = |why: String| KeyError::Malformed { path: path.into(), why };
     // The file that is looked at is the one that is read, whatever becomes of its name meanwhile.
-    let file = std::fs::File::open(path).map_err(missing)?;
+    let file = File::open(path).map_err(missing)?;
     let metadata = file.metadata().map_err(missing)?;
     if !metadata.is_file() {
         return Err(malformed("it is not a file".into()));
@@ -123,25 +123,95 @@ fn parse(content: &[u8]) -> Result<[u8; 32], String> {
     key.map(|key| key.to_bytes()).map_err(|_| "its public half is not that of its secret half".to_owned())
 }
 
-/// Writes a new key file, readable by its owner only. An existing file is never overwritten.
+/// Writes a new key file, readable by its owner only. It is there whole or not at all, whenever the process or the machine
+/// stops. An existing file is never overwritten.
 ///
 /// # Errors
 /// The file exists, or can't be written.
 pub fn write(path: &Path, seed: &[u8; 32]) -> Result<(), KeyError> {
+    stage(path, seed)?.place()
+}
+
+/// A new key file that lies whole beside its place, under a name of its own. Dropped, it is gone.
+#[derive(Debug)]
+#[must_use = "a key file that is not placed is gone"]
+pub struct Staged {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+/// Writes a new key file beside its place, so that several can be placed once all of them are there.
+///
+/// # Errors
+/// It can't be written.
+pub fn stage(path: &Path, seed: &[u8; 32]) -> Result<Staged, KeyError> {
+    let failed = |source: std::io::Error| KeyError::Write { path: path.into(), source };
+    let name = path.file_name().ok_or_else(|| failed(ErrorKind::InvalidInput.into()))?;
+    // Nobody else has this process's number; what one of before left under it was never placed.
+    let beside = path.with_file_name(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
+    let _ = std::fs::remove_file(&beside);
     let pair = SigningKey::from_bytes(seed).to_keypair_bytes();
     let numbers: Vec<String> = pair.iter().map(u8::to_string).collect();
-    let failed = |source: std::io::Error| match source.kind() {
-        std::io::ErrorKind::AlreadyExists => KeyError::Exists { path: path.into() },
-        _ => KeyError::Write { path: path.into(), source },
-    };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&beside).map_err(failed)?;
+    let staged = Staged { path: path.into(), beside };
     file.write_all(format!("[{}]\n", numbers.join(",")).as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)
+    file.sync_all().map_err(failed)?;
+    Ok(staged)
+}
+
+impl Staged {
+    /// Gives it its name, which nothing may have, and waits until the folder has it on the disk.
+    ///
+    /// # Errors
+    /// The file exists, or can't be written.
+    pub fn place(self) -> Result<(), KeyError> {
+        let failed = |source: std::io::Error| match source.kind() {
+            ErrorKind::AlreadyExists => KeyError::Exists { path: self.path.clone() },
+            _ => KeyError::Write { path: self.path.clone(), source },
+        };
+        // Unlike a new name, a further one is refused where there is a file of it.
+        std::fs::hard_link(&self.beside, &self.path).map_err(failed)?;
+        std::fs::remove_file(&self.beside).map_err(failed)?;
+        sync_folder_of(&self.path).map_err(failed)
+    }
+}
+
+/// Waits until the folder that a file or folder is in has its name on the disk.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_folder_of(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // Gone already where it was placed.
+        let _ = std::fs::remove_file(&self.beside);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever stops it before the last step leaves nothing under the name, and stands in nobody's way.
+    #[test]
+    fn a_new_key_file_is_there_whole_or_not_at_all_and_never_in_anothers_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let names = || std::fs::read_dir(folder.path()).unwrap().count();
+        let staged = stage(&path, &[1; 32]).unwrap();
+        assert!(!path.exists() && names() == 1);
+        // As a killed process leaves it: nothing tidies up.
+        std::mem::forget(staged);
+        write(&path, &[2; 32]).unwrap();
+        assert_eq!((read(&path).unwrap(), names()), ([2; 32], 1));
+        let second = stage(&path, &[3; 32]).unwrap();
+        assert!(matches!(second.place(), Err(KeyError::Exists { .. })));
+        assert_eq!((read(&path).unwrap(), names()), ([2; 32], 1));
+    }
 
     #[test]
     fn only_the_owner_may_read_and_a_credential_of_systemd_counts_as_that() {
