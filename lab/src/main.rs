@@ -15,6 +15,7 @@ mod network;
 mod priority;
 mod probes;
 mod provision;
+mod refusals;
 mod report;
 mod router;
 mod script;

@@ -86,14 +86,16 @@ pub struct Report {
     pub events: Vec<Event>,
     /// What jobs came to.
     pub jobs: Vec<Outcome>,
-    /// From the ledger's confirmation to applied and verified on a router, in ms: half were faster.
+    /// From the ledger's confirmation, at the latest, to applied and verified on a router, in ms: half were faster.
     pub applied_ms_p50: Option<u64>,
     /// 99 of a hundred were faster.
     pub applied_ms_p99: Option<u64>,
     /// Of so many.
     pub applied_samples: usize,
-    /// Configurations that were refused or taken back.
+    /// Configurations that were refused or taken back and should not have been, as every controller of the run was told.
     pub refused: u64,
+    /// Those of a step that makes routers fail.
+    pub refused_on_purpose: u64,
 }
 
 /// BFD packets in a row whose absence is a fault.
@@ -123,6 +125,9 @@ impl Report {
                 "{} of {} devices and {} of {} links are in service",
                 self.devices_activated, self.devices, self.links_activated, self.links
             ));
+        }
+        if self.refused > 0 {
+            problems.push(format!("{} configurations were refused or taken back", self.refused));
         }
         for event in &self.events {
             let limit = outage_limit_ms(event.event, self.bfd_interval_ms);
@@ -187,6 +192,16 @@ mod tests {
             (Some(20), Some(40), Some(40))
         );
         assert_eq!((percentile(&[7], 50), percentile(&[], 50)), (Some(7), None));
+    }
+
+    #[test]
+    fn a_refusal_is_a_problem_unless_it_was_made_on_purpose() {
+        let of = |refused, refused_on_purpose| {
+            Report { devices: 1, devices_activated: 1, refused, refused_on_purpose, ..Report::default() }
+                .problems()
+                .len()
+        };
+        assert_eq!((of(0, 0), of(0, 3), of(1, 3)), (0, 0, 1));
     }
 
     #[test]

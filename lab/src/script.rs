@@ -14,6 +14,7 @@ use causeway_demo::{
     screen::Screen,
 };
 use causeway_interface::{Code, DesiredStatus, DeviceStatus, LinkStatus};
+use causeway_sdk::{send::SendConfig, watch::WatchConfig};
 
 use crate::{
     args::{Args, Step},
@@ -50,6 +51,8 @@ const FAULT: Duration = Duration::from_secs(8);
 const QUIETS: u32 = 5;
 /// Time that a killed controller stays away.
 const AWAY: Duration = Duration::from_secs(3);
+/// Time within which the sender of transactions looks often.
+const YOUNG: Duration = Duration::from_secs(2);
 /// Changes of a link's delay that are timed, with two routers each.
 const CHANGES: usize = 20;
 /// What a change adds to the delay: one unit of metric.
@@ -81,7 +84,8 @@ pub async fn tell(lab: &mut Lab, args: &Args, topology: &str, screen: &mut Scree
     let board = lab.board();
     (report.devices_activated, report.devices) = board.activated(Kind::Device);
     (report.links_activated, report.links) = board.activated(Kind::Link);
-    report.refused = refused(lab, screen);
+    lab.note_refusals(screen);
+    (report.refused, report.refused_on_purpose) = (lab.refusals.unwanted, lab.refusals.wanted);
     report.seconds = tenths(lab.began.elapsed());
     Ok(report)
 }
@@ -162,6 +166,8 @@ impl<'a> Script<'a> {
             }
             let what = "everything is in service and healthy again";
             until(self.lab, self.screen, HEAL, what, |lab| all_well(&lab.board())).await?;
+            // A controller keeps the last reports of a device alone.
+            self.lab.note_refusals(self.screen);
         }
         report.events = self.events;
         Ok(())
@@ -230,8 +236,10 @@ impl<'a> Script<'a> {
         let from = self.probes.moment().await?;
         let mut site = self.lab.site.clone();
         wish(&mut site);
+        let began = Instant::now();
         self.lab.backbone.apply(&site, self.screen).await?;
-        let mut said = Instant::now();
+        let unseen = unseen(began.elapsed());
+        let mut said = before_now(unseen);
         // A wish may have to wait for its burn-in; what is timed begins with the ledger's word.
         let deadline = Instant::now() + HEAL;
         while !granted(self.lab) {
@@ -244,7 +252,7 @@ impl<'a> Script<'a> {
             }
             self.screen.show(&self.lab.board(), self.lab.transactions());
             tokio::time::sleep(TIMED_LOOK).await;
-            said = Instant::now();
+            said = before_now(unseen);
         }
         let took = self.taken(name, devices, &texts, said).await?;
         self.screen.show(&self.lab.board(), self.lab.transactions());
@@ -305,8 +313,9 @@ impl<'a> Script<'a> {
                 let now = if spec.delay_override_ns == 0 { spec.delay_ns } else { spec.delay_override_ns };
                 spec.delay_override_ns = now + CHANGE_NS;
             }
+            let began = Instant::now();
             self.lab.backbone.apply(&site, self.screen).await?;
-            let said = Instant::now();
+            let said = before_now(unseen(began.elapsed()));
             times.extend(self.taken("a change of delay", &devices, &before, said).await?);
         }
         self.lab.backbone.site = site;
@@ -384,7 +393,7 @@ impl<'a> Script<'a> {
     async fn controller_restart(&mut self) -> anyhow::Result<()> {
         self.screen.chapter("The controller is killed, and started again");
         let (from, began) = (self.probes.moment().await?, Instant::now());
-        self.lab.backbone.kill_controller();
+        self.lab.kill_controller(self.screen);
         tokio::time::sleep(AWAY).await;
         self.lab.backbone.start_controller().await?;
         let what = "every router is known to run what it is to run";
@@ -421,6 +430,21 @@ impl<'a> Script<'a> {
         self.ended(Event::new("agent-restart", String::new(), true, &window, self.probes.per_second, took));
         Ok(())
     }
+}
+
+/// How long before it was known the ledger's word may have been given: the sender looks that often at what it has sent, more
+/// seldom after a while, and the ledger's watch gathers what it hears for no longer. What is timed begins so much earlier, so
+/// that it is never told as less than it was.
+fn unseen(sending: Duration) -> Duration {
+    let SendConfig { poll_every, poll_slowly_every, .. } = SendConfig::default();
+    let looks = if sending < YOUNG { poll_every } else { poll_slowly_every };
+    looks.max(WatchConfig::default().gather)
+}
+
+/// A moment so long ago.
+fn before_now(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_sub(time).unwrap_or(now)
 }
 
 fn tenths(time: Duration) -> f64 {
@@ -502,18 +526,4 @@ fn link_status(lab: &Lab, link: Code) -> Option<LinkStatus> {
 
 fn device_status(lab: &Lab, device: Code) -> Option<DeviceStatus> {
     lab.snapshot()?.devices.values().find(|d| d.code == device).map(|d| d.header.status)
-}
-
-/// Configurations that a router refused or took back, said and counted.
-fn refused(lab: &Lab, screen: &mut Screen) -> u64 {
-    let Some(controller) = lab.controller() else { return 0 };
-    let store = controller.shared().store();
-    let mut refused = 0;
-    for (code, entry) in store.entries() {
-        for report in entry.reports.iter().filter(|r| !r.result.runs()) {
-            refused += 1;
-            screen.say(&format!("{code} did not take a configuration: {report:?}"));
-        }
-    }
-    refused
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
-use causeway_controller::render::timers::BFD_INTERVAL_MS;
+use causeway_controller::{jobs::JobsConfig, render::timers::BFD_INTERVAL_MS};
 use causeway_demo::{
     backbone::{Backbone, Pace, Setup},
     screen::Screen,
@@ -24,6 +24,7 @@ use crate::{
     graph::Graph,
     network::{self, HERE, MAX_HURRIED, Network, Place},
     priority::{self, Ahead},
+    refusals::Refusals,
     router,
 };
 
@@ -91,6 +92,8 @@ pub struct Lab {
     pub graph: Graph,
     /// Milliseconds between BFD packets on links.
     pub bfd_interval_ms: u16,
+    /// Configurations that routers refused or took back.
+    pub refusals: Refusals,
     network: Network,
     // Held: dropped, the session is as nice as it was.
     _ahead: Option<Ahead>,
@@ -128,7 +131,8 @@ impl Lab {
         let (backbone, places, agents) = Self::start_in(args, &setup, imported, sample, places, screen).await?;
         let graph = Graph::of(&backbone.site);
         let bfd_interval_ms = setup.pace.bfd_interval_ms;
-        Ok(Self { backbone, places, agents, graph, bfd_interval_ms, network, _ahead: ahead })
+        let refusals = Refusals::default();
+        Ok(Self { backbone, places, agents, graph, bfd_interval_ms, refusals, network, _ahead: ahead })
     }
 
     async fn start_in(
@@ -177,6 +181,34 @@ impl Lab {
             .iter()
             .find(|i| i.kind == InterfaceKind::Loopback && i.loopback == LoopbackType::Ipv4 && !i.address.is_none())?;
         Some(Ipv4Addr::from(loopback.address.addr.0))
+    }
+
+    /// Notes what routers refused or took back, as long as there is a controller that was told of it.
+    pub fn note_refusals(&mut self, screen: &mut Screen) {
+        let Some(controller) = self.backbone.controller() else { return };
+        let store = controller.shared().store();
+        for (code, entry) in store.entries() {
+            for report in &entry.reports {
+                if self.refusals.take(*code, report) {
+                    screen.say(&format!("{code} did not take a configuration: {report:?}"));
+                }
+            }
+        }
+    }
+
+    /// Ends the controller at once; what it was told of refusals is noted before.
+    pub fn kill_controller(&mut self, screen: &mut Screen) {
+        self.note_refusals(screen);
+        self.backbone.kill_controller();
+    }
+
+    /// Ends the controller in order and starts another one; what it was told of refusals is noted before.
+    ///
+    /// # Errors
+    /// It did not start.
+    pub async fn restart_controller(&mut self, jobs: JobsConfig, screen: &mut Screen) -> anyhow::Result<()> {
+        self.note_refusals(screen);
+        self.backbone.restart_controller(jobs).await
     }
 
     /// Proportional set sizes in MB: of everything, and of the routers' daemons.

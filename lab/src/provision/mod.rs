@@ -169,7 +169,7 @@ impl Crew<'_> {
 
     async fn restart(&mut self, jobs: JobsConfig) -> anyhow::Result<()> {
         let since = now_ms();
-        self.lab.backbone.restart_controller(jobs).await?;
+        self.lab.restart_controller(jobs, self.screen).await?;
         let deadline = Instant::now() + BACK;
         loop {
             let shared = self.lab.controller().context("the controller runs")?.shared();

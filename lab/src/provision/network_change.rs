@@ -50,11 +50,17 @@ impl Crew<'_> {
         }
 
         let mut told = Told::default();
+        // The routers that are made to fail refuse it, and all of them take it back; everything until here was noted.
+        self.lab.note_refusals(self.screen);
+        self.lab.refusals.on_purpose = true;
         self.refused(&before, &mut told).await?;
         self.unverified(&before, &mut told).await?;
         self.silent(&before, &mut told).await?;
         self.well(&before, &mut told).await?;
         self.continuously().await?;
+        // A router that was silent may have said it late; had one refused the last change, its job would have said so.
+        self.lab.note_refusals(self.screen);
+        self.lab.refusals.on_purpose = false;
         Ok(told)
     }
 
