@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::Path};
 
 use causeway_agent::{
-    driver::{Driver, DriverError},
+    driver::{Cpu, Driver, DriverError},
     frr::tree::Tree,
 };
 
@@ -32,6 +32,11 @@ async fn from_nothing_to_an_adjacency_a_session_and_a_saved_startup() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
+    let sessions = left.sessions().await.unwrap();
+    let told: Vec<_> = sessions.iter().map(|one| (one.peer.to_string(), one.established)).collect();
+    assert_eq!(told, [("198.18.0.2".to_owned(), true)]);
+    assert!(sessions.iter().all(|one| one.prefixes_received.is_some()), "{sessions:?}");
+    assert!(matches!(left.cpu().await, Ok(Some(Cpu::Time(_)))));
     assert_eq!((a.mtu("eth1"), b.mtu("eth1")), ("9000".to_owned(), "9000".to_owned()), "fabric MTU");
     let counters = left.counters().await.unwrap();
     let eth1 = counters.iter().find(|c| c.interface == "eth1").unwrap();
