@@ -86,9 +86,6 @@ entries! {
     // What outlives a restart.
     SERVED_FILE = "CW-CONTROLLER-SERVED-FILE", "What is served can't be kept for the next start of the controller. Everything else goes on; after a restart, a text that waits for approval would be measured by what was kept before.", "Check the disk and the permissions of the controller's `served_file`; it is tried again every ten seconds.";
 
-    // What outlives a restart.
-    SERVED_FILE = "CW-CONTROLLER-SERVED-FILE", "What is served can't be kept for the next start of the controller. Everything else goes on; after a restart, a text that waits for approval would be measured by what was kept before.", "Check the disk and the permissions of the controller's `served_file`; it is tried again every ten seconds.";
-
     // Faults of records.
     ACCOUNT_UNDECODABLE = "CW-CONTROLLER-ACCOUNT-UNDECODABLE", "An account of the program can't be decoded. Its last good record is used, where there was one.", "Check that the controller's version fits the program's. If it does, correct the record on the ledger.";
     CODE_INVALID = "CW-CONTROLLER-CODE-INVALID", "A record's code is not one.", "Correct the record on the ledger.";
