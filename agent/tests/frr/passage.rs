@@ -236,13 +236,12 @@ async fn a_commit_that_waits_is_taken_back_at_once_and_in_time() {
     let driver = Arc::new(a.driver());
     let commits = |revert_after: Duration| {
         let driver = driver.clone();
-        async move {
-            driver.load_candidate(&text(0, METRIC + 1)).await.unwrap();
-            tokio::spawn(async move { driver.commit(revert_after).await })
-        }
+        tokio::spawn(async move { driver.commit(revert_after).await })
     };
+    let next = text(0, METRIC + 1);
     // By its agent.
-    let committing = commits(LONG).await;
+    driver.load_candidate(&next).await.unwrap();
+    let committing = commits(LONG);
     while !a.running().contains("isis metric 4001") {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -254,8 +253,9 @@ async fn a_commit_that_waits_is_taken_back_at_once_and_in_time() {
     assert_eq!(a.running(), before);
     // By its watchdog, with an agent that has given up.
     let limit = Duration::from_secs(8);
+    driver.load_candidate(&next).await.unwrap();
     let began = Instant::now();
-    drop(commits(limit).await);
+    drop(commits(limit));
     eventually("the commit", || a.running().contains("isis metric 4001"));
     eventually("the way back", || a.running() == before);
     assert!(began.elapsed() < 2 * limit, "{:?}", began.elapsed());
