@@ -51,7 +51,7 @@ fn refusals(file: &str, devices: usize, folder: &Path) -> Vec<String> {
             .filter_map(|device| {
                 let plan = planner.plan(&device.code);
                 let plan = plan.unwrap_or_else(|error| panic!("{file}: {}: {error}", device.code));
-                let rendered = renderer.render(&plan, planner.inputs(&device.code, None), None);
+                let rendered = renderer.render(&plan, None);
                 let text = rendered.unwrap_or_else(|error| panic!("{file}: {}: {error}", device.code)).text.to_string();
                 let links = site.links.iter().filter(|l| [l.a.device, l.z.device].contains(&device.code)).count();
                 let nets = text.matches("/31").count();

@@ -18,7 +18,7 @@ use crate::{
     backbone::Backbone,
     plan::{PlanError, Planner, Source},
     prepare::{self, Index, Made, Outcome},
-    render::{Family, Renderer, network_key},
+    render::{Family, Renderer},
     topology::{Circuit, Fault, Node, interfaces_fault, is_configured, is_routing, link_fault, loopback},
 };
 
@@ -79,12 +79,11 @@ pub fn prepare(
         touched.insert(device.code);
     }
     let planner = Planner::new(&overlay, served.backbone);
-    let network = network_key(&served.effective.program_id);
     let mut outcomes = BTreeMap::new();
     for code in touched {
         // A device that had trouble may have it from elsewhere than these records.
         let known = known(&code)?;
-        let outcome = prepare::outcome(&planner, &code, Some(&known), false, network, renderer);
+        let outcome = prepare::outcome(&planner, &code, Some(&known), false, renderer);
         if matches!(outcome, Outcome::Failed(_)) {
             return None;
         }

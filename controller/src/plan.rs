@@ -4,8 +4,6 @@
 //! that a device's plan depends on the device's own record, the links that hold its interfaces, the network's account
 //! and the shared table of peers, and on nothing else.
 
-use std::collections::BTreeSet;
-
 use causeway_interface::{
     Code, DesiredStatus, DeviceStatus, InterfaceKind, InterfaceRole, Ip4, Key, LinkStatus, LoopbackType, Platform,
     Prefix,
@@ -16,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     backbone::{Backbone, Sessions},
-    render::Inputs,
     topology::{Circuit, Fault, Node, Topology, is_configured, parent_of},
 };
 
@@ -315,17 +312,6 @@ impl<'t, 'a> Planner<'t, 'a> {
         let management_vrf = (!vrf.is_empty() && vrf != "default").then(|| vrf.to_string());
         let access = Access { loopbacks: network.loopback_block, links: network.link_block, users: network.user_block };
         Ok(DevicePlan { code: *code, platform: node.record.platform, management_vrf, access, interfaces, routing })
-    }
-
-    /// Addresses of the accounts whose values the device's plan holds: the network, the device, its links, its peers. Who
-    /// its peers are follows from the table of all devices besides, which is compared as a whole.
-    #[must_use]
-    pub fn inputs(&self, code: &Code, network: Option<Key>) -> Inputs {
-        let mut own: BTreeSet<Key> = network.into_iter().collect();
-        let Ok(node) = self.source.node(code) else { return Inputs { own, sessions: None } };
-        own.insert(node.key);
-        own.extend(node.record.interfaces.iter().map(|i| i.link).filter(|link| !link.is_zero()));
-        Inputs { own, sessions: self.backbone.sessions(code) }
     }
 
     /// The link that holds an interface, where its status asks for configuration.

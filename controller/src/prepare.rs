@@ -16,7 +16,7 @@ use crate::{
     guards::{self, Limits, Unreadable},
     plan::{DevicePlan, PlanError, Planner},
     probes::{Plan as ProbePlan, ProbePlanner},
-    render::{Lead, RenderError, Rendered, Renderer, network_key},
+    render::{Lead, RenderError, Rendered, Renderer},
     topology::{Fault, Topology, is_configured},
 };
 
@@ -105,7 +105,6 @@ pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Pr
     let topology = Topology::of(&effective, family);
     let backbone = Arc::new(Backbone::new(&topology).sharing(&basis.backbone));
     let planner = Planner::new(&topology, &backbone);
-    let network = network_key(&effective.program_id);
     let devices = device_codes(&effective);
     let touched = match basis.effective.as_deref() {
         Some(before) if common(before) == common(&effective) => {
@@ -121,11 +120,11 @@ pub fn prepare(basis: &Basis, live: &Snapshot, settings: &Settings) -> Result<Pr
     let mut outcomes = BTreeMap::new();
     for code in touched.iter().filter(|code| !at_fault.contains_key(code)) {
         let troubled = basis.troubled.contains(code);
-        let outcome = outcome(&planner, code, basis.made.get(code), troubled, network, &settings.renderer);
+        let outcome = outcome(&planner, code, basis.made.get(code), troubled, &settings.renderer);
         outcomes.insert(*code, outcome);
     }
     for (code, error) in at_fault {
-        let made = outcome(&planner, &code, basis.made.get(&code), false, network, &settings.renderer);
+        let made = outcome(&planner, &code, basis.made.get(&code), false, &settings.renderer);
         outcomes.insert(code, stood_in(made, error));
     }
     let probes = probes(&topology, &devices);
@@ -151,7 +150,11 @@ fn at_fault(topology: &Topology<'_>, faults: &BTreeMap<Key, Fault>) -> BTreeMap<
         // What is wrong with a link says more than that the device's record holds one which can't be read.
         let links = device.interfaces.iter().map(|i| i.link).filter(|link| !link.is_zero());
         if let Some((link, fault)) = links.filter_map(|link| Some((link, faults.get(&link)?))).next() {
-            return Some(PlanError::Link { device: device.code, link: topology.link_name(&link), fault: fault.clone() });
+            return Some(PlanError::Link {
+                device: device.code,
+                link: topology.link_name(&link),
+                fault: fault.clone(),
+            });
         }
         Some(PlanError::Device { device: device.code, fault: faults.get(key)?.clone() })
     };
@@ -173,7 +176,6 @@ pub fn outcome(
     code: &Code,
     known: Option<&Made>,
     troubled: bool,
-    network: Key,
     renderer: &Renderer,
 ) -> Outcome {
     match planner.plan(code) {
@@ -181,7 +183,7 @@ pub fn outcome(
         Ok(plan) if !troubled && known.is_some_and(|known| *known.plan == plan) => Outcome::Unchanged,
         Ok(plan) => {
             let lead = known.map(|known| &known.lead);
-            match renderer.render(&plan, planner.inputs(code, Some(network)), lead) {
+            match renderer.render(&plan, lead) {
                 Ok(rendered) => Outcome::Rendered(Arc::new(plan), Box::new(rendered)),
                 Err(error) => Outcome::Failed(error),
             }

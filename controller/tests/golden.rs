@@ -110,6 +110,59 @@ const ROWS: &[(&str, Change)] = &[
 /// Devices of a network in which routes are reflected, and what they are there.
 const REFLECTED: &[(&str, &str)] = &[("d000", "reflector"), ("d006", "reflectors-client")];
 
+/// The row that a link's status belongs to.
+const fn link_row(status: LinkStatus) -> &'static str {
+    match status {
+        LinkStatus::Activated => "link-activated",
+        LinkStatus::SoftDrained => "link-soft-drained",
+        LinkStatus::HardDrained => "link-hard-drained",
+        LinkStatus::Provisioning => "link-provisioning",
+        LinkStatus::Pending
+        | LinkStatus::Suspended
+        | LinkStatus::Deleting
+        | LinkStatus::Rejected
+        | LinkStatus::Requested => "link-pending",
+    }
+}
+
+/// The same of a device and what is wished for it.
+const fn device_row(status: DeviceStatus, desired: DesiredStatus) -> &'static str {
+    match (status, desired) {
+        (DeviceStatus::Activated | DeviceStatus::DeviceProvisioning | DeviceStatus::LinkProvisioning, _) => {
+            "link-activated"
+        }
+        (DeviceStatus::Drained, DesiredStatus::HardDrained) => "device-hard-drained",
+        (DeviceStatus::Drained, DesiredStatus::SoftDrained) => "device-soft-drained",
+        (DeviceStatus::Drained, DesiredStatus::Activated | DesiredStatus::Pending) => "device-undraining",
+        (DeviceStatus::Pending | DeviceStatus::Suspended | DeviceStatus::Deleting | DeviceStatus::Rejected, _) => {
+            "device-suspended"
+        }
+    }
+}
+
+#[test]
+fn every_status_has_a_row() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for family in [Family::Frr, Family::Eos] {
+        let same = |row: &str, ledger: &SyntheticLedger| {
+            let golden = fs::read_to_string(folder.join(format!("{row}.{family}"))).unwrap();
+            golden == render_device(&ledger.snapshot, &code("ams"), None).unwrap().text.to_string()
+        };
+        for status in LinkStatus::ALL {
+            let mut ledger = SyntheticLedger::ring(family);
+            link(&mut ledger, *status);
+            assert!(same(link_row(*status), &ledger), "{family}: a link that is {status}");
+        }
+        for status in DeviceStatus::ALL {
+            for desired in DesiredStatus::ALL {
+                let mut ledger = SyntheticLedger::ring(family);
+                device(&mut ledger, *status, *desired);
+                assert!(same(device_row(*status, *desired), &ledger), "{family}: {status}, wished {desired}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_row_of_the_status_table_has_its_text() {
     let rewrite = env::var_os("CAUSEWAY_REWRITE_GOLDEN").is_some_and(|v| v == "1");

@@ -8,7 +8,12 @@ mod network;
 
 use std::collections::BTreeSet;
 
-use causeway_controller::{change::Announced, events::Change, render::Family, testing::code};
+use causeway_controller::{
+    change::Announced,
+    events::Change,
+    render::{Family, render_device},
+    testing::code,
+};
 use causeway_interface::{DesiredStatus, DeviceHealth, DeviceStatus, LinkHealth, LinkStatus, Prefix};
 use causeway_sdk::snapshot::Snapshot;
 use network::{Serving, accounts, changed, encode, ring};
@@ -125,6 +130,12 @@ proptest! {
             prop_assert_eq!(quick.everything(), whole.everything(), "{:?}", one);
             prop_assert_eq!(quick.store.effective(), whole.store.effective(), "{:?}", one);
             prop_assert_eq!(quick.store.faults(), whole.store.faults(), "{:?}", one);
+            // Who was not looked at has the text that it would be given.
+            let effective = whole.store.effective().unwrap();
+            for (device, entry) in whole.store.entries().iter().filter(|(_, entry)| entry.is_clear()) {
+                let fresh = render_device(effective, device, None).unwrap();
+                prop_assert_eq!(&entry.current.as_ref().unwrap().text, &fresh.text, "{:?} {}", one, device);
+            }
         }
     }
 

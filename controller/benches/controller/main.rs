@@ -35,7 +35,7 @@ use causeway_controller::{
     change::Announced,
     daemon::{Config, Controller, ControllerHandle},
     plan::Planner,
-    render::{Renderer, network_key},
+    render::Renderer,
     shared::Shared,
     testing::{PROGRAM_ID, code},
     topology::Topology,
@@ -282,12 +282,11 @@ fn render_one(world: &World) -> f64 {
     let backbone = Backbone::new(&topology);
     let planner = Planner::new(&topology, &backbone);
     let renderer = Renderer::default();
-    let network = network_key(&snapshot.program_id);
     let began = Instant::now();
     for device in &world.devices {
         let device = code(device);
         let plan = planner.plan(&device).unwrap();
-        std::hint::black_box(renderer.render(&plan, planner.inputs(&device, Some(network)), None).unwrap());
+        std::hint::black_box(renderer.render(&plan, None).unwrap());
     }
     began.elapsed().as_secs_f64() * 1e3 / world.devices.len() as f64
 }

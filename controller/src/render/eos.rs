@@ -23,8 +23,7 @@
 //! out. A site snippet that names another access group for `system control-plane` comes later and wins.
 
 use super::{
-    Capabilities, DeviceFamily, Family, Removal, Templates,
-    compare::{ConfigTree, Difference},
+    DeviceFamily, Family, Templates,
     view::{IdlePorts, Loopbacks, Manner},
 };
 
@@ -34,13 +33,6 @@ const TEMPLATES: Templates = Templates {
     body: include_str!("../../templates/eos.j2"),
 };
 
-/// Sections that are Causeway's as a whole.
-const MANAGED: &[&str] = &["interface ", "router isis 1", "router bgp ", "ip access-list CAUSEWAY-"];
-
-fn is_managed(path: &str) -> bool {
-    MANAGED.iter().any(|start| path.starts_with(start))
-}
-
 /// Arista EOS.
 #[derive(Clone, Copy, Debug)]
 pub struct Eos;
@@ -48,10 +40,6 @@ pub struct Eos;
 impl DeviceFamily for Eos {
     fn family(&self) -> Family {
         Family::Eos
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { sets_mtu: true, segment_routing: true, pim: true, removal: Removal::Session }
     }
 
     fn templates(&self) -> Templates {
@@ -64,13 +52,5 @@ impl DeviceFamily for Eos {
 
     fn manner(&self) -> Manner {
         Manner { loopbacks: Loopbacks::Separate, idle_ports: IdlePorts::Shut }
-    }
-
-    fn parse(&self, text: &str) -> ConfigTree {
-        ConfigTree::from_indented(text)
-    }
-
-    fn compare(&self, intended: &str, running: &str) -> Difference {
-        self.parse(intended).difference(&self.parse(running), is_managed)
     }
 }

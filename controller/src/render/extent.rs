@@ -1,31 +1,14 @@
-//! What a configuration depends on, and how much it configures. Both follow from the sessions that all devices of a
-//! region share, and hold those instead of a list of their own.
+//! How much a configuration configures. It follows from the sessions that all devices of a region share, and holds those instead of a
+//! list of its own.
 
 use std::collections::BTreeSet;
 
-use causeway_interface::{Code, Key};
+use causeway_interface::Code;
 
 use crate::{
     backbone::{Peer, Sessions},
     plan::DevicePlan,
 };
-
-/// Accounts whose values a configuration holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inputs {
-    /// The network, the device, its links.
-    pub own: BTreeSet<Key>,
-    /// Its peers.
-    pub sessions: Option<Sessions>,
-}
-
-impl Inputs {
-    /// Whether it depends on an account.
-    #[must_use]
-    pub fn contains(&self, key: &Key) -> bool {
-        self.own.contains(key) || self.sessions.iter().flat_map(peers).any(|peer| peer.key == *key)
-    }
-}
 
 /// How much a configuration configures.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

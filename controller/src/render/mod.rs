@@ -5,7 +5,6 @@
 //! same intent is the same bytes on every controller. Every value passes [`token::Token`] before a template sees it.
 //! Templates are strict: a name that isn't there is an error, never an empty word.
 
-pub mod compare;
 pub mod eos;
 mod extent;
 pub mod frr;
@@ -20,7 +19,7 @@ use std::sync::Arc;
 pub use causeway_interface::Platform as Family;
 use causeway_interface::{Code, Key};
 use causeway_sdk::{address::Addresses, snapshot::Snapshot};
-pub use extent::{Extent, Inputs};
+pub use extent::Extent;
 use minijinja::{Environment, UndefinedBehavior};
 pub use text::{Lead, Text};
 
@@ -30,34 +29,11 @@ use crate::{
     plan::{DevicePlan, PlanError, Planner},
     topology::Topology,
 };
-use compare::{ConfigTree, Difference};
 use site::{Site, SiteError};
 use text::Bgp;
 use timers::{TIMERS, Timers};
 use token::TokenError;
 use view::{Manner, Neighbors, View};
-
-/// What a family of routers can be told by text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// The text sets interface MTUs. Where not, the operating system does, and the agent sees to it.
-    pub sets_mtu: bool,
-    /// Segment routing over MPLS.
-    pub segment_routing: bool,
-    /// Multicast on fabric interfaces.
-    pub pim: bool,
-    /// How what an earlier text set goes away.
-    pub removal: Removal,
-}
-
-/// How what an earlier text set goes away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// The text is the whole managed configuration; the driver makes the router equal to it.
-    Replacement,
-    /// The text is a session that first takes managed sections back to their defaults.
-    Session,
-}
 
 /// The templates of a family, in the order of its text.
 #[derive(Clone, Copy, Debug)]
@@ -74,18 +50,12 @@ pub struct Templates {
 pub trait DeviceFamily: Send + Sync {
     /// Which it is.
     fn family(&self) -> Family;
-    /// What its text can say.
-    fn capabilities(&self) -> Capabilities;
     /// The templates of its text.
     fn templates(&self) -> Templates;
     /// What follows the site's lines at the end.
     fn tail(&self) -> &'static str;
     /// How it says what every family says.
     fn manner(&self) -> Manner;
-    /// What a router of this family says it runs, or a text made here, as a tree of sections.
-    fn parse(&self, text: &str) -> ConfigTree;
-    /// What a running configuration lacks of an intended one, and what its managed sections have beyond it.
-    fn compare(&self, intended: &str, running: &str) -> Difference;
 }
 
 /// The strategy of a family.
@@ -108,8 +78,6 @@ pub struct Rendered {
     pub text: Text,
     /// SHA-256 of the text.
     pub sha256: [u8; 32],
-    /// Addresses of the accounts that it depends on.
-    pub inputs: Inputs,
     /// What it configures, for the guards.
     pub extent: Extent,
 }
@@ -253,13 +221,8 @@ impl Renderer {
     ///
     /// # Errors
     /// A value that can't be written, or a template or snippet that fails.
-    pub fn render(
-        &self,
-        plan: &DevicePlan,
-        inputs: Inputs,
-        before: Option<&Arc<Lead>>,
-    ) -> Result<Rendered, RenderError> {
-        self.render_as(plan, self.family.unwrap_or(plan.platform), inputs, before)
+    pub fn render(&self, plan: &DevicePlan, before: Option<&Arc<Lead>>) -> Result<Rendered, RenderError> {
+        self.render_as(plan, self.family.unwrap_or(plan.platform), before)
     }
 
     /// One device of a snapshot, in `family` or else this renderer's choice.
@@ -278,14 +241,13 @@ impl Renderer {
         let planner = Planner::new(&topology, &backbone);
         let plan = planner.plan(device)?;
         let family = family.unwrap_or(plan.platform);
-        self.render_as(&plan, family, planner.inputs(device, Some(network_key(&snapshot.program_id))), None)
+        self.render_as(&plan, family, None)
     }
 
     fn render_as(
         &self,
         plan: &DevicePlan,
         family: Family,
-        inputs: Inputs,
         before: Option<&Arc<Lead>>,
     ) -> Result<Rendered, RenderError> {
         let snippets = self.site.lines(family, plan)?;
@@ -298,7 +260,7 @@ impl Renderer {
         }
         rest.push_str(strategy(family).tail());
         let text = Text::new(lead, &rest);
-        Ok(Rendered { device: plan.code, family, sha256: text.sha256(), text, inputs, extent: Extent::of(plan) })
+        Ok(Rendered { device: plan.code, family, sha256: text.sha256(), text, extent: Extent::of(plan) })
     }
 
     fn lead(

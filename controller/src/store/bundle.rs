@@ -5,7 +5,7 @@ use causeway_wire::signing;
 use ed25519_dalek::SigningKey;
 use similar::TextDiff;
 
-use crate::render::{Extent, Family, Inputs, Rendered, Text};
+use crate::render::{Extent, Family, Rendered, Text};
 
 /// A signed configuration.
 #[derive(Clone, Debug)]
@@ -24,8 +24,6 @@ pub struct Bundle {
     pub signature: [u8; 64],
     /// Generation and text of the configuration before it.
     pub(super) before: Option<(u64, Text)>,
-    /// Accounts that it was made from.
-    pub inputs: Inputs,
     pub(super) extent: Extent,
 }
 
@@ -67,7 +65,6 @@ pub(super) fn sign(rendered: Rendered, generation: u64, before: Option<&Bundle>,
         text: rendered.text,
         sha256: rendered.sha256,
         signature: signing::sign(&signer.key, &message),
-        inputs: rendered.inputs,
         extent: rendered.extent,
     }
 }

@@ -14,7 +14,6 @@ use crate::{
     guards::{self, Unreadable},
     plan::DevicePlan,
     prepare::{Basis, Outcome, Settings, prepare},
-    render::Inputs,
 };
 
 /// What of what is served outlives a restart.
@@ -46,7 +45,7 @@ impl Store {
         let before = Snapshot { slot: live.slot, ..Snapshot::clone(before) };
         let mut prepared = prepare(&Basis::default(), &before, settings)?;
         for (code, plan) in kept.plans.iter().filter(|(code, _)| prepared.devices.contains(code)) {
-            let outcome = match settings.renderer.render(plan, Inputs::default(), None) {
+            let outcome = match settings.renderer.render(plan, None) {
                 Ok(rendered) => Outcome::Rendered(Arc::clone(plan), Box::new(rendered)),
                 Err(error) => Outcome::Failed(error),
             };
