@@ -239,7 +239,10 @@ impl Controller {
         let token = config.operator_token;
         let shared = Arc::new(Shared::new(signer, settings, orders, token, audit, secret, stopping.clone()));
         if let Some(kept) = kept {
-            tracing::info!(slot = kept.effective.slot, "the first ledger that is read is measured by what was served before");
+            tracing::info!(
+                slot = kept.effective.slot,
+                "the first ledger that is read is measured by what was served before"
+            );
             shared.begin_from(kept);
         }
 
